@@ -1,0 +1,115 @@
+"""What every VLM client can do: complete a prompt into a validated object, and answer yes or no as a log-odds."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Image:
+    """A still, as encoded JPEG or PNG bytes."""
+
+    data: bytes
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True)
+class Video:
+    """Frames sampled from a video, each an encoded JPEG or PNG, with their times in seconds."""
+
+    frames: tuple[bytes, ...]
+    times_s: tuple[float, ...]
+
+    def __post_init__(self):
+        if len(self.frames) != len(self.times_s) or not self.frames:
+            raise ValueError(f"{len(self.frames)} frames with {len(self.times_s)} times: one time a frame is expected")
+
+    @cached_property
+    def sha256(self) -> str:
+        digest = hashlib.sha256(repr(self.times_s).encode())
+        for data in self.frames:
+            digest.update(hashlib.sha256(data).digest())
+        return digest.hexdigest()
+
+
+Media = Image | Video
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt file with its fields filled in. `template_hash` is the hash of the file: the one kept in every row."""
+
+    name: str
+    version: int
+    template_hash: str
+    text: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of one request, 0 where the backend counts none."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Completion:
+    """The answer to `complete`. `value` is valid against the schema, or None with `error` saying why.
+
+    error is "" or one of: truncated (cut at the token limit), invalid_json, wrong_schema, refused, empty. These are the
+    model's own failures and final; failures of the transport raise VLMUnavailable instead.
+    """
+
+    value: Any | None
+    text: str
+    usage: Usage
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class LogOdds:
+    """The answer to `log_odds`: log p(yes) - log p(no), natural logarithm, at the first answered token.
+
+    `exact` is False when one of the two was not among the returned tokens and stands at a floor.
+    """
+
+    value: float
+    log_p_yes: float
+    log_p_no: float
+    exact: bool
+    usage: Usage
+
+
+class VLMUnavailable(RuntimeError):
+    """No answer could be had after all retries. `kind`: timeout, http_429, http_500, connection, malformed ..."""
+
+    def __init__(self, kind: str, detail: str):
+        super().__init__(f"{kind}: {detail}")
+        self.kind, self.detail = kind, detail
+
+
+class VLM(Protocol):
+    """A vision-language model. `model_id` names weights and backend, and is kept in every row."""
+
+    model_id: str
+
+    async def complete(
+        self, prompt: Prompt, media: Sequence[Media], schema: Mapping[str, Any], *, max_tokens: int, seed: int = 0
+    ) -> Completion:
+        """Asks for one JSON object that fits `schema` (JSON Schema). Raises VLMUnavailable."""
+        ...
+
+    async def log_odds(self, question: Prompt, media: Sequence[Media]) -> LogOdds:
+        """Asks a yes/no question. Raises VLMUnavailable."""
+        ...
+
+    async def aclose(self) -> None:
+        """Frees connections and weights."""
+        ...
