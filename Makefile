@@ -1,0 +1,60 @@
+# Two commands: `make run` builds the default dataset and its report, `make test` runs the tests. Both set up first.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+
+RECIPE ?= recipes/microworld.yaml
+SHARD ?=
+
+export OMP_NUM_THREADS ?= 1
+export HF_HUB_DISABLE_TELEMETRY ?= 1
+
+.PHONY: help setup run build test bench lint ui vllm lock clean
+
+help:  ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY)  ## the environment in .venv, pinned by requirements.lock
+
+$(READY): requirements.lock pyproject.toml
+	@echo "Setting up $(VENV) (about 6.5 GB, a minute or two) ..."
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v == (3, 11) else f"Python 3.11 is needed, this is {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
+	@$(UV) -r requirements.lock
+	@$(UV) --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+run: $(READY)  ## the default chain on the microworld: dataset and report, whose path is printed last
+	@$(BIN)/python -m pipelines.build recipes/microworld.yaml
+
+build: $(READY)  ## the chain for RECIPE=recipes/NAME.yaml, all shards, or one with SHARD=shard-0003
+	@$(BIN)/python -m pipelines.build $(RECIPE) $(if $(SHARD),--shard $(SHARD))
+
+test: $(READY)  ## all tests
+	@$(BIN)/python -m pytest
+
+bench: $(READY)  ## the benchmarks of docs/performance.md; QUICK=1 for small sizes
+	@for script in tests/bench/bench_*.py; do $(BIN)/python $$script $(if $(QUICK),--quick); done
+
+lint: $(READY)  ## ruff
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+ui: $(READY)  ## Dagster's UI on http://127.0.0.1:3000
+	@source ./activate && dagster dev
+
+vllm: $(READY)  ## adds vLLM to the environment (NVIDIA GPU needed to use it)
+	@$(UV) --no-deps -r requirements-vllm.lock
+
+lock: $(READY)  ## recompiles both lock files from pyproject.toml
+	@$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --no-emit-index-url --no-header --no-annotate --python-version 3.11 -o requirements.lock
+	@$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --extra vllm --override <(echo 'certifi>=2026.10.18') --no-emit-index-url --no-header --no-annotate --python-version 3.11 -o requirements-vllm.lock
+
+clean:  ## removes the default data and Dagster's history, not the environment
+	@rm -rf data .dagster .tmp_dagster_home_*

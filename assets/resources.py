@@ -1,0 +1,30 @@
+"""What stages are given: the collection's folder and the VLM. Both are set in the run config (`resources:`)."""
+
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from assets.shards import SHARDS
+from assets.store import Store
+from models.vlm.build import VLMOptions, build_vlm
+from models.vlm.protocol import VLM
+
+
+class CollectionResource(dg.ConfigurableResource):
+    """Where tables, frames and releases of one source are kept."""
+
+    root: str = Field("data", description="Folder for all collections; relative to the repository root.")
+    name: str = Field("microworld", description="This collection's folder below root. One source, one collection.")
+
+    def store(self) -> Store:
+        store = Store(Path(self.root).resolve(), self.name, tuple(SHARDS.get_partition_keys()))
+        store.check_shards()
+        return store
+
+
+class VLMResource(VLMOptions, dg.ConfigurableResource):
+    """The vision-language model that screens frames, writes tasks and sorts them."""
+
+    def build(self) -> VLM:
+        return build_vlm(self)

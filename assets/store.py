@@ -1,0 +1,78 @@
+"""Where everything of one collection lies. A collection is one source run through the chain: its own folder."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage.files import confined, write_bytes
+
+STAGES = ("clips", "frames", "quality", "aesthetics", "screening", "tasks", "taxonomy")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folder `root/name` of a collection; all paths handed out lie below it."""
+
+    root: Path
+    name: str
+    shards: tuple[str, ...]
+
+    def __post_init__(self):
+        if not NAME.fullmatch(self.name):
+            raise ValueError(f"collection name {self.name!r}: up to 64 letters, digits, '.', '_' or '-' are expected")
+
+    @property
+    def folder(self) -> Path:
+        return confined(self.root, self.name)
+
+    def table(self, stage: str, shard: str) -> Path:
+        return self.folder / "tables" / stage / f"{shard}.parquet"
+
+    def tables(self, stage: str) -> list[Path]:
+        """The tables of a stage that exist, in shard order."""
+        return [path for path in (self.table(stage, shard) for shard in self.shards) if path.exists()]
+
+    @property
+    def worldtasks(self) -> Path:
+        return self.folder / "tables" / "worldtasks.parquet"
+
+    def journal(self, stage: str, shard: str) -> Path:
+        return self.folder / "journal" / stage / f"{shard}.sqlite"
+
+    def lock(self, stage: str, shard: str = "all") -> Path:
+        return self.folder / "locks" / f"{stage}-{shard}.lock"
+
+    def cut(self, shard: str) -> Path:
+        return self.folder / "cuts" / f"{shard}.json"
+
+    def timing(self, stage: str, shard: str = "all") -> Path:
+        return self.folder / "timings" / f"{stage}-{shard}.json"
+
+    def picture(self, stage: str, name: str) -> Path:
+        return self.folder / "pictures" / stage / name
+
+    @property
+    def microworld_clips(self) -> Path:
+        return self.folder / "microworld_clips"
+
+    @property
+    def published(self) -> Path:
+        return self.folder / "published"
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "report.html"
+
+    def check_shards(self) -> None:
+        """Refuses a collection that was built with another number of shards: its clips lie elsewhere."""
+        path = self.folder / "collection.json"
+        if not path.exists():
+            write_bytes(path, json.dumps({"shards": len(self.shards)}).encode())
+        built = json.loads(path.read_text())["shards"]
+        if built != len(self.shards):
+            raise ValueError(
+                f"collection {self.name!r} was built with {built} shards, WMSD_SHARDS asks for {len(self.shards)}: "
+                f"set WMSD_SHARDS={built} or give the collection another name"
+            )
