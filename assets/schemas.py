@@ -8,6 +8,8 @@ their id. Times are seconds after the clip's first presented frame.
 import pyarrow as pa
 
 KEPT, REJECTED = "kept", "rejected"
+# The reason of rows that failed for want of an answer, not by their own fault: the next run asks again.
+UNFINISHED = "vlm_unavailable"
 
 VERDICT = [("status", pa.string()), ("reason", pa.string()), ("detail", pa.string())]
 

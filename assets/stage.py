@@ -12,14 +12,11 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets.schemas import KEPT
+from assets.schemas import KEPT, UNFINISHED
 from assets.shards import ALL_SHARDS, SHARDS, shard_key
 from assets.store import Store
 from storage.files import exclusive, sha256_bytes, sha256_file, write_bytes
 from storage.tables import read_meta, write_table
-
-# Rows that failed for want of an answer, not by their own fault: the next run asks again.
-UNFINISHED = "vlm_unavailable"
 
 
 @dataclass(frozen=True)
@@ -78,16 +75,18 @@ def run_stage(
     build: Callable[[str], list[dict]],
     pictures: Callable[[list[Path]], Mapping[str, bytes]] | None = None,
     intact: Callable[[Path], bool] = lambda path: True,
+    source: Callable[[str], str] | None = None,
 ) -> dg.MaterializeResult:
     """Materialises `stage` for the shards of this run.
 
     `options` are the values that decide the rows; with the upstream table's hash and the stage's version they are the
     fingerprint, and a shard whose table has that fingerprint, no unfinished rows and passes `intact` is left alone.
+    `source(shard)` stands for the upstream hash where there is no upstream table.
     `build(shard)` gives the rows. `pictures(tables)` gives small PNG or JPEG files by name, shown in the UI.
     """
     outcomes = []
     for shard in shard_keys(context):
-        outcome = _run_shard(context, store, stage, options, build, intact, shard)
+        outcome = _run_shard(context, store, stage, options, build, intact, source, shard)
         context.add_asset_metadata(outcome.metadata(), partition_key=shard)
         outcomes.append(outcome)
     totals = {
@@ -100,12 +99,14 @@ def run_stage(
     return dg.MaterializeResult(metadata=totals | shown, data_version=dg.DataVersion(version))
 
 
-def _run_shard(context, store: Store, stage: Stage, options, build, intact, shard: str) -> Outcome:
+def _run_shard(context, store: Store, stage: Stage, options, build, intact, source, shard: str) -> Outcome:
     path = store.table(stage.name, shard)
     with exclusive(store.lock(stage.name, shard)):
         began = time.monotonic()
         meta = {"stage": stage.name, "version": stage.version, "options": json_value(options)}
-        if stage.upstream is not None:
+        if source is not None:
+            meta["upstream"] = source(shard)
+        else:
             upstream = store.table(stage.upstream, shard)
             if not upstream.exists():
                 raise dg.Failure(f"{stage.name} needs {stage.upstream} of {shard}, which is not there: build it first")

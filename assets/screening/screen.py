@@ -1,0 +1,59 @@
+"""One yes/no question a frame; the answer is a log-odds (the paper's Eq for its rewards, section 4.1, used as a filter)."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from assets.schemas import KEPT, REJECTED, UNFINISHED
+from assets.vlm_calls import ask_all, carried, frame_image
+from models.vlm.prompts import prompt
+from models.vlm.protocol import VLM, LogOdds, VLMUnavailable
+
+PROMPT = "screening"
+
+
+class ScreeningOptions(BaseModel):
+    """What decides the screening."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    threshold: float = Field(0.0, description="Frames with log p(yes) - log p(no) below this are rejected; in nats.")
+    prompt_version: int | None = Field(None, ge=1, description="Version of the prompt file; the newest when not given.")
+    max_failed_share: float = Field(
+        0.03, ge=0, le=1, description="Share of requests that may go unanswered before the stage fails."
+    )
+
+
+def screen_frames(
+    rows: Iterable[dict], folder: Path, vlm: VLM, journal: Path, options: ScreeningOptions, concurrency: int
+) -> list[dict]:
+    """SCREENING rows for kept AESTHETICS rows, in the order given. Raises TooManyFailures (assets/vlm_calls.py)."""
+    question = prompt(PROMPT, options.prompt_version)
+
+    async def ask(client: VLM, row: dict) -> LogOdds:
+        return await client.log_odds(question, [frame_image(row, folder)])
+
+    answered = ask_all(rows, ask, vlm, journal, concurrency, options.max_failed_share)
+    return [
+        carried(row)
+        | {"vlm": vlm.model_id, "prompt_hash": question.template_hash, "threshold": options.threshold}
+        | _verdict(answer, options.threshold)
+        for row, answer in answered
+    ]
+
+
+def _verdict(answer: LogOdds | VLMUnavailable, threshold: float) -> dict:
+    if isinstance(answer, VLMUnavailable):
+        verdict = {"status": REJECTED, "reason": UNFINISHED, "detail": str(answer)}
+        return {"log_odds": None, "exact": None, "prompt_tokens": 0, "completion_tokens": 0} | verdict
+    unsuitable = answer.value < threshold
+    return {
+        "log_odds": answer.value,
+        "exact": answer.exact,
+        "prompt_tokens": answer.usage.prompt_tokens,
+        "completion_tokens": answer.usage.completion_tokens,
+        "status": REJECTED if unsuitable else KEPT,
+        "reason": "unsuitable" if unsuitable else "",
+        "detail": f"log-odds {answer.value:.2f} < {threshold:g}" if unsuitable else "",
+    }
