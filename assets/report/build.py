@@ -1,0 +1,192 @@
+"""One HTML file about one curation run: everything inside, nothing fetched, the same bytes for the same input."""
+
+import base64
+import hashlib
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from assets.report import paper, svg
+from assets.report.composition import container_facts, snap_offsets, splits, taxonomy, word_counts
+from assets.report.galleries import PICTURED, Caps, galleries, rejected_clips
+from assets.report.honesty import answered_by
+from assets.report.measures import distributions
+from assets.report.samples import near_duplicates, task_samples
+from assets.report.summaries import UNITS, funnel, gaps, percent, token_totals
+from assets.report.thumbnails import Thumbnails
+from storage.files import write_bytes
+
+HERE = Path(__file__).parent
+TITLES = {
+    "clips": "Clips",
+    "frames": "Frames",
+    "quality": "Image quality",
+    "aesthetics": "Aesthetics",
+    "screening": "Screening",
+    "tasks": "Tasks and solutions",
+    "taxonomy": "Taxonomy",
+    "worldtasks": "The dataset",
+}
+
+
+def build_report(
+    tables: Mapping[str, Sequence[Path]],
+    images_root: Path,
+    out: Path,
+    facts: Mapping[str, Any],
+    caps: Caps | None = None,
+    thumbnails: Thumbnails | None = None,
+) -> dict[str, Any]:
+    """Writes the report of one collection to `out`, atomically, and returns what is in it.
+
+    tables: stage (assets.report.summaries.STAGES) -> its Parquet files of all shards; stages may be absent.
+    images_root: the folder that the tables' `image` is relative to.
+    facts: JSON values. Known names: collection, version, source, vlm, vlm_kind ("scripted", "tiny" or "model"; else told
+    from the id), scorer, generated_by, date, licences, options (nested; thresholds under their option's names),
+    seconds ({stage: seconds}). Everything is shown; nothing is required. There is no clock in here: a date must
+    be a fact.
+
+    Returns {path, sha256, size_bytes, pictures, pictures_missing, pictures_left_out, published, funnel}, where funnel is a list
+    of {stage, rows_in, kept, rejected, reasons}. Raises ValueError for an unknown stage, a missing column or a
+    status that is neither kept nor rejected.
+    """
+    caps = caps or Caps()
+    thumbnails = thumbnails or Thumbnails(images_root)
+    tables = {stage: sorted(paths) for stage, paths in tables.items() if paths}
+    stages = funnel(tables)
+    html = _environment().get_template("page.html.j2").render(_view(tables, stages, facts, caps, thumbnails))
+    data = html.encode("utf-8")
+    write_bytes(out, data)
+    return {
+        "path": str(out),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "size_bytes": len(data),
+        "pictures": thumbnails.shown,
+        "pictures_missing": thumbnails.missing,
+        "pictures_left_out": thumbnails.left_out,
+        "published": next((stage.kept for stage in stages if stage.stage == "worldtasks"), 0),
+        "funnel": [
+            {name: getattr(stage, name) for name in ("stage", "rows_in", "kept", "rejected", "reasons")}
+            for stage in stages
+        ],
+    }
+
+
+def _view(tables, stages, facts, caps: Caps, thumbnails: Thumbnails) -> dict[str, Any]:
+    """Everything the templates show, worked out; texts still raw."""
+    by_stage = {stage.stage: stage for stage in stages}
+    tokens = token_totals(tables)
+    options = facts.get("options")
+    measured: dict[str, list] = {}
+    for distribution in distributions(tables, options if isinstance(options, Mapping) else {}):
+        measured.setdefault(distribution.measure.stage, []).append(distribution)
+    # Samples before galleries: when the picture budget runs out, the last to be asked go without.
+    samples = task_samples(tables["tasks"], thumbnails, caps) if "tasks" in tables else []
+    twins, duplicates = near_duplicates(tables["worldtasks"], thumbnails, caps) if "worldtasks" in tables else ([], 0)
+    parts, overlap = splits(tables["worldtasks"]) if "worldtasks" in tables else ([], 0)
+    shown = {
+        stage: galleries(by_stage[stage], tables[stage], thumbnails, caps) for stage in PICTURED if stage in by_stage
+    }
+    seconds = facts.get("seconds")
+    return {
+        "facts": facts,
+        "provenance": sorted(_flattened({name: value for name, value in facts.items() if name != "seconds"}).items()),
+        "answers": answered_by(tokens, facts),
+        "stages": stages,
+        "by_stage": by_stage,
+        "absent": [stage for stage in UNITS if stage not in by_stage],
+        "gaps": gaps(stages),
+        "keep_rates": paper.KEEP_RATES,
+        "measured": measured,
+        "interactive": {
+            distribution.measure.column: {
+                "edges": [float(distribution.edges[0]), float(distribution.edges[-1])],
+                "log": distribution.measure.log,
+                "values": distribution.quantiles(),
+                "eligible": len(distribution.eligible),
+                "rows": distribution.rows,
+                "low": distribution.low,
+                "high": distribution.high,
+            }
+            for group in measured.values()
+            for distribution in group
+            if distribution.measure.low or distribution.measure.high
+        },
+        "galleries": shown,
+        "clips": rejected_clips(tables["clips"], by_stage["clips"], caps) if "clips" in tables else [],
+        "containers": container_facts(tables["clips"]) if "clips" in tables else [],
+        "offsets": snap_offsets(tables["frames"]) if "frames" in tables else {},
+        "samples": samples,
+        "words": word_counts(tables["tasks"]) if "tasks" in tables else {},
+        "taxonomy": taxonomy(tables["taxonomy"]) if "taxonomy" in tables else None,
+        "splits": parts,
+        "overlap": overlap,
+        "twins": twins,
+        "duplicates": duplicates,
+        "tokens": tokens,
+        "seconds": seconds if isinstance(seconds, Mapping) else {},
+        "thumbnails": thumbnails,
+    }
+
+
+def _flattened(facts: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            found |= _flattened(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return found
+
+
+def _environment() -> jinja2.Environment:
+    """Autoescape everywhere, unknown names are errors, and every text passes `visible` on its way out."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
+    )
+    style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
+    environment.filters |= {"percent": percent, "number": svg.number, "count": lambda value: f"{value:,}"}
+    environment.globals |= {
+        "style": Markup(style),
+        "script": Markup(script),
+        "policy": policy(style, script),
+        "bar": svg.bar,
+        "histogram": svg.histogram,
+        "root_axis": svg.root_axis,
+        "titles": TITLES,
+        "units": UNITS,
+    }
+    return environment
+
+
+def policy(style: str, script: str) -> str:
+    """The page's Content-Security-Policy: nothing but this style, this script and data: images."""
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
+    return (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digests[0]}'; script-src 'sha256-{digests[1]}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def visible(text: str) -> str:
+    """`text` with everything a reader could not see, or that turns writing direction, as its code point in brackets.
+
+    A file name may hold any of it. Spaces and line ends stay; a lone surrogate cannot be written as UTF-8 at all.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        char
+        if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Cn")
+        else f"[U+{ord(char):04X}]"
+        for char in text
+    )
