@@ -1,6 +1,7 @@
 """What stages are given: the collection's folder and the VLM. Both are set in the run config (`resources:`)."""
 
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -8,7 +9,10 @@ from pydantic import Field
 from assets.shards import SHARDS
 from assets.store import Store
 from models.vlm.build import VLMOptions, build_vlm
+from models.vlm.prompts import template_hash
 from models.vlm.protocol import VLM
+
+TRANSPORT = {"base_url", "api_key_env", "concurrency", "timeout_s", "max_retries"}
 
 
 class CollectionResource(dg.ConfigurableResource):
@@ -28,3 +32,10 @@ class VLMResource(VLMOptions, dg.ConfigurableResource):
 
     def build(self) -> VLM:
         return build_vlm(self)
+
+    def identity(self, prompt_name: str, prompt_version: int | None) -> dict[str, Any]:
+        """What decides an answer: model and prompt, not the server's address, its key or how it is spoken to."""
+        return {
+            "vlm": self.model_dump(mode="json", exclude=TRANSPORT),
+            "prompt": template_hash(prompt_name, prompt_version),
+        }

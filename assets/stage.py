@@ -12,6 +12,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from assets.run_config import check_run_config
 from assets.schemas import KEPT, UNFINISHED
 from assets.shards import ALL_SHARDS, SHARDS, shard_key
 from assets.store import Store
@@ -84,8 +85,10 @@ def run_stage(
     `source(shard)` stands for the upstream hash where there is no upstream table.
     `build(shard)` gives the rows. `pictures(tables)` gives small PNG or JPEG files by name, shown in the UI.
     """
+    shards = shard_keys(context)
+    check_run_config(context.run.run_config)
     outcomes = []
-    for shard in shard_keys(context):
+    for shard in shards:
         outcome = _run_shard(context, store, stage, options, build, intact, source, shard)
         context.add_asset_metadata(outcome.metadata(), partition_key=shard)
         outcomes.append(outcome)

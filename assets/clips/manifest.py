@@ -6,7 +6,8 @@ from pathlib import Path
 
 from assets.clips.folder import Entry, content_digest, list_videos, printable
 from assets.clips.miradata import read_miradata
-from assets.media.pool import MediaError, MediaPool
+from assets.media.errors import MediaError
+from assets.media.pool import MediaPool
 from assets.schemas import CLIPS, KEPT, REJECTED
 from assets.shards import shard_of
 from storage.files import PathOutsideRoot, confined, sha256_bytes

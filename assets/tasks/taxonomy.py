@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from assets.schemas import KEPT, PAIR, UNFINISHED
 from assets.vlm_calls import ask_all, carried
-from models.vlm.prompts import prompt
+from models.vlm.prompts import prompt, template_hash
 from models.vlm.protocol import VLM, Completion, VLMUnavailable
 
 PROMPT = "taxonomy"
@@ -79,8 +79,7 @@ def label_tasks(
     answered = ask_all(
         [{"rows": frame} for frame in frames], ask, vlm, journal, concurrency, options.max_failed_share
     )
-    template_hash = prompt(PROMPT, options.prompt_version, count="", tasks="").template_hash
-    asked = {"vlm": vlm.model_id, "prompt_hash": template_hash}
+    asked = {"vlm": vlm.model_id, "prompt_hash": template_hash(PROMPT, options.prompt_version)}
     return [row | asked for frame, answer in answered for row in _label_rows(frame["rows"], answer)]
 
 

@@ -27,8 +27,12 @@ def template(name: str, version: int | None = None) -> tuple[int, str]:
     return version, found[version].read_text(encoding="utf-8").strip()
 
 
+def template_hash(name: str, version: int | None = None) -> str:
+    """The first 16 digits of the SHA-256 of a prompt file's text: what rows and fingerprints keep."""
+    return hashlib.sha256(template(name, version)[1].encode()).hexdigest()[:16]
+
+
 def prompt(name: str, version: int | None = None, **fields: str) -> Prompt:
     """The prompt `name` with its `$field` places filled. Raises KeyError for a field that is not given."""
-    version, text = template(name, version)
-    filled = Template(text).substitute(fields)
-    return Prompt(name, version, hashlib.sha256(text.encode()).hexdigest()[:16], filled, fields)
+    number, text = template(name, version)
+    return Prompt(name, number, template_hash(name, version), Template(text).substitute(fields), fields)

@@ -1,0 +1,89 @@
+"""Every rule catches what it is named after, and nothing else."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assets.tasks.rules import RULES, Pair, RuleOptions, judge_pairs, tidy
+
+OPTIONS = RuleOptions()
+TASK = "[Man in blue shirt]: Step onto the yellow lane marking."
+SOLUTION = (
+    "The man in the blue shirt takes three steady steps forward along the lane, plants both feet on the yellow marking "
+    "and comes to rest there while the street around him stays as it was."
+)
+
+# One broken pair for each rule; the rule's name is the reason it must get.
+BROKEN = [
+    ("empty", "", SOLUTION),
+    ("empty", TASK, ""),
+    ("unprintable", TASK.replace("Step", "Step\x07"), SOLUTION),
+    ("grammar", "Man in blue shirt: Step onto the marking.", SOLUTION),
+    ("grammar", "[Man in blue shirt] Step onto the marking.", SOLUTION),
+    ("grammar", "[Man in blue shirt]: Step onto the marking", SOLUTION),
+    ("grammar", "[[Man]]: Step onto the marking.", SOLUTION),
+    ("grammar", "[]: Step onto the marking.", SOLUTION),
+    ("agent_not_named", "[The agent]: Step onto the marking.", SOLUTION),
+    ("agent_not_named", "[It]: Step onto the marking.", SOLUTION),
+    ("agent_too_long", f"[{'very ' * 16}tall man]: Step onto the marking.", SOLUTION),
+    ("instruction_too_short", "[Man in blue shirt]: Go.", SOLUTION),
+    ("instruction_too_long", f"[Man in blue shirt]: Step {'on ' * 40}it.", SOLUTION),
+    ("solution_equals_task", TASK, TASK),
+    ("solution_equals_task", TASK, "Step onto the yellow lane marking!"),
+    ("solution_too_short", TASK, "He steps onto the marking."),
+    ("solution_too_long", TASK, "step " * 201 + "."),
+    ("solution_cut", TASK, SOLUTION.rstrip(".") + " and then"),
+]
+
+
+@pytest.mark.parametrize(("reason", "task", "solution"), BROKEN)
+def test_each_rule_catches_its_defect(reason, task, solution):
+    assert judge_pairs([Pair(task, solution)], OPTIONS)[0][0] == reason
+
+
+def test_every_rule_has_a_case():
+    assert {reason for reason, *_ in BROKEN} == set(RULES)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        TASK,
+        "[First-person view]: Align the car's front bumper with the white track curb ahead.",
+        "[Red disc]: Move to the blue frame.",
+        "[穿蓝衬衫的男人]: 走到 黄线 上.",
+        "[Woman <b>bold</b>]: Pick up the '\"quoted\"' cup & saucer.",
+    ],
+)
+def test_sound_pairs_pass(task):
+    assert judge_pairs([Pair(task, SOLUTION)], OPTIONS) == [("", "")]
+
+
+def test_the_agent_and_the_instruction_are_read_from_the_task():
+    pair = Pair(TASK, SOLUTION)
+    assert (pair.agent, pair.instruction) == ("Man in blue shirt", "Step onto the yellow lane marking.")
+
+
+def test_a_task_repeated_in_other_spelling_is_a_duplicate_of_the_first():
+    again = Pair(TASK.upper().replace("STEP", "STEP,"), SOLUTION)
+    other = Pair("[Man in red shirt]: Step onto the yellow lane marking.", SOLUTION)
+    reasons = [reason for reason, _ in judge_pairs([Pair(TASK, SOLUTION), again, other], OPTIONS)]
+    assert reasons == ["", "duplicate_in_frame", ""]
+
+
+def test_a_dropped_pair_makes_no_duplicate():
+    cut = Pair(TASK, "Too short.")
+    assert [reason for reason, _ in judge_pairs([cut, Pair(TASK, SOLUTION)], OPTIONS)] == ["solution_too_short", ""]
+
+
+@given(st.text(max_size=200), st.text(max_size=400))
+def test_no_text_breaks_the_rules_and_each_verdict_has_a_name(task, solution):
+    reason, detail = judge_pairs([Pair(tidy(task), tidy(solution))], OPTIONS)[0]
+    assert reason in {"", *RULES}
+    assert bool(reason) == bool(detail)
+
+
+@given(st.text(max_size=100))
+def test_tidy_is_idempotent_and_on_one_line(text):
+    assert tidy(tidy(text)) == tidy(text)
+    assert "\n" not in tidy(text)
