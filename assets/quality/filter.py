@@ -27,7 +27,7 @@ class QualityOptions(BaseModel):
     min_laplacian_var: float = Field(
         12.0,
         ge=0,
-        description="Variance of the Laplacian in squared luma levels, at a short side of at most 720 px; less is blurred",
+        description="Variance of the Laplacian (squared luma levels, short side at most 720 px); less is blurred",
     )
     min_mean_luma: float = Field(20.0, ge=0, le=255, description="Mean luma, levels 0..255; less is too dark")
     max_mean_luma: float = Field(235.0, ge=0, le=255, description="Mean luma, levels 0..255; more is too bright")
