@@ -1,0 +1,134 @@
+"""A VLM from options: the block that a recipe writes."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from models.vlm.protocol import VLM
+
+
+class VLMOptions(BaseModel):
+    """Which model answers, where, and how patiently it is asked. Unknown names are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    backend: Literal["scripted", "openai", "transformers", "vllm"] = Field(
+        "scripted",
+        description="scripted: the microworld's own, reads pixels and needs no weights. openai: any server that speaks "
+        "OpenAI's chat completions, vLLM first. transformers and vllm: in this process.",
+    )
+    model: str = Field("", description="Model name on the server, Hub id, or folder; none for scripted.")
+    base_url: str = Field(
+        "", description="openai: the server's address with its version, e.g. http://127.0.0.1:8000/v1."
+    )
+    api_key_env: str = Field(
+        "", description="openai: NAME of the environment variable that holds the key; empty for servers without keys."
+    )
+    revision: str = Field("main", min_length=1, description="transformers, vllm: branch, tag or commit on the Hub.")
+    concurrency: int = Field(16, ge=1, le=4096, description="Most requests in flight (openai, vllm).")
+    timeout_s: float = Field(
+        300.0, gt=0, le=7200, description="Seconds for one attempt, to its last byte (openai, vllm)."
+    )
+    max_retries: int = Field(
+        6, ge=0, le=50, description="openai: further attempts after 408, 409, 429, 5xx, time-outs."
+    )
+    backoff_s: float = Field(0.5, gt=0, le=60, description="openai: seconds of the first wait; doubles, with jitter.")
+    backoff_max_s: float = Field(30.0, gt=0, le=600, description="openai: seconds of the longest wait of its own.")
+    temperature: float = Field(0.0, ge=0, le=2, description="Of completions; 0 is greedy. Log-odds need none.")
+    thinking: bool | None = Field(
+        False,
+        description="Whether the model may think first. null (openai) sends nothing, for servers that refuse the field.",
+    )
+    device: str = Field("auto", min_length=1, description="transformers: auto, cpu, cuda, cuda:1 ...")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="transformers: of the weights."
+    )
+    engine_options: Mapping[str, Any] = Field(
+        default_factory=dict, description="vllm: further engine arguments, e.g. {tensor_parallel_size: 2}."
+    )
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError(f"base_url {value!r}: http://HOST:PORT/v1 or https://HOST/v1 is expected")
+        if parts.username or parts.password:
+            raise ValueError("base_url holds a user name or a password: name a variable in api_key_env instead")
+        return value
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _is_a_name(cls, value: str) -> str:
+        if value and not value.isidentifier():
+            # The value is not repeated: it may be the key itself, written into the wrong field.
+            raise ValueError(f"api_key_env, {len(value)} characters: the NAME of an environment variable is expected")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_the_backend(self) -> "VLMOptions":
+        if self.backend != "scripted" and not self.model:
+            raise ValueError(f"model '': the backend {self.backend} needs the name of a model")
+        if self.backend == "openai" and not self.base_url:
+            raise ValueError(
+                "base_url '': the backend openai needs its server's address, e.g. http://127.0.0.1:8000/v1"
+            )
+        if self.backend != "openai" and self.thinking is None:
+            raise ValueError(f"thinking null: the backend {self.backend} takes true or false")
+        others = {"base_url": "openai", "api_key_env": "openai", "engine_options": "vllm"}
+        for name, backend in others.items():
+            if getattr(self, name) and self.backend != backend:
+                raise ValueError(f"{name} is set, which only the backend {backend} reads; backend is {self.backend}")
+        return self
+
+
+def build_vlm(options: VLMOptions) -> VLM:
+    """The VLM that `options` describe. Loads weights for the backends in this process.
+
+    Raises ValueError for a missing environment variable, RuntimeError where a package or a GPU is missing.
+    """
+    match options.backend:
+        case "scripted":
+            from microworld.scripted_vlm import ScriptedVLM  # the one import upwards: models know no world otherwise
+
+            return ScriptedVLM()
+        case "openai":
+            from models.vlm.openai_server import OpenAIServer
+
+            return OpenAIServer(
+                base_url=options.base_url,
+                model=options.model,
+                api_key_env=options.api_key_env,
+                concurrency=options.concurrency,
+                timeout_s=options.timeout_s,
+                max_retries=options.max_retries,
+                backoff_s=options.backoff_s,
+                backoff_max_s=options.backoff_max_s,
+                temperature=options.temperature,
+                thinking=options.thinking,
+            )
+        case "transformers":
+            from models.vlm.transformers_local import TransformersVLM
+
+            return TransformersVLM(
+                options.model,
+                device=options.device,
+                dtype=options.dtype,
+                revision=options.revision,
+                temperature=options.temperature,
+                thinking=bool(options.thinking),
+            )
+        case "vllm":
+            from models.vlm.vllm_local import VllmVLM
+
+            return VllmVLM(
+                options.model,
+                revision=options.revision,
+                concurrency=options.concurrency,
+                timeout_s=options.timeout_s,
+                temperature=options.temperature,
+                thinking=bool(options.thinking),
+                engine_options=options.engine_options,
+            )

@@ -1,0 +1,113 @@
+"""The chat completions protocol, as far as it is used: what is sent, and what an answer must have to be one.
+
+Servers are strangers: an answer is checked here, at the border, and everything behind may rely on it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from models.vlm.answers import NO, YES, log_odds
+from models.vlm.protocol import LogOdds, Usage
+
+TOP = 20  # the most that OpenAI allows and what vLLM's --max-logprobs defaults to
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Candidate(BaseModel):
+    token: str
+    logprob: Finite
+
+
+class Position(BaseModel):
+    token: str
+    top_logprobs: list[Candidate] = []
+
+
+class LogProbs(BaseModel):
+    content: list[Position] | None = None
+
+
+class Message(BaseModel):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class Choice(BaseModel):
+    message: Message
+    finish_reason: str | None = None
+    logprobs: LogProbs | None = None
+
+
+class Tokens(BaseModel):
+    prompt_tokens: Count | None = 0
+    completion_tokens: Count | None = 0
+
+
+class Answer(BaseModel):
+    """A chat completion. At least one choice; what is not listed here is ignored."""
+
+    choices: Annotated[list[Choice], Field(min_length=1)]
+    usage: Tokens | None = None
+
+    @property
+    def choice(self) -> Choice:
+        return self.choices[0]
+
+    @property
+    def tokens(self) -> Usage:
+        usage = self.usage or Tokens()
+        return Usage(usage.prompt_tokens or 0, usage.completion_tokens or 0)
+
+    @property
+    def candidates(self) -> dict[str, float]:
+        """Token -> log-probability (natural) at the first answered position; {} when the server gave none."""
+        logprobs = self.choice.logprobs
+        if logprobs is None or not logprobs.content:
+            return {}
+        return {candidate.token: candidate.logprob for candidate in logprobs.content[0].top_logprobs}
+
+
+class TokenizeAnswer(BaseModel):
+    """What vLLM's /tokenize says."""
+
+    tokens: list[Count]
+
+
+def token_name(token_id: int) -> str:
+    """How vLLM writes a token under `return_tokens_as_token_ids`: unlike its text, it names one token only."""
+    return f"token_id:{token_id}"
+
+
+def log_odds_options(token_ids: Sequence[int]) -> dict[str, Any]:
+    """The request fields that ask for the first token's log-probabilities.
+
+    With token ids, vLLM's extensions name them exactly. `top_logprobs` stands beside them for servers that ignore fields
+    that they do not know: the same answer then serves the fallback.
+    """
+    options: dict[str, Any] = {"max_tokens": 1, "temperature": 0.0, "logprobs": True, "top_logprobs": TOP}
+    if token_ids:
+        options["extra_body"] = {"logprob_token_ids": list(token_ids), "return_tokens_as_token_ids": True}
+    return options
+
+
+def read_log_odds(
+    candidates: Mapping[str, float], yes_ids: Sequence[int], no_ids: Sequence[int], usage: Usage
+) -> LogOdds:
+    """Log-odds from the `candidates` of the first position, named by id (`token_name`) or by text.
+
+    A side that is not among them has at most the probability of the least likely candidate, and stands there. Raises
+    ValueError when neither side is there: the model was about to say something else.
+    """
+    yes = [candidates[name] for name in (*YES, *map(token_name, yes_ids)) if name in candidates]
+    no = [candidates[name] for name in (*NO, *map(token_name, no_ids)) if name in candidates]
+    if not yes and not no:
+        likeliest = sorted(candidates, key=candidates.__getitem__, reverse=True)[:5]
+        raise ValueError(
+            f"neither yes nor no among the {len(candidates)} returned tokens, the likeliest are {likeliest}: "
+            "an answer of one word is expected (is the model's thinking on?)"
+        )
+    return log_odds(yes, no, usage, floor=min(candidates.values()))

@@ -1,0 +1,122 @@
+"""A VLM in this process on vLLM's AsyncLLM: continuous batching without a server. Needs a GPU and the extra `vllm`.
+
+Kept thin, since it cannot run in the tests: docs/vlm.md says how its calls were checked, and against which version.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from models.vlm.answers import NO, YES, completion, log_odds, model_id, one_token_ids, schema_instruction
+from models.vlm.media import content_parts
+from models.vlm.protocol import Completion, LogOdds, Media, Prompt, Usage, VLMUnavailable
+
+
+class VllmVLM:
+    """`model` (a Hub id or a folder) on this machine's GPUs. For one event loop, the one it is made in.
+
+    concurrency: most requests handed to the engine at once; it batches them as they come.
+    timeout_s: seconds for one answer. temperature, thinking, revision: as for TransformersVLM.
+    engine_options: further fields of vLLM's AsyncEngineArgs, e.g. {"tensor_parallel_size": 2, "max_model_len": 16384}.
+
+    Raises RuntimeError when vllm is not installed or no GPU is visible, ValueError as TransformersVLM does.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        revision: str = "main",
+        concurrency: int = 64,
+        timeout_s: float = 600.0,
+        temperature: float = 0.0,
+        thinking: bool = False,
+        engine_options: Mapping[str, Any] | None = None,
+    ):
+        require_vllm()
+        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        self.model_id = model_id("vllm", model, revision, temperature, thinking)
+        self.temperature, self.thinking, self.timeout_s = temperature, thinking, timeout_s
+        arguments = AsyncEngineArgs(
+            model=model, revision=revision, trust_remote_code=False, load_format="safetensors", **(engine_options or {})
+        )
+        self._engine = AsyncLLM.from_engine_args(arguments)
+        tokenizer = self._engine.get_tokenizer()
+        self.yes_ids, self.no_ids = (one_token_ids(tokenizer, words) for words in (YES, NO))
+        self._places = asyncio.Semaphore(concurrency)
+        self._numbers = itertools.count()
+
+    async def complete(
+        self, prompt: Prompt, media: Sequence[Media], schema: Mapping[str, Any], *, max_tokens: int, seed: int = 0
+    ) -> Completion:
+        from vllm.sampling_params import StructuredOutputsParams
+
+        answer = await self._generate(
+            f"{prompt.text}\n\n{schema_instruction(schema)}",
+            media,
+            max_tokens=max_tokens,
+            temperature=self.temperature,
+            seed=seed,
+            structured_outputs=StructuredOutputsParams(json=dict(schema)),
+        )
+        output = answer.outputs[0]
+        return completion(output.text, schema, _usage(answer), truncated=output.finish_reason == "length")
+
+    async def log_odds(self, question: Prompt, media: Sequence[Media]) -> LogOdds:
+        """Exact: the engine gives the log-probabilities of the named tokens (raw, before any temperature or mask)."""
+        token_ids = [*self.yes_ids, *self.no_ids]
+        answer = await self._generate(question.text, media, max_tokens=1, temperature=0.0, logprob_token_ids=token_ids)
+        first = answer.outputs[0].logprobs[0]
+        # A token of probability 0 comes as -inf; vLLM's own server writes -9999 for it, and so do we.
+        yes, no = ([max(first[i].logprob, -9999.0) for i in ids] for ids in (self.yes_ids, self.no_ids))
+        return log_odds(yes, no, _usage(answer))
+
+    async def aclose(self) -> None:
+        self._engine.shutdown()
+
+    async def _generate(self, text: str, media: Sequence[Media], **sampling: Any):
+        """The engine's final RequestOutput for one user message, rendered as vLLM's server renders it."""
+        from vllm.exceptions import VLLMError
+        from vllm.renderers import ChatParams
+        from vllm.sampling_params import RequestOutputKind, SamplingParams
+
+        template = {"add_generation_prompt": True, "enable_thinking": self.thinking, "tokenize": False}
+        params = SamplingParams(output_kind=RequestOutputKind.FINAL_ONLY, **sampling)
+        renderer = self._engine.renderer
+        async with self._places:
+            try:
+                async with asyncio.timeout(self.timeout_s):
+                    _, (prompt,) = await renderer.render_chat_async(
+                        [[{"role": "user", "content": content_parts(text, media)}]],
+                        ChatParams(chat_template_kwargs=template),
+                        renderer.default_chat_tok_params.with_kwargs(add_special_tokens=False),
+                    )
+                    async for answer in self._engine.generate(prompt, params, f"wmsd-{next(self._numbers)}"):
+                        final = answer
+            except TimeoutError:
+                raise VLMUnavailable("timeout", f"{self.model_id}: no answer within {self.timeout_s:g} s") from None
+            except VLLMError as error:
+                raise VLMUnavailable("engine", f"{self.model_id}: {type(error).__name__}: {error}") from error
+        if final.outputs[0].finish_reason in ("abort", "error"):
+            raise VLMUnavailable("interrupted", f"{self.model_id}: finish_reason {final.outputs[0].finish_reason!r}")
+        return final
+
+
+def require_vllm() -> None:
+    """Raises RuntimeError when vllm is not installed or no GPU is visible, saying what to do instead."""
+    import importlib.util
+
+    instead = "use the openai backend with a vLLM server elsewhere, or the transformers backend"
+    if importlib.util.find_spec("vllm") is None:
+        raise RuntimeError(f"the vllm backend needs the package vllm: install the extra, wmsd[vllm]; or {instead}")
+    import torch
+
+    if not torch.cuda.is_available():
+        raise RuntimeError(f"the vllm backend needs a GPU, and torch sees none on this machine: {instead}")
+
+
+def _usage(answer: Any) -> Usage:
+    return Usage(len(answer.prompt_token_ids or ()), len(answer.outputs[0].token_ids))
