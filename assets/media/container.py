@@ -17,8 +17,8 @@ from assets.media.errors import MediaError
 # An 8K square, twice the 33 Mpixel of 8K UHD. A larger picture is a mistake or an attack on memory.
 MAX_PIXELS = 8192 * 8192
 
-# Demuxers of files that hold frames themselves. Playlists (HLS, concat), image sequences and devices stay out: a text file
-# named .mp4 must not make the decoder read other files or the network.
+# Demuxers of files that hold frames themselves. Playlists (HLS, concat), image sequences and devices stay out: a text
+# file named .mp4 must not make the decoder read other files or the network.
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,av1,obu,ivf,"
     "flv,asf,ogg,mxf,mxf_opatom,gif,nut,rm,dv,wtv,swf,aac,mp3,wav,flac"
@@ -47,7 +47,8 @@ def check_readable(path: Path) -> None:
 
 @contextlib.contextmanager
 def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container and its first real video stream (cover pictures are none), one decoding thread, other streams discarded.
+    """The container and its first real video stream (cover pictures are none), one decoding thread, other streams
+    discarded.
 
     Raises MediaError with a reason of a file, also for what FFmpeg raises while the block runs.
     """
@@ -55,14 +56,16 @@ def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[InputCont
     check_readable(path)
     try:
         # Damaged metadata text must not hide a good video; nothing here reads it.
-        with av.open(str(path), container_options=OPTIONS, metadata_errors="replace") as container:
+        container = av.open(str(path), container_options=OPTIONS, metadata_errors="replace")
+    except av.error.FFmpegError as error:
+        raise MediaError(*diagnosis(path, error, "not_a_video")) from None
+    try:
+        with container:
             stream = video_stream(container, path.name)
             prepare(container, stream, max_pixels)
             yield container, stream
-    except av.error.MemoryError as error:
-        raise MediaError("out_of_memory", f"{path.name!r}: {error.strerror}") from None
     except av.error.FFmpegError as error:
-        raise MediaError(*diagnosis(path, error)) from None
+        raise MediaError(*diagnosis(path, error, "unreadable")) from None
 
 
 def video_stream(container: InputContainer, name: str) -> VideoStream:
@@ -91,35 +94,39 @@ def check_pixels(width: int, height: int, max_pixels: int) -> None:
         raise MediaError("too_large", f"{width}x{height} pixels: at most {max_pixels} in all are decoded")
 
 
-def diagnosis(path: Path, error: av.error.FFmpegError) -> tuple[str, str]:
-    """Reason and detail for a file that FFmpeg refused to open."""
+def diagnosis(path: Path, error: av.error.FFmpegError, otherwise: str) -> tuple[str, str]:
+    """Reason and detail for a file that FFmpeg gave up on; `otherwise` is the reason unless its boxes explain it."""
     words = f"{path.name!r}: {error.strerror}"
-    if isinstance(error, OSError) and not isinstance(error, ValueError):
+    if isinstance(error, MemoryError):
+        return "out_of_memory", words
+    if isinstance(error, OSError):
         return "unreadable", words
-    boxes = top_boxes(path)
-    if "ftyp" in boxes or "mdat" in boxes:
+    boxes, end = top_boxes(path)
+    if boxes and boxes[0] in ("ftyp", "moov", "mdat", "wide", "free", "skip"):
         if "moov" not in boxes:
             return "no_moov", f"{path.name!r} has no moov box, only {', '.join(boxes)}: the recording was cut short"
-        return "truncated", f"{words} (boxes {', '.join(boxes)})"
-    return "not_a_video", words
+        if end > (size := path.stat().st_size):
+            return "truncated", f"{path.name!r} has {size} of the {end} bytes that its boxes claim"
+    return otherwise, words
 
 
-def top_boxes(path: Path, limit: int = 64) -> list[str]:
-    """The types of a file's first top-level ISO boxes, as far as they make sense."""
+def top_boxes(path: Path, limit: int = 1000) -> tuple[list[str], int]:
+    """The types of a file's top-level ISO boxes, as far as they make sense, and where the last one ends (bytes)."""
     boxes: list[str] = []
-    size = path.stat().st_size
+    at, size = 0, path.stat().st_size
     with path.open("rb") as handle:
-        at = 0
         while at + 8 <= size and len(boxes) < limit:
             handle.seek(at)
             head = handle.read(16)
             length, kind = int.from_bytes(head[:4], "big"), head[4:8]
             if not (kind.isascii() and kind.decode("ascii").isprintable()):
                 break
-            boxes.append(kind.decode("ascii"))
             if length == 1:
                 length = int.from_bytes(head[8:16], "big")
-            if length < 8:  # 0 means "to the end of the file"
+            elif length == 0:  # to the end of the file
+                length = size - at
+            if length < 8:
                 break
+            boxes.append(kind.decode("ascii"))
             at += length
-    return boxes
+    return boxes, at

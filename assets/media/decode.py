@@ -1,8 +1,9 @@
 """Executes a plan: the planned frames as upright BGR pictures, and nothing decoded that can be left out.
 
-Three savings, none of which changes a pixel. A keyframe is decoded alone and drained, since waiting for the reordering delay
-would decode its neighbours. A run ends by draining once the packets of its targets are in. And a frame that no other refers to
-is dropped unread when it is not wanted. A planned frame that does not come out that way is tried again with the last two off.
+Three savings, none of which changes a pixel. A keyframe is decoded alone and drained, since waiting for the
+reordering delay would decode its neighbours. A run ends by draining once the packets of its targets are in. And a
+frame that no other refers to is dropped unread when it is not wanted. A planned frame that does not come out that way
+is tried again with the last two off.
 """
 
 from collections.abc import Iterator
@@ -57,7 +58,9 @@ def decode_stills(
 
 def still(frame: VideoFrame, sound: bool, stream: VideoStream, painter: Painter, max_pixels: int) -> Still:
     if not sound:
-        return Still(frame.pts, error=MediaError("corrupt_frame", f"the frame at {frame.pts} or one it needs is damaged"))
+        return Still(
+            frame.pts, error=MediaError("corrupt_frame", f"the frame at {frame.pts} or one it needs is damaged")
+        )
     check_pixels(frame.width, frame.height, max_pixels)
     return Still(frame.pts, painter.paint(frame, pixel_aspect(stream)))
 
@@ -75,13 +78,15 @@ class Reader:
     def frames(self, run: Run, wanted: frozenset[int], careful: bool) -> Iterator[tuple[VideoFrame, bool]]:
         """The frames of a run whose times are wanted, each with whether it is sound.
 
-        Unsound: the decoder reported an error in this frame or in one since the last keyframe, which this one may refer to.
-        `careful`: decode everything, and wait for the frames instead of draining.
+        Unsound: the decoder reported an error in this frame or in one since the last keyframe, which this one may
+        refer to. `careful`: decode everything, and wait for the frames instead of draining.
         """
         missing, unfed, end = set(wanted), set(wanted), max(wanted)
         damage: int | None = None
         for packet in self.packets(run.start):
-            self.context.skip_frame = "NONREF" if self.can_skip and not careful and packet.pts not in wanted else "DEFAULT"
+            self.context.skip_frame = (
+                "NONREF" if self.can_skip and not careful and packet.pts not in wanted else "DEFAULT"
+            )
             unfed.discard(packet.pts)
             last = not packet.size or (not unfed and not careful)
             try:
@@ -101,15 +106,15 @@ class Reader:
                     missing.discard(frame.pts)
                     yield frame, damage is None or (frame.key_frame and not frame.is_corrupt)
                 # Frames come out in the order they are shown: what is missing now will not come.
-                last = last or frame.pts is not None and frame.pts > end
+                last = last or (frame.pts is not None and frame.pts > end)
             if last or not missing:
                 return
 
     def packets(self, start: int) -> Iterator[Packet]:
         """Packets from the keyframe at `start` on, in decoding order, with the empty one at the end of the file.
 
-        Seeks are verified: where one lands late, an earlier time is tried, at last the beginning. Nothing comes when the
-        keyframe is not found.
+        Seeks are verified: where one lands late, an earlier time is tried, at last the beginning. Nothing comes when
+        the keyframe is not found.
         """
         for back_s in (0, 1, 10, None):
             offset = start - round(back_s / self.stream.time_base) if back_s is not None else -(2**62)
@@ -135,8 +140,9 @@ def later(damage: int | None, pts: int | None) -> int | None:
 def drops_only_unused(stream: VideoStream) -> bool:
     """Whether dropping frames marked "not a reference" leaves every other frame as it is.
 
-    True of H.264. In HEVC the mark only speaks of the frame's own temporal layer, so it holds when the header says that there
-    is one layer (numTemporalLayers of the hvcC record, ISO/IEC 14496-15). Other decoders ignore the mark or read it otherwise.
+    True of H.264. In HEVC the mark only speaks of the frame's own temporal layer, so it holds when the header says
+    that there is one layer (numTemporalLayers of the hvcC record, ISO/IEC 14496-15). Other decoders ignore the mark
+    or read it otherwise.
     """
     name = stream.codec_context.codec.canonical_name
     if name == "hevc":

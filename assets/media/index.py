@@ -7,7 +7,7 @@ seconds would land beside a keyframe sooner or later.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 
@@ -20,7 +20,7 @@ def encode_runs(pts: Sequence[int]) -> list[int]:
     if not values:
         return []
     runs = [values[0]]
-    for delta, group in groupby(after - before for before, after in zip(values, values[1:], strict=False)):
+    for delta, group in groupby(after - before for before, after in pairwise(values)):
         runs += [delta, sum(1 for _ in group)]
     return runs
 
@@ -43,10 +43,10 @@ def decode_runs(runs: Sequence[int]) -> np.ndarray:
 class FrameIndex:
     """Presentation times of a clip.
 
-    pts: int64 [n], strictly increasing, one per frame that is shown. keyframe_pts: int64 [k], strictly increasing, packets
-    at which decoding may start; those before pts[0] are keyframes that an edit list hides but that frames depend on.
-    time_base: seconds per tick. Raises ValueError when an array is empty or unsorted, when no keyframe is at or before
-    pts[0], or when the time base is not positive.
+    pts: int64 [n], strictly increasing, one per frame that is shown. keyframe_pts: int64 [k], strictly increasing,
+    packets at which decoding may start; those before pts[0] are keyframes that an edit list hides but that frames
+    depend on. time_base: seconds per tick. Raises ValueError when an array is empty or unsorted, when no keyframe is
+    at or before pts[0], or when the time base is not positive.
     """
 
     pts: np.ndarray

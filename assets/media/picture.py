@@ -29,7 +29,10 @@ class Orientation:
 
     @property
     def rotation(self) -> int:
-        """Degrees counter-clockwise that bring the stored picture upright (a mirrored picture: those before mirroring)."""
+        """Degrees counter-clockwise that bring the stored picture upright (a mirrored picture:
+
+        those before mirroring).
+        """
         if self.transpose:
             return 90 if self.flip_y else 270
         return 180 if self.flip_x else 0
@@ -111,7 +114,10 @@ class Painter:
 
 
 def assumed_matrix(frame: VideoFrame) -> int | None:
-    """The colour matrix to assume: None (as tagged), or for untagged YUV what players assume, BT.709 for HD, else BT.601."""
+    """The colour matrix to assume:
+
+    None (as tagged), or for untagged YUV what players assume, BT.709 for HD, else BT.601.
+    """
     if frame.colorspace not in UNSPECIFIED_MATRICES or frame.format.is_rgb:
         return None
     return Colorspace.ITU709 if frame.width >= 1280 or frame.height > 576 else Colorspace.ITU601

@@ -1,9 +1,9 @@
 """Which frames to take from a clip and the cheapest correct way to reach them: arithmetic only, no file is touched.
 
 Frames wanted become frames that exist (the nearest presentation time), grouped by the keyframe that governs them (the
-last one at or before). A plan is a list of runs: start at a keyframe, decode forward, stop at the run's last frame. A new
-run costs a seek; staying in the run costs decoding what lies between. The boundaries are independent, so taking the
-cheaper side of each gives the cheapest plan.
+last one at or before). A plan is a list of runs: start at a keyframe, decode forward, stop at the run's last frame. A
+new run costs a seek; staying in the run costs decoding what lies between. The boundaries are independent, so taking
+the cheaper side of each gives the cheapest plan.
 """
 
 import math
@@ -17,8 +17,9 @@ from assets.media.index import FrameIndex
 
 MODES = ("auto", "keyframe", "exact")
 
-# What a seek and the restart of the decoder cost, in frames decoded. Measured on H.264 in MP4, one core: 0.03 ms against 0.4
-# (640x360) to 1.8 ms (1280x720) a frame, so well below one; 1 leaves room for containers without a sample table.
+# What a seek and the restart of the decoder cost, in frames decoded. Measured on H.264 in MP4, one core: 0.03 ms
+# against 0.4 (640x360) to 1.8 ms (1280x720) a frame, so well below one; 1 leaves room for containers without a sample
+# table.
 SEEK_COST_FRAMES = 1
 
 
@@ -66,7 +67,7 @@ def requested_times(index: FrameIndex, count: int, every_s: float | None = None)
 
 
 def nearest(candidates: np.ndarray, ticks: Sequence[Fraction], origin: int) -> list[int]:
-    """For each time (ticks after `origin`) the closest of `candidates` (int64, sorted); the earlier one of two as close."""
+    """For each time (ticks after `origin`) the closest of `candidates` (int64, sorted), the earlier of two as close."""
     chosen = []
     for tick in ticks:
         at = origin + tick
@@ -117,12 +118,12 @@ def distinct(index: FrameIndex, chosen: Sequence[int], ticks: Sequence[Fraction]
     """Merges choices that are one frame, or two within a millisecond (a frame's id holds its time in milliseconds)."""
     wanted: dict[int, Wanted] = {}
     for pts, tick in zip(chosen, ticks, strict=True):
-        seconds = index.exact_seconds(pts)
-        wanted.setdefault(milliseconds(seconds), Wanted(pts, float(seconds), float(tick * index.time_base)))
+        seconds = index.seconds(pts)
+        wanted.setdefault(milliseconds(seconds), Wanted(pts, seconds, float(tick * index.time_base)))
     return [wanted[key] for key in sorted(wanted)]
 
 
-def milliseconds(seconds: Fraction | float) -> int:
+def milliseconds(seconds: float) -> int:
     """Whole milliseconds, halves up: the time in a frame's id."""
     return math.floor(Fraction(seconds) * 1000 + Fraction(1, 2))
 
@@ -136,9 +137,9 @@ def plan_clip(
 ) -> Plan:
     """The frames of a clip and how to reach them.
 
-    `mode`: "exact" takes the frame nearest each requested time; "keyframe" the keyframe nearest to it, each once; "auto" is
-    keyframe for clips of at least `long_clip_s` seconds. When snapping leaves fewer frames than exact would give, the
-    clip is planned as exact. Raises ValueError for options out of range.
+    `mode`: "exact" takes the frame nearest each requested time; "keyframe" the keyframe nearest to it, each once;
+    "auto" is keyframe for clips of at least `long_clip_s` seconds. When snapping leaves fewer frames than exact would
+    give, the clip is planned as exact. Raises ValueError for options out of range.
     """
     if mode not in MODES:
         raise ValueError(f"mode {mode!r}: expected one of {', '.join(MODES)}")

@@ -1,4 +1,7 @@
-"""Worker processes for media files: parallel over files, a hard time limit each, and no file can take the others down."""
+"""Worker processes for media files:
+
+parallel over files, a hard time limit each, and no file can take the others down.
+"""
 
 import collections
 import contextlib
@@ -31,8 +34,8 @@ class WorkerDied(Exception):
 class MediaPool:
     """Runs jobs in `workers` processes (default: one a usable core) and gives up on a file after `timeout_s` seconds.
 
-    `verbs` names the module whose VERBS the workers offer. Use as a context manager and from one thread; leaving it, or the
-    death of this process, ends the workers. Raises ValueError for options out of range.
+    `verbs` names the module whose VERBS the workers offer. Use as a context manager and from one thread; leaving it,
+    or the death of this process, ends the workers. Raises ValueError for options out of range.
     """
 
     def __init__(
@@ -64,29 +67,31 @@ class MediaPool:
     def run(self, jobs: Iterable[dict], timeout_s: float | None = None) -> Iterator[tuple[dict, Any]]:
         """Yields (job, result or MediaError) for each job as it finishes; jobs are taken as workers become free.
 
-        Raises OSError when a worker could not write its output (a full disk), which is nobody's file's fault. A generator
-        that is left early kills what is still running.
+        Raises OSError when a worker could not write its output (a full disk), which is nobody's file's fault. A
+        generator that is left early kills what is still running.
         """
         limit = self.timeout_s if timeout_s is None else timeout_s
-        todo, more = iter(jobs), True
+        todo = iter(jobs)
         with selectors.DefaultSelector() as selector, contextlib.ExitStack() as undo:
             undo.callback(self._abandon)
-            while more or self._busy:
-                while more and len(self._busy) < self.workers:
-                    job = next(todo, None)
-                    if job is None:
-                        more = False
-                        break
-                    worker = self._start(job, limit)
-                    selector.register(worker.output, selectors.EVENT_READ, worker)
-                for worker, outcome in self._finished(selector):
+            self._occupy(todo, selector, limit)
+            while self._busy:
+                finished = self._finished(selector)
+                for worker, _, _ in finished:
                     selector.unregister(worker.output)
                     self._busy.discard(worker)
-                    if worker.job_failed_process:
-                        worker.kill()
-                    else:
+                    if worker.usable:
                         self._idle.append(worker)
-                    yield worker.job, outcome
+                    else:
+                        worker.kill()
+                self._occupy(todo, selector, limit)  # before yielding: the caller may take its time
+                yield from ((job, outcome) for _, job, outcome in finished)
+
+    def _occupy(self, todo: Iterator[dict], selector: selectors.BaseSelector, limit: float) -> None:
+        """Gives every free worker a job, while there are jobs."""
+        while len(self._busy) < self.workers and (job := next(todo, None)) is not None:
+            worker = self._start(job, limit)
+            selector.register(worker.output, selectors.EVENT_READ, worker)
 
     def _start(self, job: dict, limit: float) -> "Worker":
         """Gives a job to an idle worker or a new one."""
@@ -103,10 +108,8 @@ class MediaPool:
             self._busy.add(worker)
             return worker
 
-    def _finished(self, selector: selectors.BaseSelector) -> list[tuple["Worker", Any]]:
-        """Waits for replies, deaths or deadlines; at least one when any worker is busy, unless a reply came only in part."""
-        if not self._busy:
-            return []
+    def _finished(self, selector: selectors.BaseSelector) -> list[tuple["Worker", dict, Any]]:
+        """Waits for replies, deaths or deadlines: (worker, job, outcome) each; a reply in part gives nothing yet."""
         wait = min(worker.deadline for worker in self._busy) - time.monotonic()
         ready = [key.data for key, _ in selector.select(max(wait, 0))]
         done = []
@@ -114,16 +117,15 @@ class MediaPool:
             try:
                 reply = worker.receive()
             except WorkerDied:
-                done.append((worker, worker.post_mortem()))
-                continue
-            if reply is not None:
-                done.append((worker, outcome_of(reply)))
+                done.append((worker, worker.job, worker.post_mortem()))
+            else:
+                if reply is not None:
+                    done.append((worker, worker.job, outcome_of(reply)))
         # A reply that is here counts, however long the caller kept us from looking.
         for worker in self._busy - set(ready):
             if time.monotonic() >= worker.deadline:
-                worker.job_failed_process = True
-                worker.kill()
-                done.append((worker, MediaError("timeout", f"no result after {worker.limit:g} s")))
+                worker.usable = False
+                done.append((worker, worker.job, MediaError("timeout", f"no result after {worker.limit:g} s")))
         return done
 
     def _abandon(self) -> None:
@@ -147,12 +149,12 @@ class Worker:
     def __init__(self, command: list[str]):
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        self._stderr = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by kill()
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, env=environment
         )
         self._buffer = bytearray()
-        self.job_failed_process = False
+        self.usable = True
 
     @property
     def output(self):
@@ -178,7 +180,7 @@ class Worker:
 
     def post_mortem(self) -> MediaError:
         """What a worker that ended by itself died of."""
-        self.job_failed_process = True
+        self.usable = False
         status = self._process.wait()
         words = self._last_words()
         if status < 0:

@@ -20,8 +20,9 @@ from assets.media.picture import Orientation, display_size, orientation
 def probe(path: Path, max_pixels: int = MAX_PIXELS) -> dict:
     """The container columns of assets.schemas.CLIPS for one file.
 
-    Packets are counted, headers are not believed. Frames that an edit list hides, and frames before the first keyframe, are
-    no frames. duration_s ends with the last frame's own duration; fps is the mean rate. Raises MediaError.
+    Packets are counted, headers are not believed. Frames that an edit list hides, and frames before the first
+    keyframe, are no frames. duration_s ends with the last frame's own duration; fps is the mean rate. Raises
+    MediaError.
     """
     with opened(path, max_pixels) as (container, stream):
         scan = scan_packets(container, stream)
@@ -85,7 +86,10 @@ def scan_packets(container: InputContainer, stream: VideoStream) -> Scan:
 
 
 def try_decode(stream: VideoStream, packet: Packet) -> tuple[VideoFrame | None, bool]:
-    """The first frame, and whether to go on looking for it. A frame that does not decode is the extraction's finding."""
+    """The first frame, and whether to go on looking for it.
+
+    A frame that does not decode is the extraction's finding.
+    """
     context = stream.codec_context
     try:
         frames = context.decode(packet)

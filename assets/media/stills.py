@@ -10,12 +10,14 @@ from assets.media.plan import Plan
 from storage.files import confined, sha256_bytes, write_bytes
 
 
-def write_stills(path: Path, plan: Plan, out: Path, images: Mapping[int, str], max_side_px: int, quality: int) -> list[dict]:
+def write_stills(
+    path: Path, plan: Plan, out: Path, images: Mapping[int, str], max_side_px: int, quality: int
+) -> list[dict]:
     """Decodes the planned frames of one file and writes each atomically to `images[pts]`, relative to `out`.
 
-    Returns, in the plan's order, {pts, sha256, width, height} for a frame written and {pts, reason, detail} for one that could
-    not be had. JPEG: baseline, 4:2:0, `quality` 1 to 100. Raises MediaError for the file and OSError when `out` cannot be
-    written (a full disk is not the clip's fault).
+    Returns, in the plan's order, {pts, sha256, width, height} for a frame written and {pts, reason, detail} for one
+    that could not be had. JPEG: baseline, 4:2:0, `quality` 1 to 100. Raises MediaError for the file and OSError when
+    `out` cannot be written (a full disk is not the clip's fault).
     """
     results: dict[int, dict] = {}
     for still in decode_stills(path, plan, max_side_px):

@@ -1,10 +1,13 @@
-"""What a worker process can be asked to do. A verb takes a job (JSON values) and returns JSON values or raises MediaError."""
+"""What a worker process can be asked to do.
+
+A verb takes a job (JSON values) and returns JSON values or raises MediaError.
+"""
 
 from pathlib import Path
 
+from assets.media.plan import Plan, Run, Wanted
 from assets.media.probe import probe
 from assets.media.stills import write_stills
-from assets.media.plan import Plan, Run, Wanted
 
 
 def probe_file(job: dict) -> dict:
@@ -13,8 +16,8 @@ def probe_file(job: dict) -> dict:
 
 
 def extract_stills(job: dict) -> list[dict]:
-    """{"verb": "extract", "path", "plan": plan_to_json(...), "out", "images": [[pts, relative path], ...], "max_side_px",
-    "jpeg_quality"} -> what write_stills returns."""
+    """{"verb": "extract", "path", "plan": plan_to_json(...), "out", "images": [[pts, relative path], ...],
+    "max_side_px", "jpeg_quality"} -> what write_stills returns."""
     return write_stills(
         Path(job["path"]),
         plan_from_json(job["plan"]),

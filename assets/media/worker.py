@@ -3,9 +3,9 @@
     python -m assets.media.worker MODULE MEMORY_BYTES PARENT_PID
 
 Jobs come as JSON lines on stdin and go to the verb of that name in MODULE.VERBS; one JSON line a job goes to stdout:
-{"result": ...}, {"error": {"reason", "detail"}} (the file's fault) or {"os_error": {"errno", "strerror", "filename"}} (the
-machine's: a full disk). Anything else that is raised is a bug: the process ends with a traceback. It also ends at the end of
-stdin and when its parent dies.
+{"result": ...}, {"error": {"reason", "detail"}} (the file's fault) or {"os_error": {"errno", "strerror", "filename"}}
+(the machine's: a full disk). Anything else that is raised is a bug: the process ends with a traceback. It also ends
+at the end of stdin and when its parent dies.
 """
 
 import ctypes
