@@ -4,6 +4,7 @@ A task is its text: everything else (goal, motion, D) follows from T and the lay
 generator or was read from pixels.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -50,7 +51,7 @@ def build_task(layout: Layout, text: str) -> Task | None:
 
 
 def instructions(layout: Layout) -> list[Instruction]:
-    """Every instruction about the things of `layout`, possible or not, in a fixed order: families in turn."""
+    """Every instruction about the things of `layout`, possible or not, in a fixed order."""
     things = [thing.name for thing in layout.things if thing.kind != "stone"]
     names = [name for name in things if things.count(name) == 1]
     agents = [thing.name for thing in layout.agents if thing.name in names]
@@ -98,7 +99,7 @@ def sample_tasks(
     if unseen is not None:
         pool = [instruction for instruction in pool if held_out(instruction.combination) == unseen]
     order = rng.permutation(len(pool))
-    queues = {family: [pool[i] for i in order if pool[i].family == family] for family in families}
+    queues = {family: _mixed([pool[i] for i in order if pool[i].family == family]) for family in families}
     turn = [families[i] for i in rng.permutation(len(families))]
     tasks: list[Task] = []
     while len(tasks) < count and any(queues.values()):
@@ -109,10 +110,20 @@ def sample_tasks(
     return tasks
 
 
+def _mixed(pool: list[Instruction]) -> list[Instruction]:
+    """`pool` with its verbs in turn: "stop beside" has many wordings, "push" few, and both shall be seen."""
+    seen: Counter = Counter()
+    ranks = []
+    for instruction in pool:
+        verbs = tuple(clause.verb for clause in instruction.clauses)
+        ranks.append(seen[verbs])
+        seen[verbs] += 1
+    return [pool[i] for i in sorted(range(len(pool)), key=ranks.__getitem__)]
+
+
 def _next_possible(layout: Layout, queue: list[Instruction]) -> Task | None:
-    """Takes instructions off `queue`, the verbs evenly mixed, until one can be done."""
+    """Takes instructions off `queue` until one can be done; None when none can."""
     while queue:
-        # A verb first, then one of its instructions: "stop beside" has many wordings, "push" few.
         task = build_task(layout, queue.pop(0).text)
         if task is not None:
             return task

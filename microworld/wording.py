@@ -15,22 +15,28 @@ PASSED = 1.05  # cells: nearer than this is worth telling
 
 OPENING = "Counted from the top left, the {name} starts at {place}."
 CLOSING = "Everything else keeps its place and colour, the background stays the same and the camera does not move."
+SHORT_CLOSING = "All else stays as it is, and the camera does not move."  # after long motions
+LONG = 62  # words of motion
 
 
 def solution(layout: Layout, instruction: Instruction, steps: tuple[Step, ...]) -> str:
-    """D in full: opening, motion, what stays as it was."""
+    """D in full: opening, motion, what stays as it was. 40 to 90 words."""
     agent = layout.things[layout.index(instruction.agent)]
     opening = OPENING.format(name=agent.name, place=place(agent.y, agent.x))
-    return f"{opening} {brief(layout, instruction, steps)} {CLOSING}"
+    motion = _motion(layout, instruction, steps, "It")
+    return f"{opening} {motion} {SHORT_CLOSING if len(motion.split()) > LONG else CLOSING}"
 
 
 def brief(layout: Layout, instruction: Instruction, steps: tuple[Step, ...]) -> str:
     """The motion alone, one sentence a step."""
+    return _motion(layout, instruction, steps, f"The {instruction.agent}")
+
+
+def _motion(layout: Layout, instruction: Instruction, steps: tuple[Step, ...], subject: str) -> str:
     agent = layout.index(instruction.agent)
     told: set[str] = set()
     sentences = [_sentence(layout, agent, step, steps[i + 1 :], told) for i, step in enumerate(steps)]
-    subject = f"The {layout.things[agent].name}"
-    return " ".join(f"{subject if i == 0 else 'Then it'} {sentence}." for i, sentence in enumerate(sentences))
+    return " ".join(f"{'Then it' if i else subject} {sentence}." for i, sentence in enumerate(sentences))
 
 
 def _sentence(layout: Layout, agent: int, step: Step, later: tuple[Step, ...], told: set[str]) -> str:
