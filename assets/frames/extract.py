@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from assets.media.errors import MediaError
 from assets.media.index import FrameIndex
-from assets.media.plan import Wanted, milliseconds, plan_clip
+from assets.media.plan import milliseconds, plan_clip
 from assets.media.pool import MediaPool
 from assets.media.verbs import plan_to_json
 from assets.schemas import KEPT, REJECTED
@@ -110,14 +110,15 @@ def check_name(what: str, name: str) -> str:
 
 
 def finished(entry: dict | None, out: Path, options: FramesOptions) -> list[dict] | None:
-    """The journaled rows of a clip, or None when it must be done (again):
+    """The journaled rows of a clip, or None when it must be done (again).
 
-    an image is gone, or there is more time now.
+    Again: an image is gone, the clip ran out of time and has more now, or the worker stumbled over a bug of ours.
     """
     if entry is None:
         return None
     rows = entry["rows"]
-    if any(row["reason"] == "timeout" for row in rows) and options.timeout_s > entry["timeout_s"]:
+    reasons = {row["reason"] for row in rows}
+    if "worker_failed" in reasons or ("timeout" in reasons and options.timeout_s > entry["timeout_s"]):
         return None
     if any(row["status"] == KEPT and not (out / row["image"]).is_file() for row in rows):
         return None
@@ -139,7 +140,7 @@ def job_of(clip: dict, key: str, source: Path, out: Path, folder: str, options: 
         plan = plan_clip(FrameIndex.from_row(clip), options.count, options.every_s, options.mode, options.long_clip_s)
     except ValueError as error:
         raise MediaError("bad_index", str(error)) from None
-    images = [[frame.pts, image_path(folder, frame_id(clip["clip_id"], frame))] for frame in plan.wanted]
+    images = [[frame.pts, image_path(folder, frame_id(clip["clip_id"], frame.seconds))] for frame in plan.wanted]
     return {
         "verb": "extract",
         "path": str(path),
@@ -153,8 +154,8 @@ def job_of(clip: dict, key: str, source: Path, out: Path, folder: str, options: 
     }
 
 
-def frame_id(clip_id: str, frame: Wanted) -> str:
-    return f"{clip_id}_{milliseconds(frame.seconds):08d}"
+def frame_id(clip_id: str, seconds: float) -> str:
+    return f"{clip_id}_{milliseconds(seconds):08d}"
 
 
 def image_path(folder: str, name: str) -> str:
@@ -170,7 +171,7 @@ def frame_rows(clip_id: str, job: dict, results: list[dict]) -> list[dict]:
         kept = "reason" not in result
         rows.append(
             {
-                "frame_id": f"{clip_id}_{milliseconds(seconds):08d}",
+                "frame_id": frame_id(clip_id, seconds),
                 "clip_id": clip_id,
                 "seconds": seconds,
                 "image": images[pts] if kept else "",
