@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +16,7 @@ FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*", re.DOTALL | re.IGN
 
 
 def model_id(backend: str, model: str, revision: str, temperature: float, thinking: bool | None) -> str:
-    """The name kept in every row and in every journal key: what was asked, with the settings that are not the defaults."""
+    """What was asked, for every row and journal key: with the settings that are not the defaults."""
     name = f"{backend}:{model}" + (f"@{revision}" if revision != "main" else "")
     return name + (f";temperature={temperature:g}" if temperature else "") + (";thinking" if thinking else "")
 
@@ -33,17 +33,17 @@ def one_token_ids(tokenizer: Any, words: Sequence[str]) -> list[int]:
 def schema_instruction(schema: Mapping[str, Any]) -> str:
     """The sentence that ends the prompt of `complete`.
 
-    Constrained decoding forces the form of an answer but does not tell the model of it, and not every server constrains.
+    Constrained decoding forces an answer's form but does not tell the model of it, and not every server constrains.
     """
     text = json.dumps(schema, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return f"Answer with one JSON object that fits this JSON Schema, and with nothing else:\n{text}"
 
 
 def completion(text: str | None, schema: Mapping[str, Any], usage: Usage, *, truncated: bool = False) -> Completion:
-    """The answer `text` as a Completion: parsed and valid against `schema`, or with the name of what is wrong with it.
+    """The answer `text` as a Completion: parsed and valid against `schema`, or with the name of what is wrong.
 
-    A markdown fence around the whole answer is taken off. Text that cannot be stored as UTF-8, and numbers that JSON does
-    not know (NaN, 1e999), are invalid_json: what leaves here can always be written to a journal and a table.
+    A markdown fence around the whole answer is taken off. Text that cannot be stored as UTF-8, and numbers that JSON
+    does not know (NaN, 1e999), are invalid_json: what leaves here can always be written to a journal and a table.
     """
     text = (text or "").encode("utf-8", "replace").decode()
     if truncated:

@@ -29,22 +29,18 @@ class VLMOptions(BaseModel):
     revision: str = Field("main", min_length=1, description="transformers, vllm: branch, tag or commit on the Hub.")
     concurrency: int = Field(16, ge=1, le=4096, description="Most requests in flight (openai, vllm).")
     timeout_s: float = Field(
-        300.0, gt=0, le=7200, description="Seconds for one attempt, to its last byte (openai, vllm)."
+        300.0, gt=0, le=7200, description="Seconds for one attempt to its last byte (openai, vllm)."
     )
-    max_retries: int = Field(
-        6, ge=0, le=50, description="openai: further attempts after 408, 409, 429, 5xx, time-outs."
-    )
+    max_retries: int = Field(6, ge=0, le=50, description="openai: further attempts after 408, 409, 429, 5xx, time-out.")
     backoff_s: float = Field(0.5, gt=0, le=60, description="openai: seconds of the first wait; doubles, with jitter.")
     backoff_max_s: float = Field(30.0, gt=0, le=600, description="openai: seconds of the longest wait of its own.")
     temperature: float = Field(0.0, ge=0, le=2, description="Of completions; 0 is greedy. Log-odds need none.")
     thinking: bool | None = Field(
         False,
-        description="Whether the model may think first. null (openai) sends nothing, for servers that refuse the field.",
+        description="Whether the model may think first. null (openai) sends nothing, for servers that refuse it.",
     )
     device: str = Field("auto", min_length=1, description="transformers: auto, cpu, cuda, cuda:1 ...")
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="transformers: of the weights."
-    )
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="transformers: the weights'.")
     engine_options: Mapping[str, Any] = Field(
         default_factory=dict, description="vllm: further engine arguments, e.g. {tensor_parallel_size: 2}."
     )

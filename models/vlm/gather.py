@@ -15,9 +15,9 @@ async def map_bounded(
 ) -> AsyncIterator[tuple[Item, Result | VLMUnavailable]]:
     """Yields (item, result of `function`) in the order in which calls finish, at most `limit` in flight.
 
-    A call that raises VLMUnavailable yields the exception as its result. Any other exception ends the iteration, since it
-    is a mistake of the program. `items` is read only as places become free. However the iteration ends, the calls still
-    in flight are cancelled and waited for; a consumer that breaks off early should hold the iterator in
+    A call that raises VLMUnavailable yields the exception as its result. Any other exception ends the iteration, since
+    it is a mistake of the program. `items` is read only as places become free. However the iteration ends, the calls
+    still in flight are cancelled and waited for; a consumer that breaks off early should hold the iterator in
     `contextlib.aclosing`, for that to happen at once. Raises ValueError for a limit under 1.
     """
     if limit < 1:

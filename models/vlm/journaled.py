@@ -41,10 +41,10 @@ def request_key(
 class Journaled:
     """Wraps `vlm` so that final answers, the model's own failures among them, are kept in `journal`.
 
-    Failures of the transport (VLMUnavailable) are not kept: the next run asks again. A stored answer comes back with the
-    tokens it cost when it was asked, so that a resumed run reports what an unbroken one would. Identical requests in
-    flight at once are asked once. For one thread and one event loop, like the journal. `aclose` closes the wrapped VLM
-    and leaves the journal open.
+    Failures of the transport (VLMUnavailable) are not kept: the next run asks again. A stored answer comes back with
+    the tokens it cost when it was asked, so that a resumed run reports what an unbroken one would. Identical requests
+    in flight at once are asked once. For one thread and one event loop, like the journal. `aclose` closes the wrapped
+    VLM and leaves the journal open.
 
     hits: requests answered from the journal; joined: from another request in flight; misses: asked of `vlm`.
     """

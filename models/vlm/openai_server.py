@@ -98,7 +98,7 @@ class OpenAIServer:
     async def complete(
         self, prompt: Prompt, media: Sequence[Media], schema: Mapping[str, Any], *, max_tokens: int, seed: int = 0
     ) -> Completion:
-        """One request with `schema` as a strict response format; the answer is validated here whatever the server did."""
+        """One request with `schema` as a strict response format; validated here too, whatever the server did."""
         answer = await self._chat(
             f"{prompt.text}\n\n{schema_instruction(schema)}",
             media,
@@ -164,7 +164,7 @@ class OpenAIServer:
                 raise
 
     async def _one_token_ids(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The ids of the spellings of yes and of no that are one token each; two empty tuples if the server won't say."""
+        """The ids of the spellings of yes and of no that are one token; both empty if the server won't say."""
         async with self._detecting:
             if self._answer_ids is None:
                 try:

@@ -85,8 +85,8 @@ def token_name(token_id: int) -> str:
 def log_odds_options(token_ids: Sequence[int]) -> dict[str, Any]:
     """The request fields that ask for the first token's log-probabilities.
 
-    With token ids, vLLM's extensions name them exactly. `top_logprobs` stands beside them for servers that ignore fields
-    that they do not know: the same answer then serves the fallback.
+    With token ids, vLLM's extensions name them exactly. `top_logprobs` stands beside them for servers that ignore
+    fields that they do not know: the same answer then serves the fallback.
     """
     options: dict[str, Any] = {"max_tokens": 1, "temperature": 0.0, "logprobs": True, "top_logprobs": TOP}
     if token_ids:

@@ -30,10 +30,10 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
 
 
 def wait_s(attempt: int, asked_s: float | None, first_s: float, longest_s: float, chance: float) -> float:
-    """Seconds before the attempt after `attempt` (0-based): exponential, between half and all of it by `chance` in [0, 1).
+    """Seconds to wait after `attempt` (0-based): exponential, half to all of it by `chance` in [0, 1).
 
-    What the server asked for is a lower bound, believed up to ten times the longest wait; the jitter comes on top, so that
-    clients turned away together do not come back together.
+    What the server asked for is a lower bound, believed up to ten times the longest wait; the jitter comes on top, so
+    that clients turned away together do not come back together.
     """
     backoff = min(longest_s, first_s * 2.0 ** min(attempt, 60)) * (0.5 + 0.5 * chance)
     if asked_s is None:

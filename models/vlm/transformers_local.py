@@ -27,8 +27,8 @@ class TransformersVLM:
     whatever else is asked at the same time; a padded batch would change the last bits. Use vLLM for throughput.
 
     device: "auto" (CUDA when there is one), "cpu", "cuda:1" ...; dtype: "auto" (as stored), "float32", "bfloat16".
-    revision: branch, tag or commit on the Hub. temperature: 0 is greedy; above it, sampling is seeded by `seed` and takes
-    the process's random state for the time of the call. thinking: the chat template's `enable_thinking`.
+    revision: branch, tag or commit on the Hub. temperature: 0 is greedy; above it, sampling is seeded by `seed` and
+    takes the process's random state for the time of the call. thinking: the chat template's `enable_thinking`.
 
     Raises ValueError when the tokenizer has no single token for yes or for no.
     """
@@ -147,8 +147,8 @@ def _seeded(seed: int):
 def _frames_and_metadata(video: Video):
     """(frames uint8 [T, H, W, 3], metadata that makes every frame's time and the mean rate come out right).
 
-    Qwen3-VL reads times as index / fps, Qwen2.5-VL the mean rate as count / total_num_frames * fps. Two frames at least,
-    since the models join frames in pairs.
+    Qwen3-VL reads times as index / fps, Qwen2.5-VL the mean rate as count / total_num_frames * fps. Two frames at
+    least, since the models join frames in pairs.
     """
     import numpy as np
     from transformers.video_utils import VideoMetadata

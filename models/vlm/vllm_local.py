@@ -14,7 +14,7 @@ from models.vlm.protocol import Completion, LogOdds, Media, Prompt, Usage, VLMUn
 
 
 class VllmVLM:
-    """`model` (a Hub id or a folder) on this machine's GPUs. For one event loop, the one it is made in.
+    """`model` (a Hub id or a folder) on this machine's GPUs. For one event loop, the one it is first used in.
 
     concurrency: most requests handed to the engine at once; it batches them as they come.
     timeout_s: seconds for one answer. temperature, thinking, revision: as for TransformersVLM.
