@@ -68,8 +68,8 @@ def extract_frames(
     turns. Raises OSError when `out` cannot be written, ValueError for a clip id or shard that is no safe file name or
     comes twice.
     """
-    check_name("shard", shard)
-    folder = f"frames/{shard}"
+    folder = f"frames/{check_name('shard', shard)}"
+    kept = {check_name("clip_id", clip["clip_id"]): clip for clip in checked_distinct(clips, shard)}
     with exclusive(journal.path.with_name(journal.path.name + ".lock")):
         # Halves of images that a killed run left behind; nobody else writes here while we hold the lock.
         for leftover in (out / folder).glob("*/.*.tmp"):
@@ -77,12 +77,7 @@ def extract_frames(
         results: dict[str, list[dict]] = {}
 
         def jobs() -> Iterator[dict]:
-            for clip in clips:
-                if clip["status"] != KEPT:
-                    continue
-                clip_id = check_name("clip_id", clip["clip_id"])
-                if clip_id in results:
-                    raise ValueError(f"clip_id {clip_id!r} comes twice in shard {shard!r}")
+            for clip_id, clip in kept.items():
                 key = f"{clip_id}:{clip['digest']}:{options.digest()}"
                 done = finished(journal.get(key), out, options)
                 results[clip_id] = done or []
@@ -101,6 +96,17 @@ def extract_frames(
                 rows = frame_rows(clip_id, job, outcome)
             results[clip_id] = record(journal, job["key"], rows, options)
     yield from sorted((row for rows in results.values() for row in rows), key=lambda row: row["frame_id"])
+
+
+def checked_distinct(clips: Iterable[dict], shard: str) -> Iterator[dict]:
+    """The kept clips; raises ValueError when an id comes twice."""
+    seen = set()
+    for clip in clips:
+        if clip["status"] == KEPT:
+            if clip["clip_id"] in seen:
+                raise ValueError(f"clip_id {clip['clip_id']!r} comes twice in shard {shard!r}")
+            seen.add(clip["clip_id"])
+            yield clip
 
 
 def check_name(what: str, name: str) -> str:
