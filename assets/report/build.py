@@ -11,13 +11,13 @@ import jinja2
 from markupsafe import Markup
 
 from assets.report import paper, svg
-from assets.report.composition import container_facts, snap_offsets, splits, taxonomy, word_counts
+from assets.report.composition import bound_clips, container_facts, snap_offsets, splits, taxonomy, word_counts
 from assets.report.galleries import PICTURED, Caps, galleries, rejected_clips
 from assets.report.honesty import answered_by
 from assets.report.measures import distributions
-from assets.report.samples import near_duplicates, task_samples
+from assets.report.samples import near_duplicates, removed_images, task_samples
 from assets.report.summaries import UNITS, funnel, gaps, percent, token_totals
-from assets.report.thumbnails import Thumbnails
+from assets.report.thumbnails import BUDGET, Thumbnails
 from storage.files import write_bytes
 
 HERE = Path(__file__).parent
@@ -39,24 +39,25 @@ def build_report(
     out: Path,
     facts: Mapping[str, Any],
     caps: Caps | None = None,
-    thumbnails: Thumbnails | None = None,
+    budget: int = BUDGET,
 ) -> dict[str, Any]:
     """Writes the report of one collection to `out`, atomically, and returns what is in it.
 
     tables: stage (assets.report.summaries.STAGES) -> its Parquet files of all shards; stages may be absent.
     images_root: the folder that the tables' `image` is relative to.
-    facts: JSON values. Known names: collection, version, source, vlm, vlm_kind ("scripted", "tiny" or "model"; else told
-    from the id), scorer, generated_by, date, licences, options (nested; thresholds under their option's names),
-    seconds ({stage: seconds}). Everything is shown; nothing is required. There is no clock in here: a date must
-    be a fact.
+    budget: bytes of pictures in the page; those beyond it are told, not shown.
+    facts: JSON values. Known names: collection, version, source, vlm, vlm_kind ("scripted", "tiny" or "model"; else
+    told from the id), scorer, generated_by, date, licences, options (nested; thresholds under their option's
+    names), seconds ({stage: seconds}). Everything is shown; nothing is required. There is no clock in here: a date
+    must be a fact.
 
-    Returns {path, sha256, size_bytes, pictures, pictures_missing, pictures_left_out, published, funnel}, where funnel is a list
-    of {stage, rows_in, kept, rejected, reasons}. Raises ValueError for an unknown stage, a missing column or a
-    status that is neither kept nor rejected.
+    Returns {path, sha256, size_bytes, pictures, pictures_missing, pictures_left_out, published, funnel}, where funnel
+    is a list of {stage, rows_in, kept, rejected, reasons}. Raises ValueError for an unknown stage, a missing column
+    or a status that is neither kept nor rejected.
     """
     caps = caps or Caps()
-    thumbnails = thumbnails or Thumbnails(images_root)
     tables = {stage: sorted(paths) for stage, paths in tables.items() if paths}
+    thumbnails = Thumbnails(images_root, removed_images(tables.get("worldtasks", [])), budget)
     stages = funnel(tables)
     html = _environment().get_template("page.html.j2").render(_view(tables, stages, facts, caps, thumbnails))
     data = html.encode("utf-8")
@@ -119,6 +120,7 @@ def _view(tables, stages, facts, caps: Caps, thumbnails: Thumbnails) -> dict[str
         "galleries": shown,
         "clips": rejected_clips(tables["clips"], by_stage["clips"], caps) if "clips" in tables else [],
         "containers": container_facts(tables["clips"]) if "clips" in tables else [],
+        "bound": bound_clips(tables["clips"]) if "clips" in tables else 0,
         "offsets": snap_offsets(tables["frames"]) if "frames" in tables else {},
         "samples": samples,
         "words": word_counts(tables["tasks"]) if "tasks" in tables else {},
@@ -154,7 +156,11 @@ def _environment() -> jinja2.Environment:
         finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
     )
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
-    environment.filters |= {"percent": percent, "number": svg.number, "count": lambda value: f"{value:,}"}
+    environment.filters |= {
+        "percent": lambda share: percent(share).replace(" ", "\u00a0"),
+        "number": svg.number,
+        "count": lambda value: f"{value:,}",
+    }
     environment.globals |= {
         "style": Markup(style),
         "script": Markup(script),

@@ -163,6 +163,15 @@ def container_facts(paths: Sequence[Path]) -> list[tuple[str, str, int]]:
     return facts
 
 
+def bound_clips(paths: Sequence[Path]) -> int:
+    """Kept clips whose pixels may not be redistributed."""
+    return sum(
+        count
+        for (status, free), count in counts(paths, ["status", "redistributable"]).items()
+        if status == KEPT and free is False
+    )
+
+
 def snap_offsets(paths: Sequence[Path]) -> dict[str, tuple[int, float, float, float]]:
     """By mode: (frames, median, 95th percentile, largest) distance in seconds of delivered from requested time."""
     parts: dict[str, list[np.ndarray]] = {}

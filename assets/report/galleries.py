@@ -92,7 +92,7 @@ def picture(row: dict, stage: str, thumbnails: Thumbnails) -> Picture:
 
 
 def rejected_clips(paths: Sequence[Path], count: StageCount, caps: Caps) -> list[dict]:
-    """Up to `caps.clips` rejected clips: clip_id, path, external_id, reason, detail; every reason gets its fair part."""
+    """Up to `caps.clips` rejected clips: clip_id, path, external_id, reason, detail; each reason its fair part."""
     if not count.reasons:
         return []
     chosen = sample(paths, "clip_id", ["status", "reason"], max(1, caps.clips // len(count.reasons)), salt="clips")

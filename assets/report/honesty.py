@@ -7,8 +7,8 @@ from typing import Any
 KINDS = {
     "scripted": (
         "a scripted program, not a language model",
-        "It recognises its own drawn scenes and writes from templates. Verdicts and texts below exercise the pipeline; they "
-        "say nothing about what a vision-language model would find.",
+        "It recognises its own drawn scenes and writes from templates. Verdicts and texts below exercise the pipeline; "
+        "they say nothing about what a vision-language model would find.",
     ),
     "tiny": (
         "a tiny test model with random weights",

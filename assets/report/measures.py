@@ -1,5 +1,6 @@
 """The measured values of the frame stages: how they are spread, and what other thresholds would keep."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from assets.schemas import KEPT
 from storage.tables import read_meta
 
 BINS = 40
+LOG_FLOOR = 0.1  # a logarithmic axis starts no lower: a flat picture has a Laplacian variance of 0
 QUANTILES = 513  # about 4 KB of page each, and a sharper answer than a slider of 300 pixels can ask for
 
 
@@ -49,16 +51,16 @@ MEASURES = (
         low_tries=(10, 20, 30, 40, 60), high_tries=(195, 215, 225, 235, 245),
     ),
     Measure(
-        "quality", "luma_std", "Contrast: standard deviation of luma", "Levels. Near 0 the picture is one flat tone.",
-        low="min_luma_std", span=(0, 128), low_tries=(2, 5, 10, 20, 30),
-    ),
-    Measure(
         "quality", "black_ratio", "Near-black pixels", "Share of the picture's pixels.",
         high="max_black_ratio", span=(0, 1), high_tries=RATIO_TRIES,
     ),
     Measure(
         "quality", "white_ratio", "Near-white pixels", "Share of the picture's pixels.",
         high="max_white_ratio", span=(0, 1), high_tries=RATIO_TRIES,
+    ),
+    Measure(
+        "quality", "luma_std", "Contrast: standard deviation of luma", "Levels. Near 0 the picture is one flat tone.",
+        low="min_luma_std", span=(0, 128), low_tries=(2, 5, 10, 20, 30),
     ),
     Measure("aesthetics", "aesthetic", "Aesthetic score", "The scorer's own scale; higher is better."),
     Measure(
@@ -163,7 +165,7 @@ def _of_stage(stage: str, paths: Sequence[Path], options: Mapping[str, Any]) -> 
         for column, (low, high) in zip(values, bounds, strict=True)
     ]
     all_pass = np.logical_and.reduce(passes)
-    # A row that every threshold passes and the stage still rejects fell for something else: no threshold brings it back.
+    # A row that passes every threshold and is rejected all the same fell for something else: none brings it back.
     hopeless = all_pass & ~kept
     conflicts = int((kept & ~all_pass).sum())
     made = []
@@ -191,7 +193,7 @@ def _of_stage(stage: str, paths: Sequence[Path], options: Mapping[str, Any]) -> 
 
 
 def _load(paths, columns: list[str], held: list[str]) -> tuple[list[np.ndarray], np.ndarray, dict[str, float]]:
-    """Each column as float64 with NaN for null, whether each row was kept, and the largest value of each held column."""
+    """Columns as float64 with NaN for null, whether each row was kept, the largest value of each held column."""
     parts: list[list[np.ndarray]] = [[] for _ in columns]
     kept, limits = [np.zeros(0, bool)], {}
     for table in batches(paths, [*columns, *held, "status"]):
@@ -209,17 +211,22 @@ def _load(paths, columns: list[str], held: list[str]) -> tuple[list[np.ndarray],
 def _edges(measure: Measure, values: np.ndarray, bounds: tuple[float | None, float | None]) -> np.ndarray:
     if measure.span:
         return np.linspace(*measure.span, BINS + 1)
-    finite = values[np.isfinite(values)]
-    shown = [float(value) for value in bounds if value is not None] + (
-        [finite.min(), finite.max()] if len(finite) else [0.0]
-    )
-    low, high = min(shown), max(shown)
+    limits = [value for value in bounds if value is not None]
+    shown = np.array([*limits, *_ends(values)])
     if measure.log:
-        positive = [value for value in [*finite[finite > 0], *shown] if value > 0]
-        low, high = (max(min(positive), 0.1), max(*positive, 1.0)) if positive else (0.1, 1.0)
-        return np.geomspace(low / 1.2, max(high, low) * 1.2, BINS + 1)
-    margin = 0.02 * (high - low) or 0.5
-    return np.linspace(low - margin, high + margin, BINS + 1)
+        limits, shown = np.log(np.maximum(limits, LOG_FLOOR)), np.log(np.maximum(shown, LOG_FLOOR))
+    low, high = float(shown.min()), float(shown.max())
+    step = (high - low) / (BINS - 1) or 1 / BINS
+    # A threshold falls between two bars, never inside one.
+    anchor = float(limits[0]) if len(limits) else low
+    before = math.ceil((anchor - low) / step - 1e-9)
+    edges = anchor + step * (np.arange(BINS + 1) - before)
+    return np.exp(edges) if measure.log else edges
+
+
+def _ends(values: np.ndarray) -> tuple[float, ...]:
+    finite = values[np.isfinite(values)]
+    return (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
 
 
 def flat(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,11 @@ class Sample:
     def kept(self) -> int:
         return sum(not pair.reason for pair in self.pairs)
 
+    @property
+    def opened(self) -> Pair | None:
+        """The pair whose solution is shown unasked: the first that was kept."""
+        return next((pair for pair in self.pairs if not pair.reason), None)
+
 
 def task_samples(paths: Sequence[Path], thumbnails: Thumbnails, caps: Caps) -> list[Sample]:
     """Frames drawn evenly, half of them from those that lost a pair when there are such."""
@@ -75,6 +80,11 @@ def clipped(text: str | None) -> str:
     )
 
 
+def removed_images(paths: Sequence[Path]) -> frozenset[str]:
+    """The images that the dataset leaves out because somebody asked for it: the report must not show them either."""
+    return frozenset(row["image"] for row in rows_where(paths, "reason", ["removed_on_request"], ["image"]))
+
+
 @dataclass(frozen=True)
 class Twins:
     """A removed frame, the frame it resembles, and in how many of 64 bits their perceptual hashes differ."""
@@ -88,7 +98,7 @@ class Twins:
 
 
 def near_duplicates(paths: Sequence[Path], thumbnails: Thumbnails, caps: Caps) -> tuple[list[Twins], int]:
-    """Some of the frames that a `duplicate` reason removed, beside the frame their detail names; and how many there are."""
+    """Some of the frames that a `duplicate` reason removed, beside the frame their detail names, and how many it removed."""
     details: dict[str, str] = {}
     for table in batches(paths, ["frame_id", "reason", "detail"]):
         part = table.filter(pc.match_substring(table["reason"], "duplicate"))
@@ -99,13 +109,13 @@ def near_duplicates(paths: Sequence[Path], thumbnails: Thumbnails, caps: Caps) -
         others = [name for name in FRAME_ID.findall(details[frame_id]) if name != frame_id]
         if others:
             named[frame_id] = others[0]
-    chosen = spread(sorted(named), caps.duplicates)
+    chosen = spread(sorted(named), 4 * caps.duplicates)  # more than shown: the named frame may be missing
     wanted = {*chosen, *(named[frame_id] for frame_id in chosen)}
     found = {row["frame_id"]: row for row in rows_where(paths, "frame_id", wanted, ["frame_id", "image", "phash"])}
     twins = []
     for frame_id in chosen:
         one, other = found[frame_id], found.get(named[frame_id])
-        if other is None:
+        if other is None or len(twins) == caps.duplicates:
             continue
         uris = [thumbnails.uri(row["image"] or "")[0] for row in (one, other)]
         twins.append(Twins(frame_id, named[frame_id], *uris, hamming(one["phash"], other["phash"]), details[frame_id]))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pyarrow.compute as pc
 
@@ -72,7 +73,7 @@ def gaps(stages: Sequence[StageCount]) -> list[str]:
     Only neighbours with the same unit are compared: a clip has many frames and a frame many pairs.
     """
     told = []
-    for before, after in zip(stages, stages[1:], strict=False):
+    for before, after in pairwise(stages):
         adjacent = STAGES.index(after.stage) == STAGES.index(before.stage) + 1
         if adjacent and before.unit == after.unit and before.kept != after.rows_in:
             told.append(

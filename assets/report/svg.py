@@ -35,8 +35,8 @@ def histogram(
 ) -> Markup:
     """Stacked counts per bin. `stacks` are (class, counts), bottom first; `thresholds` are (side, value) dashed lines.
 
-    `log` spaces the horizontal axis by logarithm. The vertical axis is linear, or a square root when one bin would dwarf the
-    others: see `root_axis`.
+    `log` spaces the horizontal axis by logarithm. The vertical axis is linear, or a square root when one bin would
+    dwarf the others: see `root_axis`.
     """
     counts = np.sum([stack for _, stack in stacks], axis=0)
     top = max(int(counts.max()), 1)
@@ -52,7 +52,11 @@ def histogram(
     marks = []
     for count in count_ticks(top, root):
         marks.append(Markup('<line class="grid" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(_short(y(count))))
-        marks.append(Markup('<text class="tick" x="2" y="{}">{}</text>').format(_short(y(count) - 3), f"{count:,}"))
+        marks.append(
+            Markup('<text class="tick" x="-6" y="{}" text-anchor="end">{}</text>').format(
+                _short(y(count) + 4), f"{count:,}"
+            )
+        )
     width = 100 / (len(edges) - 1)
     for index, total in enumerate(counts):
         below = 0
@@ -110,12 +114,12 @@ def position(value: float, edges: np.ndarray, log: bool) -> float:
 
 
 def count_ticks(top: int, root: bool) -> list[int]:
-    """Two or three whole counts to draw grid lines at, the largest at most `top`."""
+    """Up to four whole counts to draw grid lines at, the largest at most `top`."""
     if root:
         power = 10 ** int(math.log10(top))
         return sorted({max(power // 100, 1), max(power // 10, 1), power})
-    step = max(_nice(top / 2.5), 1)
-    return [int(step * index) for index in range(1, int(top / step) + 1)]
+    step = max(int(_nice(top / 4, (1, 2, 5, 10))), 1)
+    return list(range(step, top + 1, step))
 
 
 def value_ticks(low: float, high: float, log: bool) -> list[float]:
@@ -138,10 +142,10 @@ def number(value: float) -> str:
     return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
 
 
-def _nice(step: float) -> float:
-    """The smallest of 1, 2, 2.5 and 5 times a power of ten that is at least `step`."""
+def _nice(step: float, factors: Sequence[float] = (1, 2, 2.5, 5, 10)) -> float:
+    """The smallest of `factors` times a power of ten that is at least `step`."""
     power = 10.0 ** math.floor(math.log10(step)) if step > 0 else 1.0
-    return next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= step * (1 - 1e-9))
+    return next(power * factor for factor in factors if power * factor >= step * (1 - 1e-9))
 
 
 def _short(value: float) -> str:

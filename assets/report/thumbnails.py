@@ -19,6 +19,7 @@ class Thumbnails:
     """Makes data URIs until `budget` bytes are spent."""
 
     images_root: Path
+    withheld: frozenset[str] = frozenset()  # images that somebody asked to have removed
     budget: int = BUDGET
     spent: int = 0
     shown: int = 0
@@ -33,6 +34,8 @@ class Thumbnails:
         """
         if not image:
             return "", "there is no picture of it"
+        if image in self.withheld:
+            return "", "removed on request"
         if self.spent >= self.budget:
             self.left_out += 1
             return "", "left out: the page is full"
