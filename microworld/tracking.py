@@ -1,0 +1,112 @@
+"""Following things through a video: who is where in every frame, who is missing, who is too many."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from microworld.scene import Layout, Thing
+from microworld.vision import CELL_PX, Observation, footprint, observe, opponent, small
+
+STRANGER = 1.2  # cells a change of shape or of colour costs when things are matched between frames
+TOO_FAR = 3.0  # cost above which two sightings are not the same thing
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Things of the first frame (N of them) through T frames.
+
+    `positions` float [T, N, 2] in cells and `colours` [T][N] hold the last sighting where a thing is not seen;
+    `shapes` likewise. `seen` bool [T, N]. `extra` int [T] counts agents and landmarks that were not there at first.
+    `background` float [T]: the largest change of the background since the first frame over any half a cell, 0..1.
+    """
+
+    layout: Layout
+    positions: np.ndarray
+    colours: list[list[str]]
+    shapes: list[list[str]]
+    seen: np.ndarray
+    extra: np.ndarray
+    background: np.ndarray
+
+    @property
+    def last_seen(self) -> np.ndarray:
+        """Bool [N]: what is there in the last frame."""
+        return self.seen[-1]
+
+
+def track(frames: Sequence[np.ndarray]) -> Tracks:
+    """Follows every thing of the first frame. Frames: uint8 [H, W, 3] RGB, of one size.
+
+    Raises ValueError when there is no frame, sizes differ, or the first frame shows nothing of the microworld.
+    """
+    if len(frames) == 0 or len({frame.shape for frame in frames}) != 1:
+        raise ValueError(f"{len(frames)} frames of shapes {sorted({f.shape for f in frames})}: some of one shape are needed")
+    first = observe(frames[0])
+    if not first.seen:
+        raise ValueError(f"the first frame shows no thing of the microworld: {first.why or 'it is empty'}")
+    things = first.layout.things
+    count, total = len(things), len(frames)
+    positions = np.zeros((total, count, 2))
+    seen, extra = np.zeros((total, count), bool), np.zeros(total, int)
+    colours: list[list[str]] = []
+    shapes: list[list[str]] = []
+    current = list(things)
+    for t, frame in enumerate(frames):
+        # Still frames are common (a clip rests at its end) and read the same.
+        same = t > 0 and np.array_equal(frame, frames[t - 1])
+        if not same:
+            now = first if t == 0 else observe(frame)
+            matched = match(current, list(now.layout.things))
+            extra_now = sum(
+                thing.kind != "stone" for i, thing in enumerate(now.layout.things) if i not in matched.values()
+            )
+            current = [now.layout.things[matched[i]] if i in matched else current[i] for i in range(count)]
+        seen[t] = [i in matched for i in range(count)]
+        extra[t] = extra_now
+        positions[t] = [(thing.y, thing.x) for thing in current]
+        colours.append([thing.colour for thing in current])
+        shapes.append([thing.shape for thing in current])
+    return Tracks(first.layout, positions, colours, shapes, seen, extra, background_change(frames, first, positions))
+
+
+def match(before: list[Thing], now: list[Thing]) -> dict[int, int]:
+    """Pairs sightings, the likeliest first: index in `before` -> index in `now`. Each is used once."""
+    costs = sorted(
+        (np.hypot(a.y - b.y, a.x - b.x) + STRANGER * ((a.shape != b.shape) + (a.colour != b.colour)), i, j)
+        for i, a in enumerate(before)
+        for j, b in enumerate(now)
+        if a.kind == b.kind
+    )
+    pairs: dict[int, int] = {}
+    for cost, i, j in costs:
+        if cost <= TOO_FAR and i not in pairs and j not in pairs.values():
+            pairs[i] = j
+    return pairs
+
+
+def background_change(frames: Sequence[np.ndarray], first: Observation, positions: np.ndarray) -> np.ndarray:
+    """How far the background left the first frame's: float [T], 0..1, the largest mean change over any half a cell.
+
+    Pixels within three pixels (of 16 a cell) of a thing in either frame do not count.
+    """
+    base = small(frames[0])
+    changes = np.zeros(len(frames))
+    block = CELL_PX // 2
+    for t, frame in enumerate(frames):
+        clear = np.ones(base.shape[:2], np.float32)
+        for at in {0, t}:
+            for thing, (y, x) in zip(first.layout.things, positions[at], strict=True):
+                clear *= 1 - footprint(clear.shape, Thing(thing.kind, thing.shape, thing.colour, y, x), 3.0)
+        luma, chroma = opponent(small(frame) - base)
+        change = np.abs(luma) + np.hypot(chroma[..., 0], chroma[..., 1])
+        weight, total = (_blocks(plane, block) for plane in (clear, change * clear))
+        enough = weight > 0.3 * block * block
+        changes[t] = float((total[enough] / weight[enough]).max()) if enough.any() else 0.0
+    return changes
+
+
+def _blocks(plane: np.ndarray, size: int) -> np.ndarray:
+    """Sums over tiles of `size` pixels a side."""
+    rows, cols = plane.shape[0] // size, plane.shape[1] // size
+    return plane.reshape(rows, size, cols, size).sum(axis=(1, 3))
