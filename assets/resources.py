@@ -12,7 +12,8 @@ from models.vlm.build import VLMOptions, build_vlm
 from models.vlm.prompts import template_hash
 from models.vlm.protocol import VLM
 
-TRANSPORT = {"base_url", "api_key_env", "concurrency", "timeout_s", "max_retries"}
+# What decides an answer, besides the prompt; not the server's address, its key, or how patiently it is asked.
+DECIDES = {"backend", "model", "revision", "temperature", "thinking", "dtype", "photo_tasks"}
 
 
 class CollectionResource(dg.ConfigurableResource):
@@ -34,8 +35,8 @@ class VLMResource(VLMOptions, dg.ConfigurableResource):
         return build_vlm(self)
 
     def identity(self, prompt_name: str, prompt_version: int | None) -> dict[str, Any]:
-        """What decides an answer: model and prompt, not the server's address, its key or how it is spoken to."""
+        """What decides an answer, for the fingerprint of a stage's table."""
         return {
-            "vlm": self.model_dump(mode="json", exclude=TRANSPORT),
+            "vlm": self.model_dump(mode="json", include=DECIDES),
             "prompt": template_hash(prompt_name, prompt_version),
         }

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -29,22 +30,17 @@ def ask_all(
 ) -> list[tuple[dict, Any]]:
     """(item, answer) for each item, in the order given; an answer is what `ask` returned or a VLMUnavailable.
 
-    Answers already in `journal` are not asked again. Raises TooManyFailures when more than `max_failed_share` of the
-    items got none: then the server is at fault, what was answered stays in the journal, and no table is written.
+    Answers already in `journal` are not asked again. Raises TooManyFailures as soon as more than `max_failed_share` of
+    the items got none: then the server is at fault, what was answered stays in the journal, and no table is written.
     """
     items = list(items)
-    answers = asyncio.run(_ask_all(items, ask, vlm, journal, concurrency))
-    failures = [answer for answer in answers if isinstance(answer, VLMUnavailable)]
-    if len(failures) > max_failed_share * len(items):
-        raise TooManyFailures(
-            f"{len(failures)} of {len(items)} requests to {vlm.model_id} had no answer (max_failed_share is "
-            f"{max_failed_share}); the first: {failures[0]}. Answers so far are kept: run again when the server is well"
-        )
-    return list(zip(items, answers, strict=True))
+    allowed = max_failed_share * len(items)
+    return list(zip(items, asyncio.run(_ask_all(items, ask, vlm, journal, concurrency, allowed)), strict=True))
 
 
-async def _ask_all(items: list[dict], ask, vlm: VLM, journal: Path, concurrency: int) -> list[Any]:
+async def _ask_all(items: list[dict], ask, vlm: VLM, journal: Path, concurrency: int, allowed: float) -> list[Any]:
     answers: list[Any] = [None] * len(items)
+    failed = 0
     try:
         with Journal(journal) as kept:
             journaled = Journaled(vlm, kept)
@@ -52,8 +48,16 @@ async def _ask_all(items: list[dict], ask, vlm: VLM, journal: Path, concurrency:
             async def ask_one(index: int) -> Any:
                 return await ask(journaled, items[index])
 
-            async for index, answer in map_bounded(ask_one, range(len(items)), concurrency):
-                answers[index] = answer
+            async with aclosing(map_bounded(ask_one, range(len(items)), concurrency)) as finished:
+                async for index, answer in finished:
+                    answers[index] = answer
+                    failed += isinstance(answer, VLMUnavailable)
+                    if failed > allowed:
+                        raise TooManyFailures(
+                            f"{failed} of {len(items)} requests to {vlm.model_id} had no answer, at most "
+                            f"{int(allowed)} are accepted (max_failed_share); the last: {answer}. Answers so far are "
+                            "kept: run again when the server is well"
+                        )
     finally:
         await vlm.aclose()
     return answers

@@ -8,7 +8,9 @@ so that a later run ranks and cuts the same way.
 from pathlib import Path
 
 import dagster as dg
+from pydantic import Field
 
+from assets.aesthetics.combine import ScoreWeights
 from assets.aesthetics.score import AestheticsOptions, score_frames
 from assets.resources import CollectionResource
 from assets.rows import kept_rows
@@ -19,8 +21,13 @@ from storage.tables import read_rows
 STAGE = Stage("aesthetics", AESTHETICS, version="1", upstream="quality")
 
 
-class AestheticsConfig(AestheticsOptions, dg.Config):
+class WeightsConfig(ScoreWeights, dg.Config):
     pass
+
+
+class AestheticsConfig(AestheticsOptions, dg.Config):
+    # Dagster's config wants nested blocks to be its own.
+    weights: WeightsConfig = Field(WeightsConfig(), description=AestheticsOptions.model_fields["weights"].description)
 
 
 # The pool, because the scorer `clip` takes the GPU where there is one.

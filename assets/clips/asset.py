@@ -87,10 +87,12 @@ def clips(
     folder = source_folder(config.source, store)
 
     def build(shard: str) -> list[dict]:
-        with Journal(store.journal("clips", shard)) as journal, MediaPool(config.workers, config.timeout_s) as pool:
+        with Journal(store.journal("clips", shard)) as journal:
             return list(probe_rows(shards[shard], folder, journal, pool))
 
     def source(shard: str) -> str:
         return sha256_bytes(repr(shards[shard]).encode())
 
-    return run_stage(context, store, STAGE, {"source": config.source.model_dump()}, build, source=source)
+    # One pool for all shards: its processes start with the first file that has to be opened.
+    with MediaPool(config.workers, config.timeout_s) as pool:
+        return run_stage(context, store, STAGE, {"source": config.source.model_dump()}, build, source=source)

@@ -45,10 +45,7 @@ def frames(
 
     def build(shard: str) -> list[dict]:
         clips, source = kept_rows(store.table("clips", shard)), folder_of(store, shard)
-        with (
-            Journal(store.journal("frames", shard)) as journal,
-            MediaPool(config.workers, options.timeout_s) as pool,
-        ):
+        with Journal(store.journal("frames", shard)) as journal:
             return list(extract_frames(clips, source, store.folder, shard, journal, options, pool))
 
     def images_exist(table: Path) -> bool:
@@ -58,4 +55,5 @@ def frames(
         images = [store.folder / row["image"] for table in tables for row in kept_rows(table)]
         return {"sample.jpg": contact_sheet_jpeg(images[:: max(1, len(images) // 24)][:24], 8, 120)} if images else {}
 
-    return run_stage(context, store, STAGE, options.model_dump(), build, pictures, images_exist)
+    with MediaPool(config.workers, options.timeout_s) as pool:
+        return run_stage(context, store, STAGE, options.model_dump(), build, pictures, images_exist)

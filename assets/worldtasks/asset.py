@@ -1,0 +1,65 @@
+"""All shards' tasks as one table: near-duplicates removed, a benchmark split held out, every dropped row with its reason."""
+
+import json
+import time
+
+import dagster as dg
+
+from assets.report.summaries import funnel, markdown_funnel
+from assets.resources import CollectionResource
+from assets.store import Store
+from assets.worldtasks.assemble import assemble
+from assets.worldtasks.checks import all_tables
+from assets.worldtasks.options import WorldtasksOptions, read_removal_list
+from storage.files import exclusive, sha256_bytes, sha256_file, write_bytes
+from storage.tables import read_meta
+
+VERSION = "1"
+
+
+class WorldtasksConfig(WorldtasksOptions, dg.Config):
+    pass
+
+
+def fingerprint(store: Store, config: WorldtasksOptions) -> str:
+    """Of everything that decides the table: code, options, removal list and the tables it is made from."""
+    sources = [sha256_file(path) for stage in ("clips", "aesthetics", "taxonomy") for path in store.tables(stage)]
+    parts = [VERSION, config.model_dump(mode="json"), sorted(read_removal_list(config.removed)), sources]
+    return sha256_bytes(json.dumps(parts, sort_keys=True).encode())
+
+
+@dg.asset(
+    deps=["clips", "aesthetics", "taxonomy"],
+    group_name="release",
+    kinds={"python", "parquet"},
+    code_version=VERSION,
+    description=__doc__,
+)
+def worldtasks(
+    context: dg.AssetExecutionContext, config: WorldtasksConfig, collection: CollectionResource
+) -> dg.MaterializeResult:
+    store = collection.store()
+    if not store.tables("taxonomy"):
+        raise dg.Failure("worldtasks needs taxonomy of at least one shard: build the shards first", allow_retries=False)
+    with exclusive(store.lock("worldtasks")):
+        meta = {"stage": "worldtasks", "options": config.model_dump(mode="json"), "fingerprint": fingerprint(store, config)}
+        reused = read_meta(store.worldtasks).get("fingerprint") == meta["fingerprint"]
+        if not reused:
+            began = time.monotonic()
+            inputs = [store.tables(stage) for stage in ("taxonomy", "clips", "aesthetics")]
+            assemble(*inputs, store.worldtasks, config, meta)
+            seconds = round(time.monotonic() - began, 3)
+            write_bytes(store.timing("worldtasks"), json.dumps({"seconds": seconds}).encode())
+    counts = funnel(all_tables(store))
+    row = next(count for count in counts if count.stage == "worldtasks")
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": row.rows_in,
+            "kept": row.kept,
+            "rejected": row.rejected,
+            "reused": reused,
+            "funnel": dg.MetadataValue.md(markdown_funnel(counts)),
+            "table": dg.MetadataValue.path(str(store.worldtasks)),
+        },
+        data_version=dg.DataVersion(sha256_file(store.worldtasks)[:16]),
+    )

@@ -1,0 +1,85 @@
+"""The release: a folder with exactly the tree that a Hub repository would hold, and, when asked for, that repository.
+
+Parquet with the Hub's Image feature, the authors' own layout for their loaders, an ids-only release without pixels, a
+dataset card from measured facts, and checksums. The folder's name is the version: a hash of its content.
+"""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import dagster as dg
+from pydantic import Field
+
+from assets.report.summaries import funnel, token_totals
+from assets.resources import CollectionResource
+from assets.worldtasks.checks import all_tables, keep_rates
+from assets.worldtasks.facts import collection_facts
+from assets.worldtasks.options import PublishOptions
+from assets.worldtasks.publish import publish_tree
+from storage.files import exclusive
+
+
+class LocalTarget(dg.Config):
+    """Only the local folder."""
+
+    kind: Literal["local"] = "local"
+
+
+class HubTarget(dg.Config):
+    """A dataset repository on the Hugging Face Hub. The token is read from the environment variable HF_TOKEN."""
+
+    kind: Literal["hub"] = "hub"
+    branch: str = Field("main", min_length=1, description="Branch that gets the commit.")
+    tag: str = Field("", description="Tag of the commit; v and the version when empty.")
+    private: bool = Field(True, description="Whether a new repository is private.")
+
+
+class PublishConfig(PublishOptions, dg.Config):
+    target: LocalTarget | HubTarget = Field(
+        default=LocalTarget(), discriminator="kind", description="Where the release goes."
+    )
+
+
+def latest_link(published: Path, version: str) -> None:
+    """Points `latest` at a version, in one step."""
+    temporary = published / ".latest.tmp"
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(version)
+    temporary.replace(published / "latest")
+
+
+@dg.asset(deps=["worldtasks"], group_name="release", kinds={"python", "huggingface", "parquet"}, description=__doc__)
+def published_dataset(
+    context: dg.AssetExecutionContext, config: PublishConfig, collection: CollectionResource
+) -> dg.MaterializeResult:
+    store = collection.store()
+    tables = all_tables(store)
+    options = PublishOptions(**config.model_dump(exclude={"target"}))
+    facts = collection_facts(store) | {
+        "funnel": [count.__dict__ for count in funnel(tables)],
+        "tokens": token_totals(tables),
+        "keep_rates": keep_rates(store),
+    }
+    with exclusive(store.lock("published_dataset")):
+        manifest = publish_tree(store.worldtasks, store.folder, store.published, facts, options)
+        latest_link(store.published, manifest["version"])
+    tree = store.published / manifest["version"]
+    metadata = {"tree": dg.MetadataValue.path(str(tree)), "version": manifest["version"]}
+    metadata |= {f"{split} pairs": count for split, count in manifest["pairs"].items()}
+    if config.target.kind == "hub":
+        metadata["hub"] = dg.MetadataValue.url(push_to_hub(tree, config, manifest["version"]))
+    return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(manifest["version"]))
+
+
+def push_to_hub(tree: Path, config: PublishConfig, version: str) -> str:
+    """Pushes the tree; raises dg.Failure when a setting that only the Hub needs is missing."""
+    from assets.worldtasks.hub import push
+
+    token = os.environ.get("HF_TOKEN", "")
+    wanted = {"repo_id": config.repo_id, "contact": config.contact, "environment variable HF_TOKEN": token}
+    missing = [name for name, value in wanted.items() if not value]
+    if missing:
+        raise dg.Failure(f"a Hub release needs {', '.join(missing)}", allow_retries=False)
+    target = config.target
+    return push(tree, config.repo_id, token, target.branch, target.tag or f"v{version}", target.private)

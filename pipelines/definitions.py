@@ -1,0 +1,52 @@
+"""The code location: every asset, check, job, schedule and sensor of the project."""
+
+from datetime import timedelta
+
+import dagster as dg
+
+from assets.aesthetics.asset import aesthetics
+from assets.clips.asset import clips
+from assets.frames.asset import frames
+from assets.quality.asset import quality
+from assets.report.asset import curation_report
+from assets.screening.asset import screening
+from assets.tasks.asset import tasks
+from assets.tasks.taxonomy_asset import taxonomy
+from assets.worldtasks import checks
+from assets.worldtasks.asset import worldtasks
+from assets.worldtasks.publish_asset import published_dataset
+from pipelines.jobs import build_worldtasks
+from pipelines.resources import RESOURCES
+from pipelines.schedules import rebuild_worldtasks_weekly
+from pipelines.sensors import new_clips
+
+RELEASE_DEADLINE = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=8), warn_window=timedelta(days=7))
+
+ASSETS = [
+    clips,
+    frames,
+    quality,
+    aesthetics,
+    screening,
+    tasks,
+    taxonomy,
+    worldtasks,
+    published_dataset,
+    curation_report,
+]
+
+
+
+def with_deadline(spec: dg.AssetSpec) -> dg.AssetSpec:
+    """Releases are rebuilt weekly: one that is older shows as stale in the UI."""
+    return dg.apply_freshness_policy(spec, RELEASE_DEADLINE) if spec.group_name == "release" else spec
+
+
+defs = dg.Definitions(
+    assets=dg.map_asset_specs(with_deadline, ASSETS),
+    asset_checks=dg.load_asset_checks_from_modules([checks]),
+    jobs=[build_worldtasks],
+    schedules=[rebuild_worldtasks_weekly],
+    sensors=[new_clips],
+    resources=RESOURCES,
+)

@@ -1,0 +1,73 @@
+"""Recipes are strict run configs: wrong ones are refused by name, before anything runs."""
+
+import pytest
+
+from assets.run_config import OPTIONS, WrongRunConfig, check_run_config
+from pipelines.recipes import RECIPES, DuplicateKey, load_recipe
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_recipe_is_a_valid_run_config_of_its_job(path):
+    import dagster as dg
+
+    from pipelines.definitions import defs
+
+    dg.validate_run_config(defs.resolve_job_def("build_worldtasks"), load_recipe(path))
+
+
+def test_an_unknown_option_is_refused_by_name():
+    import dagster as dg
+
+    from pipelines.definitions import defs
+
+    wrong = {"ops": {"quality": {"config": {"min_laplacian_variance": 3.0}}}}
+    with pytest.raises(dg.DagsterInvalidConfigError, match="min_laplacian_variance"):
+        dg.validate_run_config(defs.resolve_job_def("build_worldtasks"), wrong)
+
+
+def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path):
+    path = tmp_path / "twice.yaml"
+    path.write_text("ops:\n  frames:\n    config:\n      count: 8\n      count: 9\n")
+    with pytest.raises(DuplicateKey, match=r"line 5: key 'count' stands twice"):
+        load_recipe(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("ops: [", "is not YAML"), ("- a\n", "no mapping"), ("!!python/object/apply:os.system [x]", "is not YAML")],
+)
+def test_what_is_no_run_config_is_refused(tmp_path, text, said):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=said):
+        load_recipe(path)
+
+
+def test_an_absent_recipe_is_answered_with_the_ones_there_are(tmp_path):
+    with pytest.raises(ValueError, match=r"recipes/microworld\.yaml"):
+        load_recipe(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize(
+    ("stage", "option", "value"),
+    [
+        ("frames", "count", 0),
+        ("quality", "max_black_ratio", 1.5),
+        ("aesthetics", "keep_share", -0.1),
+        ("tasks", "count", 0),
+        ("screening", "max_failed_share", 2),
+    ],
+)
+def test_a_value_out_of_range_is_named_before_the_first_stage(stage, option, value):
+    config = {"ops": {stage: {"config": {option: value}}}}
+    with pytest.raises(WrongRunConfig, match=rf"ops\.{stage}\.config\.{option} = {value}"):
+        check_run_config(config)
+
+
+def test_values_from_the_environment_are_left_to_dagster():
+    check_run_config({"ops": {"frames": {"config": {"count": {"env": "COUNT"}}}}})
+
+
+def test_the_options_that_are_checked_early_exist():
+    check_run_config({})
+    assert set(OPTIONS) >= {"frames", "quality", "aesthetics", "screening", "tasks", "taxonomy"}

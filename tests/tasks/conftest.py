@@ -1,0 +1,65 @@
+"""A VLM whose answers are written in the test, and frames to ask it about."""
+
+import json
+
+import pytest
+
+from models.vlm.protocol import Completion, LogOdds, Usage, VLMUnavailable
+
+
+class WrittenVLM:
+    """Answers from a function of (prompt, media); counts what it was asked."""
+
+    model_id = "written/1"
+
+    def __init__(self, answer):
+        self.answer, self.asked = answer, []
+
+    async def complete(self, prompt, media, schema, *, max_tokens, seed=0):
+        self.asked.append(prompt)
+        value = self.answer(prompt, media)
+        if isinstance(value, Exception):
+            raise value
+        if isinstance(value, str):
+            return Completion(None, "cut he", Usage(100, 20), error=value)
+        return Completion(value, json.dumps(value), Usage(100, 50))
+
+    async def log_odds(self, question, media):
+        self.asked.append(question)
+        value = self.answer(question, media)
+        if isinstance(value, VLMUnavailable):
+            raise value
+        return LogOdds(value, -0.1, -0.1 - value, True, Usage(90, 1))
+
+    async def aclose(self):
+        pass
+
+
+@pytest.fixture
+def written_vlm():
+    return WrittenVLM
+
+
+@pytest.fixture
+def frame_rows(tmp_path):
+    """Makes `count` frame rows, each with its own picture file below tmp_path."""
+
+    def make(count: int) -> list[dict]:
+        rows = []
+        for number in range(count):
+            (tmp_path / f"{number}.jpg").write_bytes(b"picture %d" % number)
+            rows.append(
+                {
+                    "frame_id": f"clip_{number:08d}",
+                    "clip_id": "clip",
+                    "seconds": float(number),
+                    "image": f"{number}.jpg",
+                    "image_sha256": "",
+                    "width": 8,
+                    "height": 8,
+                    "phash": "0" * 16,
+                }
+            )
+        return rows
+
+    return make

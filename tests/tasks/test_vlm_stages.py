@@ -1,0 +1,147 @@
+"""Screening, tasks and taxonomy turn answers, good and bad, into rows; nothing is lost and nothing is asked twice."""
+
+import pyarrow as pa
+import pytest
+from jsonschema import Draft202012Validator
+
+from assets.schemas import SCREENING, TASKS, TAXONOMY
+from assets.screening.screen import ScreeningOptions, screen_frames
+from assets.tasks.generate import TasksOptions, pairs_schema, write_tasks
+from assets.tasks.taxonomy import AGENT_CATEGORIES, TASK_TYPES, TaxonomyOptions, label_tasks, labels_schema
+from assets.vlm_calls import TooManyFailures
+from models.vlm.prompts import prompt, template
+from models.vlm.protocol import VLMUnavailable
+
+SOLUTION = "The red disc glides three cells to the right along the middle row, slows down and rests at the blue frame."
+GONE = VLMUnavailable("timeout", "no answer in 60 s")
+
+
+def sound_pairs(request, media):
+    number = media[0].data.split()[-1].decode()
+    pairs = [{"task": f"[Disc {number}]: Move to place {index}.", "solution": SOLUTION} for index in range(8)]
+    return {"pairs": pairs}
+
+
+def test_screening_keeps_frames_at_or_above_the_threshold(tmp_path, written_vlm, frame_rows):
+    odds = {b"picture 0": 2.0, b"picture 1": 0.5, b"picture 2": 0.49, b"picture 3": -3.0}
+    vlm = written_vlm(lambda question, media: odds[media[0].data])
+    options = ScreeningOptions(threshold=0.5)
+    rows = screen_frames(frame_rows(4), tmp_path, vlm, tmp_path / "j.sqlite", options, 2)
+    assert [row["status"] for row in rows] == ["kept", "kept", "rejected", "rejected"]
+    assert rows[3]["detail"] == "log-odds -3.00 < 0.5"
+    assert {row["threshold"] for row in rows} == {0.5}
+    pa.Table.from_pylist(rows, schema=SCREENING)
+    assert set(rows[0]) == set(SCREENING.names)
+
+
+def test_another_threshold_asks_nothing_again(tmp_path, written_vlm, frame_rows):
+    vlm = written_vlm(lambda question, media: 1.0)
+    for threshold in (0.0, 2.0):
+        options = ScreeningOptions(threshold=threshold)
+        rows = screen_frames(frame_rows(5), tmp_path, vlm, tmp_path / "j.sqlite", options, 2)
+    assert len(vlm.asked) == 5
+    assert {row["reason"] for row in rows} == {"unsuitable"}
+
+
+def test_an_unanswered_frame_is_marked_unfinished_and_asked_again_next_time(tmp_path, written_vlm, frame_rows):
+    down = [GONE]
+    vlm = written_vlm(lambda question, media: down.pop() if down and media[0].data == b"picture 3" else 1.0)
+    options = ScreeningOptions(max_failed_share=0.5)
+    first = screen_frames(frame_rows(5), tmp_path, vlm, tmp_path / "j.sqlite", options, 1)
+    assert [row["reason"] for row in first] == ["", "", "", "vlm_unavailable", ""]
+    second = screen_frames(frame_rows(5), tmp_path, vlm, tmp_path / "j.sqlite", options, 1)
+    assert [row["reason"] for row in second] == [""] * 5
+    assert len(vlm.asked) == 6
+
+
+def test_a_server_that_is_down_stops_the_stage_but_keeps_its_answers(tmp_path, written_vlm, frame_rows):
+    vlm = written_vlm(lambda question, media: GONE if media[0].data != b"picture 0" else 1.0)
+    with pytest.raises(TooManyFailures, match=r"1 of 10 requests to written/1 had no answer, at most 0 .*max_failed_share.*timeout"):
+        screen_frames(frame_rows(10), tmp_path, vlm, tmp_path / "j.sqlite", ScreeningOptions(), 1)
+    well = written_vlm(lambda question, media: 1.0)
+    screen_frames(frame_rows(10), tmp_path, well, tmp_path / "j.sqlite", ScreeningOptions(), 4)
+    assert len(well.asked) == 9
+
+
+def test_every_frame_gives_eight_rows_whatever_became_of_its_request(tmp_path, written_vlm, frame_rows):
+    def answer(request, media):
+        number = int(media[0].data.split()[-1])
+        return [sound_pairs(request, media), "truncated", "wrong_schema", "refused", GONE][number]
+
+    options = TasksOptions(max_failed_share=0.5)
+    rows = write_tasks(frame_rows(5), tmp_path, written_vlm(answer), tmp_path / "j.sqlite", options, 2)
+    reasons = [row["reason"] for row in rows]
+    assert reasons == [""] * 8 + ["truncated"] * 8 + ["wrong_schema"] * 8 + ["refused"] * 8 + ["vlm_unavailable"] * 8
+    assert [row["task_index"] for row in rows] == list(range(8)) * 5
+    assert set(rows[0]) == set(TASKS.names)
+    pa.Table.from_pylist(rows, schema=TASKS)
+
+
+def test_tokens_are_counted_once_a_request(tmp_path, written_vlm, frame_rows):
+    rows = write_tasks(
+        frame_rows(3), tmp_path, written_vlm(sound_pairs), tmp_path / "j.sqlite", TasksOptions(), 2
+    )
+    assert sum(row["prompt_tokens"] for row in rows) == 300
+    assert sum(row["completion_tokens"] for row in rows) == 150
+
+
+def test_rows_do_not_depend_on_the_order_in_which_answers_come(tmp_path, written_vlm, frame_rows):
+    runs = [
+        write_tasks(frame_rows(9), tmp_path, written_vlm(sound_pairs), tmp_path / f"{n}.sqlite", TasksOptions(), n)
+        for n in (1, 4)
+    ]
+    assert runs[0] == runs[1]
+
+
+def kept_tasks(tmp_path, written_vlm, frame_rows, count):
+    vlm = written_vlm(sound_pairs)
+    return write_tasks(frame_rows(count), tmp_path, vlm, tmp_path / "tasks.sqlite", TasksOptions(), 2)
+
+
+def test_labels_go_to_the_task_with_their_number(tmp_path, written_vlm, frame_rows):
+    def answer(request, media):
+        assert not media
+        lines = request.fields["tasks"].splitlines()
+        labels = [
+            {"number": n, "agent_category": "object", "task_type": TASK_TYPES[n - 1]} for n in range(1, len(lines) + 1)
+        ]
+        return {"labels": labels[::-1]}
+
+    tasks = kept_tasks(tmp_path, written_vlm, frame_rows, 2)
+    rows = label_tasks(tasks, written_vlm(answer), tmp_path / "j.sqlite", TaxonomyOptions(), 2)
+    assert [row["task_type"] for row in rows] == list(TASK_TYPES[:8]) * 2
+    assert [row["task"] for row in rows] == [row["task"] for row in tasks]
+    assert set(rows[0]) == set(TAXONOMY.names)
+
+
+def test_a_task_without_a_label_is_kept_and_says_why(tmp_path, written_vlm, frame_rows):
+    tasks = kept_tasks(tmp_path, written_vlm, frame_rows, 1)
+    rows = label_tasks(tasks, written_vlm(lambda *_: "truncated"), tmp_path / "j.sqlite", TaxonomyOptions(), 1)
+    assert {(row["status"], row["reason"], row["agent_category"]) for row in rows} == {
+        ("kept", "truncated", "unlabelled")
+    }
+
+
+def test_the_schemas_are_valid_and_demand_the_exact_number():
+    for schema in (pairs_schema(8), labels_schema(8)):
+        Draft202012Validator.check_schema(schema)
+    check = Draft202012Validator(pairs_schema(8))
+    pair = {"task": "t", "solution": "s"}
+    assert check.is_valid({"pairs": [pair] * 8})
+    for wrong in ({"pairs": [pair] * 7}, {"pairs": [pair] * 9}, {"pairs": [{"task": "t"}] * 8}, {}):
+        assert not check.is_valid(wrong)
+
+
+def test_prompts_name_what_the_schema_allows():
+    text = template("taxonomy")[1]
+    assert all(f"- {name}:" in text for name in AGENT_CATEGORIES + TASK_TYPES)
+
+
+def test_a_prompt_with_braces_or_dollars_in_its_fields_stays_as_written():
+    filled = prompt("taxonomy", count="1", tasks="1. [A]: $count ${x} {y} <b>.")
+    assert "$count ${x} {y} <b>." in filled.text
+
+
+def test_an_unknown_prompt_version_is_named():
+    with pytest.raises(ValueError, match="version 99"):
+        prompt("tasks", 99, count="8")
