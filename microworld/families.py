@@ -94,7 +94,9 @@ def sample_tasks(
     Raises ValueError for an unknown family.
     """
     if set(families) - set(FAMILIES):
-        raise ValueError(f"families {sorted(set(families) - set(FAMILIES))} are unknown; there are {', '.join(FAMILIES)}")
+        raise ValueError(
+            f"families {sorted(set(families) - set(FAMILIES))} are unknown; there are {', '.join(FAMILIES)}"
+        )
     pool = instructions(layout)
     if unseen is not None:
         pool = [instruction for instruction in pool if held_out(instruction.combination) == unseen]

@@ -53,7 +53,9 @@ def states(layout: Layout, program: Program, frames: int) -> tuple[np.ndarray, n
     time = np.linspace(0.0, 1.0, frames) if frames > 1 else np.zeros(1)
     active = (time - START) / (END - START)
     positions = np.tile(np.array([(t.y, t.x) for t in layout.things], np.float32).reshape(1, -1, 2), (frames, 1, 1))
-    colours = np.tile(np.array([PALETTE[t.colour] for t in layout.things], np.float32).reshape(1, -1, 3), (frames, 1, 1))
+    colours = np.tile(
+        np.array([PALETTE[t.colour] for t in layout.things], np.float32).reshape(1, -1, 3), (frames, 1, 1)
+    )
     for leg in program.legs:
         begun = active > leg.start
         share = ease((active[begun] - leg.start) / (leg.end - leg.start))

@@ -31,20 +31,34 @@ def render_batch(scenes: Sequence[Scene], programs: Sequence[Program], frames: i
     """
     grids = {(scene.layout.rows, scene.layout.cols) for scene in scenes}
     if len(grids) != 1 or len(scenes) != len(programs):
-        raise ValueError(f"{len(scenes)} scenes on grids {sorted(grids)} with {len(programs)} programs: one grid for all")
+        raise ValueError(
+            f"{len(scenes)} scenes on grids {sorted(grids)} with {len(programs)} programs: one grid for all"
+        )
     height, width = picture_size(*grids.pop(), size)
     cell_px = size / SHORT_SIDE
     margin = int(np.ceil((REACH + 0.5) * cell_px)) + 2  # things may be half out of the picture
-    window = np.arange(int(np.ceil(2 * REACH * cell_px)) + 2)
     batch = len(scenes)
-    canvas = np.zeros((batch, frames, height + 2 * margin, width + 2 * margin, 3), np.uint8)
+    still = np.zeros((batch, 1, height + 2 * margin, width + 2 * margin, 3), np.uint8)
     for b, scene in enumerate(scenes):
-        canvas[b, :, margin:-margin, margin:-margin] = background(scene.background, height, width, cell_px)
+        still[b, 0, margin:-margin, margin:-margin] = background(scene.background, height, width, cell_px)
+    moving = [{leg.thing for leg in program.legs} for program in programs]
+    order = [sorted(range(len(s.layout.things)), key=lambda i, s=s: ORDER[s.layout.things[i].kind]) for s in scenes]
+    # What never moves is drawn once. Movers are agents, which lie above all else and never cross one another.
+    fixed = [[i for i in order[b] if i not in moving[b]] for b in range(batch)]
+    _draw(still, scenes, [states(scene.layout, STILL, 1) for scene in scenes], fixed, cell_px, margin)
+    canvas = np.repeat(still, frames, axis=1)
     placed = [states(scene.layout, program, frames) for scene, program in zip(scenes, programs, strict=True)]
-    drawn = [sorted(range(len(s.layout.things)), key=lambda i, s=s: ORDER[s.layout.things[i].kind]) for s in scenes]
+    _draw(canvas, scenes, placed, [[i for i in order[b] if i in moving[b]] for b in range(batch)], cell_px, margin)
+    return np.ascontiguousarray(canvas[:, :, margin:-margin, margin:-margin])
+
+
+def _draw(canvas: np.ndarray, scenes: Sequence[Scene], placed: list, drawn: list, cell_px: float, margin: int) -> None:
+    """Draws things `drawn[b]`, in that order, at `placed[b]` (motion.states) into `canvas` uint8 [B, T, H, W, 3]."""
+    batch, frames = canvas.shape[:2]
     flat = canvas.reshape(batch * frames, *canvas.shape[2:])
-    limits = np.array([height + margin, width + margin]) - len(window) + margin
-    for layer in range(max(map(len, drawn))):
+    window = np.arange(int(np.ceil(2 * REACH * cell_px)) + 2)
+    limits = np.array(canvas.shape[2:4]) - len(window)
+    for layer in range(max(map(len, drawn), default=0)):
         shapes: dict[str, list[int]] = {}
         for b in range(batch):
             if layer < len(drawn[b]):
@@ -61,7 +75,6 @@ def render_batch(scenes: Sequence[Scene], programs: Sequence[Program], frames: i
             at = (index[:, None, None], ys[:, :, None], xs[:, None, :])
             below = flat[at]
             flat[at] = (below + (colour[:, None, None] - below) * cover + 0.5).astype(np.uint8)
-    return np.ascontiguousarray(canvas[:, :, margin:-margin, margin:-margin])
 
 
 @lru_cache(maxsize=256)

@@ -41,7 +41,9 @@ def track(frames: Sequence[np.ndarray]) -> Tracks:
     Raises ValueError when there is no frame, sizes differ, or the first frame shows nothing of the microworld.
     """
     if len(frames) == 0 or len({frame.shape for frame in frames}) != 1:
-        raise ValueError(f"{len(frames)} frames of shapes {sorted({f.shape for f in frames})}: some of one shape are needed")
+        raise ValueError(
+            f"{len(frames)} frames of shapes {sorted({f.shape for f in frames})}: some of one shape are needed"
+        )
     first = observe(frames[0])
     if not first.seen:
         raise ValueError(f"the first frame shows no thing of the microworld: {first.why or 'it is empty'}")

@@ -126,7 +126,9 @@ def way(path: tuple) -> str:
     """How far and which way from the first to the last point: "two cells right and one cell up"."""
     dy, dx = path[-1][0] - path[0][0], path[-1][1] - path[0][1]
     parts = [
-        f"{cells(abs(d))} {words[d > 0]}" for d, words in ((dx, ("left", "right")), (dy, ("up", "down"))) if abs(d) >= 0.25
+        f"{cells(abs(d))} {words[d > 0]}"
+        for d, words in ((dx, ("left", "right")), (dy, ("up", "down")))
+        if abs(d) >= 0.25
     ]
     return " and ".join(parts) or "hardly any way"
 
