@@ -21,6 +21,7 @@ from assets.report.thumbnails import BUDGET, Thumbnails
 from storage.files import write_bytes
 
 HERE = Path(__file__).parent
+HEAD = ("collection", "version", "source", "scorer", "generated_by")
 TITLES = {
     "clips": "Clips",
     "frames": "Frames",
@@ -94,7 +95,7 @@ def _view(tables, stages, facts, caps: Caps, thumbnails: Thumbnails) -> dict[str
     }
     seconds = facts.get("seconds")
     return {
-        "facts": facts,
+        "head": {name: str(facts.get(name) or "") for name in HEAD},
         "provenance": sorted(_flattened({name: value for name, value in facts.items() if name != "seconds"}).items()),
         "answers": answered_by(tokens, facts),
         "stages": stages,

@@ -98,7 +98,7 @@ class Twins:
 
 
 def near_duplicates(paths: Sequence[Path], thumbnails: Thumbnails, caps: Caps) -> tuple[list[Twins], int]:
-    """Some of the frames that a `duplicate` reason removed, beside the frame their detail names, and how many it removed."""
+    """Some frames removed for a `duplicate` reason, beside the frame their detail names; how many were removed."""
     details: dict[str, str] = {}
     for table in batches(paths, ["frame_id", "reason", "detail"]):
         part = table.filter(pc.match_substring(table["reason"], "duplicate"))

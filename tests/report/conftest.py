@@ -189,7 +189,7 @@ def _frame(root: Path, shard, clip_id: str, clip: int, index: int, random) -> No
             "task_index": task,
             "agent": "Red disc",
             "task": f"[Red disc]: Move to the blue frame number {task}.",
-            "solution": f"The red disc glides {task} steps to the right and stops inside the blue frame while the rest of the scene stays still.",
+            "solution": f"The red disc glides {task} steps to the right and stops inside the blue frame. Nothing else moves.",
         }
         bill = {
             "vlm": "scripted-test",
@@ -226,3 +226,8 @@ def shared_collection(tmp_path_factory) -> Collection:
 def new_collection(tmp_path) -> Callable[..., Collection]:
     """Makes a collection of one's own, to spoil."""
     return lambda **sizes: build(tmp_path / "own", **sizes)
+
+
+@pytest.fixture(scope="session")
+def make_row() -> Callable[..., dict]:
+    return row_of
