@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import os
 import random
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from models.vlm.retry import AttemptFailed, retry_after_s, wait_s
 
 Checked = TypeVar("Checked", bound=pydantic.BaseModel)
 
+VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 RETRIED_STATUSES = {408, 409, 429}
 UNKNOWN_FIELD = ("http_400", "http_422")  # what a strict server says to a field it does not know
 INTERRUPTED = ("abort", "error")  # vLLM's finish reasons for answers that broke off on its side
@@ -73,7 +75,9 @@ class OpenAIServer:
         from openai import AsyncOpenAI, Timeout
 
         if api_key_env and not os.environ.get(api_key_env):
-            raise ValueError(f"api_key_env {api_key_env!r}: no such environment variable is set, or it is empty")
+            # Repeated only if it looks like a name: it may be the key itself, written into the wrong field.
+            shown = repr(api_key_env) if VARIABLE.fullmatch(api_key_env) else f"({len(api_key_env)} characters)"
+            raise ValueError(f"api_key_env {shown}: the NAME of an environment variable that is set is expected")
         self.model, self.base_url = model, base_url
         self.model_id = model_id("openai", model, "main", temperature, thinking)
         self.timeout_s, self.max_retries = timeout_s, max_retries
