@@ -21,13 +21,42 @@ def write_table(path: Path, rows: Iterable[dict], schema: pa.Schema, meta: dict[
     row group, however many rows come. Raises ValueError for a row with an unknown or missing column.
     """
     names = set(schema.names)
-    schema = schema.with_metadata({META_KEY: json.dumps(meta, sort_keys=True).encode()})
-    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+
+    def tables() -> Iterator[pa.Table]:
         for chunk in chunks(rows, ROW_GROUP):
             for row in chunk:
                 if row.keys() != names:
                     raise ValueError(f"{path.name}: columns {sorted(row.keys() ^ names)} do not fit the schema")
-            writer.write_table(pa.Table.from_pylist(chunk, schema=schema))
+            yield pa.Table.from_pylist(chunk, schema=schema)
+
+    write_batches(path, tables(), schema, meta)
+
+
+def write_batches(path: Path, tables: Iterable[pa.Table], schema: pa.Schema, meta: dict[str, Any]) -> None:
+    """Like `write_table`, from Arrow tables of any length with the columns of `schema` in its order.
+
+    The same rows give the same bytes however they are cut into tables. Raises ValueError for other columns.
+    """
+    plain = schema.remove_metadata()
+    schema = schema.with_metadata({META_KEY: json.dumps(meta, sort_keys=True).encode()})
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        waiting, count = [], 0
+        for table in tables:
+            if table.schema.remove_metadata() != plain:
+                raise ValueError(f"{path.name}: columns {table.schema.names} do not fit {plain.names}, or their types")
+            waiting.append(table.replace_schema_metadata(None))
+            count += table.num_rows
+            while count >= ROW_GROUP:
+                joined = pa.concat_tables(waiting)
+                _write_group(writer, joined.slice(0, ROW_GROUP), schema)
+                waiting, count = [joined.slice(ROW_GROUP)], count - ROW_GROUP
+        if count:
+            _write_group(writer, pa.concat_tables(waiting), schema)
+
+
+def _write_group(writer: pq.ParquetWriter, table: pa.Table, schema: pa.Schema) -> None:
+    # One chunk a column, else page boundaries would tell how the rows arrived.
+    writer.write_table(table.combine_chunks().replace_schema_metadata(schema.metadata))
 
 
 def chunks(rows: Iterable, size: int) -> Iterator[list]:
