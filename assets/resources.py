@@ -13,7 +13,7 @@ from models.vlm.prompts import template_hash
 from models.vlm.protocol import VLM
 
 # What decides an answer, besides the prompt; not the server's address, its key, or how patiently it is asked.
-DECIDES = {"backend", "model", "revision", "temperature", "thinking", "dtype", "photo_tasks"}
+DECIDES = {"backend", "model", "revision", "temperature", "thinking", "dtype", "flaw_rate", "photo_tasks"}
 
 
 class CollectionResource(dg.ConfigurableResource):

@@ -1,7 +1,9 @@
 """How a partitioned stage runs: shard by shard under a lock, skipped when nothing changed, table replaced whole."""
 
+import base64
 import json
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +20,9 @@ from assets.shards import ALL_SHARDS, SHARDS, shard_key
 from assets.store import Store
 from storage.files import exclusive, sha256_bytes, sha256_file, write_bytes
 from storage.tables import read_meta, write_table
+
+# Backfill policies are marked beta; eight lines of that at every start would bury what matters.
+warnings.filterwarnings("ignore", message=".*backfill_policy.*", category=dg.BetaWarning)
 
 
 @dataclass(frozen=True)
@@ -155,8 +160,6 @@ def _pictures(store: Store, stage: str, outcomes: list[Outcome], draw) -> dict[s
 
 def picture_metadata(path: Path) -> dg.MetadataValue:
     """A small picture file as inline Markdown for the UI."""
-    import base64
-
     kind = "png" if path.suffix == ".png" else "jpeg"
     data = base64.b64encode(path.read_bytes()).decode()
     return dg.MetadataValue.md(f"![{path.stem}](data:image/{kind};base64,{data})")

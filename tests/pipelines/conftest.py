@@ -1,0 +1,67 @@
+"""A small microworld collection, built once by the real job; tests look at what it left behind."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# Runs the job in a process of its own, so that it can be killed: recipe on standard input, tags as the one argument.
+RUNNER = """
+import json, sys
+import dagster as dg
+from pipelines.definitions import defs
+config, tags = json.load(sys.stdin), json.loads(sys.argv[1])
+with dg.instance_for_test() as instance:
+    job = defs.resolve_job_def("build_worldtasks")
+    result = job.execute_in_process(run_config=config, tags=tags, instance=instance, raise_on_error=True)
+"""
+
+
+def small_recipe(root: Path, clips: int = 24) -> dict:
+    """The default recipe, smaller, in another folder."""
+    return {
+        "resources": {"collection": {"config": {"root": str(root), "name": "small"}}, "vlm": {"config": {}}},
+        "ops": {"clips": {"config": {"source": {"microworld": {"clips": clips, "seed": 3}}}}},
+        "loggers": {"console": {"config": {"log_level": "WARNING"}}},
+    }
+
+
+def start_job(config: dict, tags: dict, repository: Path) -> subprocess.Popen:
+    """`build_worldtasks` in a process group of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUNNER, json.dumps(tags)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=repository,
+        start_new_session=True,
+    )
+    process.stdin.write(json.dumps(config))
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+@pytest.fixture(scope="session")
+def job_tools():
+    return small_recipe, start_job
+
+
+@pytest.fixture(scope="session")
+def small_store(tmp_path_factory):
+    """The store of the small collection after one whole run over all shards, and the run's result."""
+    import dagster as dg
+
+    from assets.shards import ALL_SHARDS, SHARDS
+    from assets.store import Store
+    from pipelines.definitions import defs
+
+    root = tmp_path_factory.mktemp("data")
+    with dg.instance_for_test() as instance:
+        result = defs.resolve_job_def("build_worldtasks").execute_in_process(
+            run_config=small_recipe(root), tags=ALL_SHARDS, instance=instance
+        )
+    return Store(root, "small", tuple(SHARDS.get_partition_keys())), result
