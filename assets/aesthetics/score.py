@@ -5,6 +5,7 @@ from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -68,10 +69,16 @@ class Scorer(Protocol):
 def make_scorer(options: AestheticsOptions) -> Scorer:
     """The scorer that the options name. Raises what models.clip.ClipAesthetics raises for its weights."""
     if options.scorer == "clip":
-        from models.clip import ClipAesthetics
-
-        return ClipAesthetics(options.clip_weights, options.head_weights, batch_size=options.batch_size)
+        return _clip(options.clip_weights, options.head_weights, options.batch_size)
     return Colorfulness()
+
+
+@lru_cache(maxsize=1)
+def _clip(clip_weights: str, head_weights: str, batch_size: int) -> Scorer:
+    """Read once a process, not once a shard: these are 1.7 GB."""
+    from models.clip import ClipAesthetics
+
+    return ClipAesthetics(clip_weights, head_weights, batch_size=batch_size)
 
 
 def score_frames(

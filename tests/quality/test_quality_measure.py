@@ -1,6 +1,7 @@
 """The five numbers are what their definitions say, and the hash sees through re-encoding."""
 
 import io
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -146,3 +147,21 @@ def test_different_frames_have_distant_hashes(texture):
 @settings(max_examples=30)
 def test_the_hash_takes_any_size(luma):
     assert len(perceptual_hash(luma)) == 16
+
+
+def test_on_real_clips_the_hash_finds_the_same_start_and_tells_scenes_apart():
+    """The authors' base and WMSD videos of a task start from one image, rendered by two model versions."""
+    pairs = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "scene_clips" / "pairs"
+    if not pairs.is_dir():
+        pytest.skip("the shared scene clips are not here")
+    hashes = {}
+    for path in sorted(pairs.glob("*/*.mp4")):
+        capture = cv2.VideoCapture(str(path))
+        jpeg = cv2.imencode(".jpg", capture.read()[1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+        capture.release()
+        hashes[path.parent.name, path.name] = perceptual_hash(at_working_size(decode_luma(jpeg)))
+    names = sorted({name for _, name in hashes})
+    same = {name: distance(hashes["base", name], hashes["wmsd", name]) for name in names}
+    other = [distance(hashes["base", a], hashes["wmsd", b]) for a in names for b in names if a != b]
+    assert max(same.values()) <= 8
+    assert min(other) >= 20
