@@ -40,8 +40,9 @@ def make_clips(folder: Path, count: int = 60, seed: int = 0, size: int = SIZE) -
     """Writes clip_00000.mp4 ... into `folder`, `count` files of 2 to 4 s; those that are there already stay.
 
     H.264, yuv420p, 24 to 30 frames a second, `size` pixels along the shorter side, some portrait, some landscape. About
-    one in six is bad in one of the ways of BAD, and 60 clips hold each way once. The same count, seed and size give the same bytes on the same machine, each
-    file from its own number alone, so that more clips may be asked for later. Raises ValueError for count < 1 or an odd size.
+    one in six is bad in one of the ways of BAD, and 60 clips hold each way once. A file's bytes follow from its number,
+    the seed and the size alone, so that more clips may be asked for later. Raises ValueError for count < 1, or a size
+    that is no multiple of 4 from 32 on.
     """
     if count < 1 or size < 32 or size % 4:
         raise ValueError(f"{count} clips of {size} pixels: at least 1, and a multiple of 4 from 32 on, are expected")
@@ -57,7 +58,7 @@ def file_name(number: int) -> str:
 
 
 def flaw(number: int) -> str:
-    """What is wrong with clip `number`: one of BAD, "" for most. The first ones are good: duplicates need an original."""
+    """What is wrong with clip `number`: one of BAD, "" for most. Duplicates have a good clip two before them."""
     return BAD[number // BAD_EVERY % len(BAD)] if number % BAD_EVERY == BAD_EVERY - 1 else ""
 
 

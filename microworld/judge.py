@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from microworld.grammar import REACHED, TOUCHING, Condition, Instruction, TaskNotUnderstood, goal, parse
+from microworld.grammar import REACHED, TOUCHING, Condition, Instruction, goal, parse
 from microworld.motion import END, START
 from microworld.planning import LONGEST, PAUSE
 from microworld.tracking import Tracks, track
@@ -36,8 +36,9 @@ class Verdict:
 
 
 def judge(frames: Sequence[np.ndarray], task: str) -> Verdict:
-    """Judges a video (uint8 [T, H, W, 3] RGB, T >= 2) on T. A task about things that the first frame does not show has failed.
+    """Judges a video (uint8 [T, H, W, 3] RGB, T >= 2) on T.
 
+    A task about things that the first frame does not show has failed in all respects.
     Raises ValueError when the frames are fewer than two or differ in size, and grammar.TaskNotUnderstood for a text
     that is no task of the microworld.
     """
@@ -62,7 +63,7 @@ def judge(frames: Sequence[np.ndarray], task: str) -> Verdict:
 
 
 def margin(value: float, limit: float) -> float:
-    """Log-odds that `value` (0 is best) is within `limit`: SURE at 0, 0 at the limit, -SURE at twice it, then slower."""
+    """Log-odds that `value` (0 is best) is within `limit`: SURE at 0, 0 at it, -SURE at twice, then slower."""
     ratio = value / limit
     return float(max(SURE * (1 - ratio) if ratio <= 2 else -SURE - (ratio - 2) * 0.4, -LIMIT))
 
@@ -102,7 +103,7 @@ def right_agent(tracks: Tracks, agent: int, conditions: tuple[Condition, ...]) -
     wanted = [c for c in conditions if c.thing == agent and c.colour is not None]
     turned = [SURE if tracks.colours[-1][agent] != tracks.colours[0][agent] else -SURE for _ in wanted]
     moves = any(c.colour is None and c.thing == agent for c in conditions)
-    acted = [SURE - margin(_stirred(tracks, agent), STIRRED) - SURE] if moves else []
+    acted = [-margin(_stirred(tracks, agent), STIRRED)] if moves else []
     return float(np.clip(min([margin(max(strays, default=0.0), STIRRED), *turned, *acted]), -LIMIT, SURE))
 
 
@@ -114,7 +115,7 @@ def _stirred(tracks: Tracks, thing: int) -> float:
 
 
 def consistency(tracks: Tracks, instruction: Instruction, conditions: tuple[Condition, ...]) -> dict[str, float]:
-    """Log-odds, by name, that nothing vanished, appeared, jumped, changed its looks or drifted, nor the background did."""
+    """Log-odds, by name, that nothing vanished, appeared, jumped, changed its looks or drifted."""
     total = len(tracks.positions)
     missing = 1 - tracks.seen.mean(axis=0)
     things = tracks.layout.things
@@ -150,7 +151,8 @@ def _single_leg(instruction: Instruction) -> bool:
 def _jump(tracks: Tracks, thing: int, total: int, single: bool) -> float:
     """The largest step between two sightings over what motion can explain: 1 where doubt begins.
 
-    A glide of one leg covers less than JUMP of its way between two of eight or more frames; any leg stays under FASTEST.
+    A glide of one leg covers less than JUMP of its way between two of eight or more frames; any leg stays under
+    FASTEST.
     """
     steps = np.hypot(*np.diff(tracks.positions[:, thing], axis=0).T)
     # A thing hidden for some frames may go on meanwhile: the step spans them.

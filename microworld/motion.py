@@ -44,8 +44,9 @@ def ease(t: np.ndarray) -> np.ndarray:
 
 
 def states(layout: Layout, program: Program, frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where and how everything is: positions float32 [T, N, 2] (y, x in cells) and colours float32 [T, N, 3] (RGB 0..255).
+    """Where and how everything is in each of T frames.
 
+    Positions float32 [T, N, 2] (y, x in cells) and colours float32 [T, N, 3] (RGB 0..255).
     One frame is the first one, at rest. Raises ValueError for fewer.
     """
     if frames < 1:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from microworld.grammar import REACHED, SIDES, Clause, Instruction, goal
+from microworld.grammar import REACHED, Clause, Instruction, goal
 from microworld.motion import Leg, Program
 from microworld.scene import Layout, Thing
 from microworld.shapes import RADIUS

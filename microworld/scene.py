@@ -143,7 +143,7 @@ def _rgb(hue: float, saturation: float, value: float) -> tuple[int, int, int]:
     """HSV (all 0..1) to RGB 0..255."""
     phase = (np.array([5.0, 3.0, 1.0]) + hue * 6) % 6
     rgb = value - value * saturation * np.clip(np.minimum(phase, 4 - phase), 0, 1)
-    return tuple(int(round(c * 255)) for c in rgb)
+    return tuple(round(float(c) * 255) for c in rgb)
 
 
 def moved(layout: Layout, positions: np.ndarray, colours: tuple[str, ...]) -> Layout:

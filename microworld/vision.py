@@ -31,6 +31,10 @@ PALE = 0.13  # Cb-Cr distance from the background below which a pixel has no col
 DARK = 0.30  # luma below which a pale pixel may be a stone
 FIT = {"agent": 0.80, "landmark": 0.73, "stone": 0.72}  # least correlation of a thing with its outline
 LUMA_TRUST = 8.0  # weight of luma against chroma in telling shapes, for each unit of contrast
+MURKY = 0.12  # mean luma difference beside a thing at which luma is trusted a third as much
+LEAST_MASS = 8.0  # pixels of its colour: no thing is smaller
+PARTED = 3  # pixels: parts of a thing lie no further than twice this from one another
+BORDER = 2 * HALF + PARTED  # hidden pixels around the picture
 OPACITY = 0.45  # least mean share of the colour under the outline
 APART = {"agent": 0.45, "landmark": 0.6, "stone": 0.25}  # cells: nearer than this, the better of two fits is kept
 STRAY = 0.02  # share of coloured or dark pixels away from all things above which a picture is not of this world
@@ -84,7 +88,7 @@ def grid(height: int, width: int) -> tuple[int, int]:
 
 
 def small(image: np.ndarray) -> np.ndarray:
-    """`image` (uint8 [H, W, 3] RGB) at CELL_PX pixels a cell: float32 0..1. Raises ValueError for a wrong shape or size."""
+    """`image` (uint8 [H, W, 3] RGB) at CELL_PX pixels a cell: float32 0..1. Raises ValueError for a wrong shape."""
     if image.ndim != 3 or image.shape[2] != 3 or min(image.shape[:2]) < LEAST_PX:
         raise ValueError(f"an image of shape {image.shape}: [H, W, 3] with {LEAST_PX} pixels a side is the least")
     rows, cols = grid(*image.shape[:2])
@@ -143,65 +147,91 @@ def matte(chroma: np.ndarray, back: np.ndarray) -> dict[str, np.ndarray]:
 
 
 @cache
-def template(shape: str) -> np.ndarray:
-    """The outline's coverage [2 HALF + 1, 2 HALF + 1], centred."""
-    return _outline(shape, 0.0, 0.0)
+def outline_of(shape: str, down: int = 0, right: int = 0) -> np.ndarray:
+    """A shape's coverage [2 HALF + 1, 2 HALF + 1], softened as compression and scaling soften it.
 
-
-def _outline(shape: str, dy: float, dx: float) -> np.ndarray:
-    """`template` shifted by a part of a pixel, softened as compression and scaling soften it."""
-    y, x = ((np.arange(-HALF, HALF + 1) - shift) / CELL_PX for shift in (dy, dx))
+    It is centred but for a shift of `down` and `right` eighths of a pixel.
+    """
+    y, x = ((np.arange(-HALF, HALF + 1) - shift / 8) / CELL_PX for shift in (down, right))
     fine = coverage(shape, *np.meshgrid(y, x, indexing="ij"), CELL_PX)
     return cv2.GaussianBlur(fine.astype(np.float32), (0, 0), 0.6)
 
 
 def _find(matte: np.ndarray, luma: np.ndarray, clear: np.ndarray, kind: str, colour: str) -> list[Seen]:
-    """Things of one colour, best first: peaks of the correlation between its matte and each outline.
+    """Things of one colour: peaks of the correlation between its matte and each outline, looked for around its pixels.
 
     `luma` is the pixels' difference to the background's luma, `clear` 0 where something else hides them. Where a thing
     is, chroma says; of which shape it is, luma says too, since compression halves the resolution of chroma.
     """
-    if (matte * clear).sum() < 8:  # pixels: no thing is that small
+    if float((matte * clear).sum()) < LEAST_MASS:
         return []
     # A border of hidden pixels lets things stand at the picture's edge.
-    weight, value, bright = (
-        cv2.copyMakeBorder(plane, *[HALF] * 4, cv2.BORDER_CONSTANT, value=0)
+    planes = [
+        cv2.copyMakeBorder(plane, *[BORDER] * 4, cv2.BORDER_CONSTANT, value=0)
         for plane in (clear, matte * clear, luma * clear)
-    )
+    ]
+    # Parts of one thing that another divides are taken as one region.
+    marked = cv2.dilate((planes[1] > 0.3).astype(np.uint8), np.ones((2 * PARTED + 1,) * 2, np.uint8))
+    count, _, boxes, _ = cv2.connectedComponentsWithStats(marked)
+    found = []
+    for x, y, width, height, _ in boxes[1:count]:
+        top, left = max(y - HALF, 0), max(x - HALF, 0)
+        part = np.s_[top : y + height + HALF, left : x + width + HALF]
+        if float(planes[1][part].sum()) >= LEAST_MASS:
+            found += _peaks([plane[part] for plane in planes], kind, colour, (top - BORDER, left - BORDER))
+    return found
+
+
+def _peaks(planes: list[np.ndarray], kind: str, colour: str, origin: tuple[int, int]) -> list[Seen]:
+    """The things in one region of the picture (clear, matte, luma), whose corner lies at `origin`, best first."""
+    weight, value, _ = planes
     energy = _slide(value * value, np.ones((2 * HALF + 1,) * 2, np.float32))
     fits = []
     for shape in SHAPES[kind]:
-        outline = template(shape)
+        outline = outline_of(shape)
         dot, norm = _slide(value, outline), _slide(weight, outline**2)
         fit = dot / np.sqrt(np.maximum(energy * norm, 1e-6))
         enough = (norm > 0.4 * float((outline**2).sum())) & (dot > OPACITY * norm)
         fits.append(np.where(enough, fit, 0))
     best = np.max(fits, axis=0)
-    best[:HALF], best[-HALF:], best[:, :HALF], best[:, -HALF:] = 0, 0, 0, 0  # centres lie in the picture
+    best[:HALF], best[-HALF:], best[:, :HALF], best[:, -HALF:] = 0, 0, 0, 0  # windows lie in the region
     found = []
     while True:
         y, x = np.unravel_index(best.argmax(), best.shape)
         if best[y, x] < FIT[kind]:
             return found
-        found.append(_named(kind, colour, y, x, fits, value, bright, weight))
+        found.append(_named(kind, colour, (int(y), int(x)), fits, planes, origin))
         reach = int(APART[kind] * CELL_PX)
         best[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1] = 0
 
 
-def _named(kind: str, colour: str, y: int, x: int, fits: list, value, bright, weight) -> Seen:
+def _named(kind: str, colour: str, peak: tuple[int, int], fits: list, planes: list, origin: tuple[int, int]) -> Seen:
     """The thing at a peak: its shape by chroma and luma together, each shape at its own place to a part of a pixel."""
-    window = np.s_[y - HALF : y + HALF + 1, x - HALF : x + HALF + 1]
+    y, x = peak
+    weight, value, bright = (plane[y - HALF : y + HALF + 1, x - HALF : x + HALF + 1] for plane in planes)
+    # On a pad the surroundings are as dark as the thing: then luma tells nothing about its outline.
+    beside = weight * _near() * (value < 0.2)
+    murky = float((np.abs(bright) * beside).sum() / max(beside.sum(), 1.0))
     ranked = []
     for shape, fit in zip(SHAPES[kind], fits, strict=True):
         dy, dx = _vertex(*fit[y - 1 : y + 2, x]), _vertex(*fit[y, x - 1 : x + 2])
-        outline = _outline(shape, dy, dx) * weight[window]
-        contrast = float((bright[window] * outline).sum() / (outline**2).sum())
-        trust = LUMA_TRUST * abs(contrast)
-        score = (_cosine(value[window], outline) + trust * abs(_cosine(bright[window], outline))) / (1 + trust)
-        row, col = ((at - HALF + 0.5 + shift) / CELL_PX for at, shift in ((y, dy), (x, dx)))
+        outline = outline_of(shape, round(8 * dy), round(8 * dx)) * weight
+        contrast = float((bright * outline).sum() / (outline**2).sum())
+        trust = LUMA_TRUST * abs(contrast) * float(np.exp(-((murky / MURKY) ** 2)))
+        score = (_cosine(value, outline) + trust * abs(_cosine(bright, outline))) / (1 + trust)
+        row, col = (
+            (at + shift + start + 0.5) / CELL_PX for at, shift, start in ((y, dy, origin[0]), (x, dx, origin[1]))
+        )
         ranked.append((score, shape, round(float(row), 3), round(float(col), 3)))
     _, shape, row, col = max(ranked)
     return Seen(Thing(kind, shape, colour, row, col), float(max(fit[y, x] for fit in fits)))
+
+
+@cache
+def _near() -> np.ndarray:
+    """Pixels of a window within 0.45 cells of its centre."""
+    at = np.arange(-HALF, HALF + 1) / CELL_PX
+    return (np.hypot(at[:, None], at[None, :]) < 0.45).astype(np.float32)
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:
@@ -249,4 +279,4 @@ def _strange(luma: np.ndarray, mattes: dict, pale: np.ndarray, seen: list[Seen])
 
 def _rgb(pixels: np.ndarray, pale: np.ndarray) -> tuple[int, int, int]:
     chosen = pixels[pale] if pale.any() else pixels.reshape(-1, 3)
-    return tuple(int(round(float(c) * 255)) for c in np.median(chosen, axis=0))
+    return tuple(round(float(c) * 255) for c in np.median(chosen, axis=0))

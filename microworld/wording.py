@@ -4,6 +4,8 @@ D gives rows and columns, directions and numbers of cells, what is passed and th
 could be drawn from it without T. Its brief form keeps the motion alone.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 from microworld.grammar import Instruction
@@ -109,13 +111,10 @@ def _ahead(path: tuple, thing: Thing) -> bool:
 def _beside(path: tuple, thing: Thing, name: str) -> str:
     points = np.array(path)
     share = np.linspace(0, 1, 33)[:, None]
-    dense = np.concatenate([a + (b - a) * share for a, b in zip(points[:-1], points[1:], strict=True)])
+    dense = np.concatenate([a + (b - a) * share for a, b in pairwise(points)])
     dy, dx = (dense - (thing.y, thing.x))[np.hypot(*(dense - (thing.y, thing.x)).T).argmin()]
-    if abs(dy) > abs(dx):
-        side = "above" if dy < 0 else "below"
-    else:
-        side = "to the left of" if dx < 0 else "to the right of"
-    return f"passing {side} the {name}"
+    upright, level = ("above" if dy < 0 else "below"), ("to the left of" if dx < 0 else "to the right of")
+    return f"passing {upright if abs(dy) > abs(dx) else level} the {name}"
 
 
 def place(y: float, x: float) -> str:

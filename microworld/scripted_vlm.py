@@ -1,0 +1,173 @@
+"""A VLM for the microworld: answers by rule from the pixels of its media, the prompt's name and its fields."""
+
+import asyncio
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from microworld import photo
+from microworld.families import instructions, sample_tasks
+from microworld.flaws import PAPER_RATE, spoil
+from microworld.grammar import Instruction, TaskNotUnderstood, parse
+from microworld.judge import LIMIT, Verdict, judge
+from microworld.vision import Observation, decode, observe
+from models.vlm.protocol import Completion, Image, LogOdds, Media, Prompt, Usage, Video
+
+MODEL_ID = "scripted/microworld-1"
+TOKENS_PER_WORD = 1.3
+IMAGE_TOKENS = 256
+JUDGES = {"judge_task": "task", "judge_agent": "agent", "judge_consistency": "consistency"}
+TASK_TYPES = {"movement": "navigation", "positioning": "positioning", "interaction": "object_interaction"}
+NUMBERED = re.compile(r"^\s*(\d+)[.)]\s+(.+?)\s*$", re.MULTILINE)
+
+
+class ScriptedVLM:
+    """Implements models.vlm.protocol.VLM without weights: reads microworld pictures and videos, and judges the latter.
+
+    A share `flaw_rate` of its pairs is spoiled on purpose (flaws.py). With `photo_tasks` it also answers about other
+    pictures, from pixel statistics alone (photo.py), and its model_id ends in "+photo". The same media bytes, prompt
+    and seed give the same answer. Prompts it knows: "screening", "tasks" (field count), "taxonomy" (field tasks),
+    "judge_task", "judge_agent", "judge_consistency" (field task). Raises ValueError for another one, for media
+    that are no picture, and for a flaw_rate outside 0..1.
+    """
+
+    def __init__(self, *, flaw_rate: float = PAPER_RATE, photo_tasks: bool = False):
+        if not 0 <= flaw_rate <= 1:
+            raise ValueError(f"flaw_rate {flaw_rate}: a share from 0 to 1 is expected")
+        self.model_id = MODEL_ID + ("+photo" if photo_tasks else "")
+        self.flaw_rate, self.photo_tasks = flaw_rate, photo_tasks
+
+    async def complete(
+        self, prompt: Prompt, media: Sequence[Media], schema: Mapping[str, Any], *, max_tokens: int, seed: int = 0
+    ) -> Completion:
+        """Answers "tasks" (one image) and "taxonomy" (no media needed) with an object that fits `schema`."""
+        return await asyncio.to_thread(self._complete, prompt, media, schema, max_tokens, seed)
+
+    async def log_odds(self, question: Prompt, media: Sequence[Media]) -> LogOdds:
+        """Answers "screening" (one image) and the judges (one video)."""
+        value = await asyncio.to_thread(self._log_odds, question, media)
+        # Both log-probabilities of a two-way choice with these odds, without overflow.
+        log_p_yes, log_p_no = -math.log1p(math.exp(-value)), -math.log1p(math.exp(value))
+        return LogOdds(value, log_p_yes, log_p_no, True, Usage(_prompt_tokens(question, media), 1))
+
+    async def aclose(self) -> None:
+        """Nothing to free."""
+
+    def _complete(self, prompt, media, schema, max_tokens, seed) -> Completion:
+        match prompt.name:
+            case "tasks":
+                value = self._tasks(prompt, _only(media, Image, prompt), seed)
+            case "taxonomy":
+                value = {"labels": [label(int(n), text) for n, text in NUMBERED.findall(prompt.fields["tasks"])]}
+            case name:
+                raise ValueError(f"the scripted VLM cannot complete {name!r}: tasks and taxonomy are what it knows")
+        asked = _prompt_tokens(prompt, media)
+        if value is None:
+            return Completion(None, "There is nothing that could act.", Usage(asked, 8), "refused")
+        text = json.dumps(value, ensure_ascii=False)
+        tokens = math.ceil(len(text.split()) * TOKENS_PER_WORD)
+        if tokens > max_tokens:
+            cut = " ".join(text.split()[: int(max_tokens / TOKENS_PER_WORD)])
+            return Completion(None, cut, Usage(asked, max_tokens), "truncated")
+        fits = _fits(value, schema)
+        return Completion(value if fits else None, text, Usage(asked, tokens), "" if fits else "wrong_schema")
+
+    def _tasks(self, prompt: Prompt, image: Image, seed: int) -> dict | None:
+        count = int(prompt.fields["count"])
+        key = f"{image.sha256}:{prompt.template_hash}:{seed}"
+        rng = np.random.default_rng(list(hashlib.sha256(key.encode()).digest()))
+        pixels = decode(image.data)
+        seen = observe(pixels)
+        if seen.layout.agents:
+            pairs = [(task.text, task.solution) for task in sample_tasks(seen.layout, rng, count)]
+        elif self.photo_tasks and not _is_microworld(seen):
+            pairs = list(photo.tasks(pixels, rng))[:count]
+        else:
+            return None
+        if not pairs:
+            return None
+        pairs = [pairs[i % len(pairs)] for i in range(count)]  # as many as asked, repeating itself where it must
+        return {"pairs": [{"task": t, "solution": d} for t, d in spoil(pairs, key, self.flaw_rate)]}
+
+    def _log_odds(self, question: Prompt, media: Sequence[Media]) -> float:
+        if question.name in JUDGES:
+            return getattr(self._verdict(question, _only(media, Video, question)), JUDGES[question.name])
+        if question.name != "screening":
+            raise ValueError(
+                f"the scripted VLM cannot answer {question.name!r}: screening and {', '.join(JUDGES)} it can"
+            )
+        pixels = decode(_only(media, Image, question).data)
+        seen = observe(pixels)
+        if self.photo_tasks and not _is_microworld(seen):
+            return photo.screening_score(pixels)
+        return screening_score(seen)
+
+    def _verdict(self, question: Prompt, video: Video) -> Verdict:
+        try:
+            return judge([decode(frame) for frame in video.frames], question.fields["task"])
+        except TaskNotUnderstood:
+            return Verdict(-LIMIT, -LIMIT, -LIMIT)
+
+
+def screening_score(seen: Observation) -> float:
+    """Log-odds, within about +-6, that a picture has an agent that can act and something to act on.
+
+    Grows with what there is to do and with how clearly the things are read; a picture that is not of this world lies lowest.
+    """
+    if not seen.readable:
+        return -6.0
+    if not seen.layout.agents:
+        return -3.5 + 0.25 * len(seen.layout.landmarks)
+    choices = len(instructions(seen.layout))
+    return float(np.clip(1.2 * math.log((choices + 1) / 12) + 12 * (seen.fit - 0.85), -2.5, 6.0))
+
+
+def label(number: int, text: str) -> dict[str, Any]:
+    """The taxonomy's entry for one task, from its words."""
+    try:
+        category, kind = "object", _task_type(parse(text))
+    except TaskNotUnderstood:
+        words = text.lower()
+        category = "first_person" if photo.AGENT.lower() in words else "object"
+        looks = re.search(r"\blook\b", words)
+        kind = (
+            "perception"
+            if looks
+            else "positioning"
+            if "stop" in words
+            else "navigation"
+            if re.search(r"\b(move|bring)\b", words)
+            else "other"
+        )
+    return {"number": number, "agent_category": category, "task_type": kind}
+
+
+def _task_type(instruction: Instruction) -> str:
+    return TASK_TYPES.get(instruction.family, "compound")
+
+
+def _is_microworld(seen: Observation) -> bool:
+    return seen.readable and bool(seen.seen)
+
+
+def _only(media: Sequence[Media], kind: type, prompt: Prompt):
+    if len(media) != 1 or not isinstance(media[0], kind):
+        got = [type(one).__name__ for one in media]
+        raise ValueError(f"{prompt.name} got {got}: exactly one {kind.__name__} is expected")
+    return media[0]
+
+
+def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(schema).is_valid(value)
+
+
+def _prompt_tokens(prompt: Prompt, media: Sequence[Media]) -> int:
+    pictures = sum(len(one.frames) if isinstance(one, Video) else 1 for one in media)
+    return math.ceil(len(prompt.text.split()) * TOKENS_PER_WORD) + pictures * IMAGE_TOKENS
