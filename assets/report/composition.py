@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.report import paper
@@ -136,11 +137,17 @@ def word_counts(paths: Sequence[Path]) -> dict[str, tuple[np.ndarray, np.ndarray
     for table in batches(paths, ["task", "solution", "status"]):
         kept = np.array(table["status"].to_pylist(), object) == KEPT
         for name, edge in edges.items():
-            words = pc.fill_null(pc.count_substring_regex(table[name], r"\S+"), 0).to_numpy()
-            words = np.minimum(words, edge[-1])
+            words = np.minimum(_words(table[name]), edge[-1])
             found[name][0] += np.histogram(words[kept], edge)[0]
             found[name][1] += np.histogram(words[~kept], edge)[0]
     return {name: (edges[name], *stacks) for name, stacks in found.items()}
+
+
+def _words(texts: pa.ChunkedArray) -> np.ndarray:
+    """Words of each text, by white space; 0 for an empty one and for null."""
+    trimmed = pc.utf8_trim_whitespace(pc.fill_null(texts, ""))
+    words = pc.list_value_length(pc.utf8_split_whitespace(trimmed)).to_numpy()
+    return np.where(pc.equal(trimmed, "").to_numpy(), 0, words)
 
 
 def container_facts(paths: Sequence[Path]) -> list[tuple[str, str, int]]:

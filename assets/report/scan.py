@@ -48,6 +48,7 @@ def sample(
     chosen: dict[tuple[str, ...], set[tuple[int, str]]] = {}
     prefix = zlib.crc32(salt.encode())
     for table in batches(paths, [column, *by]):
+        table = table.group_by([column, *by]).aggregate([])  # each combination once: eight pairs share a frame
         values = [value or "" for value in table.column(column).to_pylist()]
         groups = zip(*(table.column(name).to_pylist() for name in by), strict=True) if by else [()] * len(values)
         for value, group in zip(values, groups, strict=True):

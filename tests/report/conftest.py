@@ -189,7 +189,7 @@ def _frame(root: Path, shard, clip_id: str, clip: int, index: int, random) -> No
             "task_index": task,
             "agent": "Red disc",
             "task": f"[Red disc]: Move to the blue frame number {task}.",
-            "solution": f"The red disc glides {task} steps to the right and stops inside the blue frame. Nothing else moves.",
+            "solution": f"The red disc glides {task} steps to the right and stops in the blue frame.",
         }
         bill = {
             "vlm": "scripted-test",

@@ -6,13 +6,17 @@ import json
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from assets.report.build import build_report, policy, visible
+from assets.report.composition import word_counts
 from assets.report.galleries import Caps
 from assets.report.honesty import answered_by, kind_of
 from assets.report.samples import LONGEST_TEXT, clipped, hamming
 from assets.report.thumbnails import Thumbnails
+from assets.schemas import TASKS
+from storage.tables import write_table
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'></script></title></style><!--"
 FACTS = {
@@ -26,7 +30,7 @@ VOID = {"meta", "img", "input", "br", "hr", "link"}
 
 
 class Page(HTMLParser):
-    """Tags with their attributes, the text of the page, and what stands in scripts; complains of tags that do not nest."""
+    """Tags with their attributes, the page's text and its scripts; complains of tags that do not nest."""
 
     def __init__(self, html: str):
         super().__init__()
@@ -204,7 +208,7 @@ def test_caps_bound_what_is_shown_and_the_counts_tell_the_rest(shared_collection
     assert "2 of 32 shown" in found.text
     assert "listed" in found.text and "1 of 2 listed" in found.text
     assert sum(tag == "article" for tag, _ in found.tags) == 2
-    assert sum("twins" == attributes.get("class") for tag, attributes in found.tags if tag == "figure") == 1
+    assert sum(attributes.get("class") == "twins" for tag, attributes in found.tags if tag == "figure") == 1
 
 
 def test_dropped_pairs_are_struck_and_named(shared_collection, page):
@@ -269,7 +273,7 @@ def test_the_page_says_who_answered_from_the_rows_not_from_the_configuration(sha
         "tiny",
         "tiny",
     ]
-    with pytest.raises(ValueError, match="vlm_kind.*'best'.*scripted"):
+    with pytest.raises(ValueError, match=r"vlm_kind.*'best'.*scripted"):
         answered_by(bill, {"vlm_kind": "best"})
     assert kind_of("microworld-v1") == "scripted"
 
@@ -280,3 +284,12 @@ def test_a_failed_build_leaves_the_last_report(shared_collection, tmp_path):
     with pytest.raises(ValueError):
         build_report({"nonsense": shared_collection.tables()["clips"]}, shared_collection.root, out, FACTS)
     assert out.read_text() == "the last good one" and list(tmp_path.iterdir()) == [out]
+
+
+def test_words_are_counted_as_python_counts_them(tmp_path, make_row):
+    texts = ["", "  ", "one", " two  words\nhere ", None, "x " * 500]
+    rows = [make_row(TASKS, frame_id=f"c_{index:08d}", task=text, solution="") for index, text in enumerate(texts)]
+    write_table(tmp_path / "a.parquet", rows, TASKS, {})
+    edges, kept, dropped = word_counts([tmp_path / "a.parquet"])["task"]
+    expected = np.histogram([min(len((text or "").split()), edges[-1]) for text in texts], edges)[0]
+    assert kept.tolist() == expected.tolist() and dropped.sum() == 0
