@@ -48,15 +48,16 @@ class QualityOptions(BaseModel):
 def verdict(quality: Quality, options: QualityOptions) -> tuple[str, str]:
     """(reason, detail) of the first rule that fails, ("", "") when none does.
 
-    The order is blurred, too_dark, too_bright, mostly_black, mostly_white: the paper's. Needs no pixels, so other
-    thresholds can be tried on a finished table.
+    The order is mostly_black, mostly_white, too_dark, too_bright, blurred: the most telling first, since a black frame
+    is also dark and has no edges. It names the reason only; what is kept does not depend on it. Needs no pixels, so
+    that other thresholds can be tried on a finished table.
     """
     rules = (
-        ("blurred", "laplacian_var", "<", options.min_laplacian_var),
-        ("too_dark", "mean_luma", "<", options.min_mean_luma),
-        ("too_bright", "mean_luma", ">", options.max_mean_luma),
         ("mostly_black", "black_ratio", ">", options.max_black_ratio),
         ("mostly_white", "white_ratio", ">", options.max_white_ratio),
+        ("too_dark", "mean_luma", "<", options.min_mean_luma),
+        ("too_bright", "mean_luma", ">", options.max_mean_luma),
+        ("blurred", "laplacian_var", "<", options.min_laplacian_var),
     )
     for reason, name, sign, limit in rules:
         value = getattr(quality, name)

@@ -120,11 +120,14 @@ def test_a_value_at_its_limit_is_kept(column, at_limit, beyond, reason):
     assert verdict(Quality(**GOOD | {column: beyond}), QualityOptions())[0] == reason
 
 
-def test_the_first_failing_rule_names_the_reason():
-    worst = Quality(laplacian_var=0.0, mean_luma=0.0, luma_std=0.0, black_ratio=1.0, white_ratio=0.0)
-    assert verdict(worst, QualityOptions()) == ("blurred", "laplacian_var 0 < 12.0")
-    assert verdict(worst, QualityOptions(min_laplacian_var=0))[0] == "too_dark"
-    assert verdict(worst, QualityOptions(min_laplacian_var=0, min_mean_luma=0))[0] == "mostly_black"
+def test_the_most_telling_rule_names_the_reason():
+    black = Quality(laplacian_var=0.0, mean_luma=0.0, luma_std=0.0, black_ratio=1.0, white_ratio=0.0)
+    white = Quality(laplacian_var=0.0, mean_luma=255.0, luma_std=0.0, black_ratio=0.0, white_ratio=1.0)
+    assert verdict(black, QualityOptions()) == ("mostly_black", "black_ratio 1 > 0.85")
+    assert verdict(black, QualityOptions(max_black_ratio=1))[0] == "too_dark"
+    assert verdict(black, QualityOptions(max_black_ratio=1, min_mean_luma=0)) == ("blurred", "laplacian_var 0 < 12.0")
+    assert verdict(white, QualityOptions()) == ("mostly_white", "white_ratio 1 > 0.85")
+    assert verdict(white, QualityOptions(max_white_ratio=1))[0] == "too_bright"
 
 
 @pytest.mark.parametrize(
