@@ -60,7 +60,9 @@ class ClipsConfig(dg.Config):
 
 def source_folder(source: MicroworldSource | FolderSource | MiraDataSource, store: Store) -> Path:
     """The folder that the manifest's paths are relative to."""
-    return store.microworld_clips if source.kind == "microworld" else Path(source.folder)
+    if source.kind == "microworld":
+        return store.microworld_clips / f"seed-{source.seed}-clips-{source.clips}"
+    return Path(source.folder)
 
 
 def candidates(source: MicroworldSource | FolderSource | MiraDataSource, store: Store) -> list[Candidate]:

@@ -15,9 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from machine import machine
+
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-sys.path.insert(0, str(ROOT))
 
 EMPTY = """
 import dagster as dg
@@ -47,8 +48,6 @@ def medians(commands: dict[str, list[str]], repeats: int) -> dict[str, float]:
 
 
 def main() -> None:
-    from tests.bench.machine import header
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     repeats = 3 if parser.parse_args().quick else 7
@@ -74,7 +73,7 @@ def main() -> None:
             },
             repeats,
         )
-    print(header("house", repeats))
+    print(f"## House\n\n{machine('dagster')}; medians of {repeats}\n")
     limit = 1.6 * times["import"] + 1
     print("| what | median s | wanted |\n|---|---:|---|")
     print(f'| `python -c "import dagster"` | {times["import"]:.2f} | |')
