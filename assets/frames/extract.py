@@ -17,7 +17,7 @@ from assets.media.plan import milliseconds, plan_clip
 from assets.media.pool import MediaPool
 from assets.media.verbs import plan_to_json
 from assets.schemas import KEPT, REJECTED
-from storage.files import PathOutsideRoot, confined, exclusive
+from storage.files import confined, exclusive
 from storage.journal import Journal
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -140,7 +140,7 @@ def job_of(clip: dict, key: str, source: Path, out: Path, folder: str, options: 
     """The worker's job for one clip; raises MediaError when the row itself is at fault."""
     try:
         path = confined(source, clip["path"])
-    except (PathOutsideRoot, ValueError, OSError) as error:  # also a NUL in the name, a symlink loop
+    except (ValueError, OSError, RuntimeError) as error:  # it leads outside; a NUL in it; a symlink loop (RuntimeError)
         raise MediaError("unsafe_path", f"{clip['path']!r}: {type(error).__name__}") from None
     try:
         plan = plan_clip(FrameIndex.from_row(clip), options.count, options.every_s, options.mode, options.long_clip_s)

@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MEMORY_BYTES = 4 << 30
 
 REPLY_BYTES = 1 << 16
+START_S = 60  # to import the libraries on a crowded machine
 STDERR_BYTES = 400
 
 
@@ -100,10 +101,10 @@ class MediaPool:
             worker = Worker(self._command) if fresh else self._idle.popleft()
             try:
                 worker.send(job, limit)
-            except BrokenPipeError:  # an idle worker was killed from outside; a new one that cannot start is a bug
-                words = worker.kill()
+            except BrokenPipeError:  # an idle worker was killed from outside
                 if fresh:
-                    raise RuntimeError(f"a media worker does not start: {words}") from None
+                    worker.post_mortem()
+                worker.kill()
                 continue
             self._busy.add(worker)
             return worker
@@ -154,6 +155,7 @@ class Worker:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, env=environment
         )
         self._buffer = bytearray()
+        self._ready = False
         self.usable = True
 
     @property
@@ -162,7 +164,7 @@ class Worker:
 
     def send(self, job: dict, limit: float) -> None:
         self.job, self.limit = job, limit
-        self.deadline = time.monotonic() + limit
+        self.deadline = time.monotonic() + limit + (0 if self._ready else START_S)
         self._process.stdin.write(json.dumps(job).encode() + b"\n")
         self._process.stdin.flush()
 
@@ -172,31 +174,34 @@ class Worker:
         if not part:
             raise WorkerDied
         self._buffer += part
-        if not self._buffer.endswith(b"\n"):
-            return None
-        reply = json.loads(self._buffer)
-        self._buffer.clear()
-        return reply
+        while self._buffer.endswith(b"\n"):
+            line, _, rest = self._buffer.partition(b"\n")
+            self._buffer = rest
+            if self._ready:
+                return json.loads(line)
+            self._ready = True
+            self.deadline = time.monotonic() + self.limit  # starting up is not the file's time
+        return None
 
     def post_mortem(self) -> MediaError:
         """What a worker that ended by itself died of."""
         self.usable = False
         status = self._process.wait()
         words = self._last_words()
+        if not self._ready:
+            raise RuntimeError(f"a media worker does not start: {words or f'exit status {status}'}")
         if status < 0:
             return MediaError("decoder_crashed", f"signal {-status}" + (f": {words}" if words else ""))
         return MediaError("worker_failed", f"exit status {status}: {words}")
 
-    def kill(self) -> str:
-        """Ends the process and returns the end of what it wrote to stderr."""
+    def kill(self) -> None:
+        """Ends the process and frees what it held."""
         self._process.kill()
         self._process.wait()
-        words = self._last_words()
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
         self._process.stdout.close()
         self._stderr.close()
-        return words
 
     def _last_words(self) -> str:
         size = self._stderr.seek(0, os.SEEK_END)

@@ -2,10 +2,10 @@
 
     python -m assets.media.worker MODULE MEMORY_BYTES PARENT_PID
 
-Jobs come as JSON lines on stdin and go to the verb of that name in MODULE.VERBS; one JSON line a job goes to stdout:
-{"result": ...}, {"error": {"reason", "detail"}} (the file's fault) or {"os_error": {"errno", "strerror", "filename"}}
-(the machine's: a full disk). Anything else that is raised is a bug: the process ends with a traceback. It also ends
-at the end of stdin and when its parent dies.
+Jobs come as JSON lines on stdin and go to the verb of that name in MODULE.VERBS; one JSON line a job, after {"ready":
+true}, goes to stdout: {"result": ...}, {"error": {"reason", "detail"}} (the file's fault) or {"os_error": {"errno",
+"strerror", "filename"}} (the machine's: a full disk). Anything else that is raised is a bug: the process ends with a
+traceback. It also ends at the end of stdin and when its parent dies.
 """
 
 import ctypes
@@ -15,6 +15,7 @@ import os
 import resource
 import signal
 import sys
+from typing import BinaryIO
 
 from assets.media.errors import MediaError
 
@@ -28,9 +29,14 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     replies = private_stdout()
     verbs = importlib.import_module(module).VERBS
+    reply(replies, {"ready": True})
     for line in sys.stdin.buffer:
-        replies.write(json.dumps(answer(verbs, json.loads(line))).encode() + b"\n")
-        replies.flush()
+        reply(replies, answer(verbs, json.loads(line)))
+
+
+def reply(replies: BinaryIO, value: dict) -> None:
+    replies.write(json.dumps(value).encode() + b"\n")
+    replies.flush()
 
 
 def answer(verbs: dict, job: dict) -> dict:
@@ -52,7 +58,7 @@ def end_with(parent: int) -> None:
         sys.exit(0)
 
 
-def private_stdout():
+def private_stdout() -> BinaryIO:
     """The pipe to the parent, moved out of reach of libraries that print; their output goes to stderr."""
     pipe = os.dup(1)
     os.dup2(2, 1)

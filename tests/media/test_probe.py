@@ -70,7 +70,9 @@ def test_ordinary_facts(clips):
 def test_a_variable_rate_is_kept_exactly_and_its_mean_is_the_fps(clips):
     facts = probe(clips["vfr"])
     index = FrameIndex.from_row(facts)
-    assert [index.exact_seconds(p) for p in index.pts] == [Fraction(t, 90) for t in (0, 1, 2, 7, 8, 30, 31, 90, 91, 200)]
+    assert [index.exact_seconds(p) for p in index.pts] == [
+        Fraction(t, 90) for t in (0, 1, 2, 7, 8, 30, 31, 90, 91, 200)
+    ]
     assert facts["fps"] == pytest.approx(9 / (200 / 90))
 
 
