@@ -24,6 +24,7 @@ from models.vlm.retry import AttemptFailed, retry_after_s, wait_s
 Checked = TypeVar("Checked", bound=pydantic.BaseModel)
 
 VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
+NO_KEY = "EMPTY"
 RETRIED_STATUSES = {408, 409, 429}
 UNKNOWN_FIELD = ("http_400", "http_422")  # what a strict server says to a field it does not know
 INTERRUPTED = ("abort", "error")  # vLLM's finish reasons for answers that broke off on its side
@@ -87,7 +88,7 @@ class OpenAIServer:
         self._client = AsyncOpenAI(
             base_url=base_url,
             # Given always, since the client would otherwise send OPENAI_API_KEY to whatever server this is.
-            api_key=os.environ[api_key_env] if api_key_env else "EMPTY",
+            api_key=os.environ[api_key_env] if api_key_env else NO_KEY,
             max_retries=0,
             timeout=Timeout(timeout_s, connect=min(10.0, timeout_s)),
         )
@@ -201,7 +202,7 @@ class OpenAIServer:
             except AttemptFailed as error:
                 if attempt == self.max_retries or not error.retried:
                     after = f" after {attempt + 1} attempts" if attempt else ""
-                    raise VLMUnavailable(error.kind, f"{self!r}{after}: {self._without_key(error.detail)}") from None
+                    raise VLMUnavailable(error.kind, f"{self!r}{after}: {error.detail}") from None
                 self.traffic.retried[error.kind] += 1
                 wait = wait_s(attempt, error.retry_after_s, self.backoff_s, self.backoff_max_s, random.random())
             self.traffic.waited_s += wait
@@ -219,7 +220,7 @@ class OpenAIServer:
         except openai.APIStatusError as error:
             status = error.status_code
             retried = status in RETRIED_STATUSES or status >= 500
-            detail = f"{error.response.reason_phrase}: {error.response.text[:500]}"
+            detail = f"{error.response.reason_phrase}: {self._without_key(error.response.text)[:500]}"
             raise AttemptFailed(f"http_{status}", detail, retry_after_s(error.response.headers), retried) from None
         except openai.APIConnectionError as error:
             raise AttemptFailed("connection", f"{error} {error.__cause__ or ''}".strip()) from None
@@ -227,11 +228,14 @@ class OpenAIServer:
             answer = expected.model_validate_json(text)
         except pydantic.ValidationError as error:
             problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3])
-            raise AttemptFailed("malformed", f"{expected.__name__}: {problems} in {text[:200]!r}") from None
+            raise AttemptFailed(
+                "malformed", f"{expected.__name__}: {problems} in {self._without_key(text)[:200]!r}"
+            ) from None
         if isinstance(answer, Answer) and answer.choice.finish_reason in INTERRUPTED:
             raise AttemptFailed("interrupted", f"finish_reason {answer.choice.finish_reason!r}")
         return answer
 
     def _without_key(self, detail: str) -> str:
         """Servers echo headers into errors; errors go into tables and logs."""
-        return detail.replace(self._client.api_key, "***")
+        key = self._client.api_key
+        return detail if key == NO_KEY else detail.replace(key, "***")

@@ -99,8 +99,8 @@ def read_log_odds(
 ) -> LogOdds:
     """Log-odds from the `candidates` of the first position, named by id (`token_name`) or by text.
 
-    A side that is not among them has at most the probability of the least likely candidate, and stands there. Raises
-    ValueError when neither side is there: the model was about to say something else.
+    Each token of a side that is not among them is at most as likely as the least likely candidate, where that side then
+    stands. Raises ValueError when neither side is there: the model was about to say something else.
     """
     yes = [candidates[name] for name in (*YES, *map(token_name, yes_ids)) if name in candidates]
     no = [candidates[name] for name in (*NO, *map(token_name, no_ids)) if name in candidates]
