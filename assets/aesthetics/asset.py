@@ -48,4 +48,5 @@ def aesthetics(
         scores, cuts = [row["score"] for row in rows], sorted({row["cut_score"] for row in rows})
         return {"score.png": histogram_png(scores, cuts, "Combined quality score and the shards' cuts", "0 to 1")}
 
-    return run_stage(context, store, STAGE, config.model_dump(), build, pictures)
+    # The batch size decides no row.
+    return run_stage(context, store, STAGE, config.model_dump(exclude={"batch_size"}), build, pictures)

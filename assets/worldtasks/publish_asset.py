@@ -4,20 +4,27 @@ Parquet with the Hub's Image feature, the authors' own layout for their loaders,
 dataset card from measured facts, and checksums. The folder's name is the version: a hash of its content.
 """
 
+import json
 import os
+import time
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import dagster as dg
 from pydantic import Field
 
 from assets.report.summaries import funnel, token_totals
 from assets.resources import CollectionResource
+from assets.store import Store
 from assets.worldtasks.checks import all_tables, keep_rates
 from assets.worldtasks.facts import collection_facts
 from assets.worldtasks.options import PublishOptions
 from assets.worldtasks.publish import publish_tree
-from storage.files import exclusive
+from storage.files import exclusive, sha256_bytes, sha256_file, write_bytes
+
+
+# Changes when the same table gives another tree.
+RELEASE_VERSION = "1"
 
 
 class LocalTarget(dg.Config):
@@ -49,6 +56,24 @@ def latest_link(published: Path, version: str) -> None:
     temporary.replace(published / "latest")
 
 
+def publish_once(store: Store, facts: dict[str, Any], options: PublishOptions) -> dict[str, Any]:
+    """The release's manifest; the tree is built anew only when table, facts or options changed."""
+    inputs = [sha256_file(store.worldtasks), facts, options.model_dump(mode="json"), RELEASE_VERSION]
+    fingerprint = sha256_bytes(json.dumps(inputs, sort_keys=True).encode())
+    note = store.published / "latest.json"
+    before = json.loads(note.read_text()) if note.exists() else {}
+    manifest = store.published / str(before.get("version")) / "manifest.json"
+    if before.get("fingerprint") == fingerprint and manifest.exists():
+        return json.loads(manifest.read_text(encoding="utf-8"))
+    began = time.monotonic()
+    built = publish_tree(store.worldtasks, store.folder, store.published, facts, options)
+    latest_link(store.published, built["version"])
+    write_bytes(note, json.dumps({"version": built["version"], "fingerprint": fingerprint}).encode())
+    seconds = round(time.monotonic() - began, 3)
+    write_bytes(store.timing("published_dataset"), json.dumps({"seconds": seconds}).encode())
+    return built
+
+
 @dg.asset(deps=["worldtasks"], group_name="release", kinds={"python", "huggingface", "parquet"}, description=__doc__)
 def published_dataset(
     context: dg.AssetExecutionContext, config: PublishConfig, collection: CollectionResource
@@ -62,8 +87,7 @@ def published_dataset(
         "keep_rates": keep_rates(store),
     }
     with exclusive(store.lock("published_dataset")):
-        manifest = publish_tree(store.worldtasks, store.folder, store.published, facts, options)
-        latest_link(store.published, manifest["version"])
+        manifest = publish_once(store, facts, options)
     tree = store.published / manifest["version"]
     metadata = {"tree": dg.MetadataValue.path(str(tree)), "version": manifest["version"]}
     metadata |= {f"{split} pairs": count for split, count in manifest["pairs"].items()}
