@@ -65,8 +65,8 @@ def assemble(
     Returns the counts of `statistics` and what only assembly knows: `clusters` of near-duplicate frames,
     `bench_target`, whether train gave up whole clips (`excluded_by`: clip or cluster), whether CLIP `embeddings` were
     compared, and how many ids of the removal list matched nothing here (`removal_unmatched`). The same tables in any
-    order and number of shards give the same rows. Raises ValueError for unsorted or contradicting tables and for a pair whose clip is in no
-    CLIPS table.
+    order and number of shards give the same rows. Raises ValueError for unsorted or contradicting tables
+    and for a pair whose clip is in no CLIPS table.
     """
     index = read_index(taxonomy_tables)
     clips = read_clips(clips_tables, index.clip_ids)

@@ -1,0 +1,120 @@
+"""The release on the Hugging Face Hub: the remote tree made equal to the local one, then tagged.
+
+A push and its tag are not one transaction, and a large upload is several commits. So the remote tree is compared,
+file by file, with the local one before the tag is set: a tag never names a half-uploaded release. A run that was cut
+short is repeated whole; what is already there is not sent again.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from storage.files import sha256_file
+
+MOST_FILES, MOST_IN_FOLDER = 100_000, 10_000  # the Hub's limits for a repository and for a folder
+UNTOUCHED = {".gitattributes"}  # the Hub's own
+
+
+class TagTaken(ValueError):
+    """The tag exists and names other content."""
+
+
+class PushFailed(RuntimeError):
+    """The Hub refused or broke off; the message never has the token."""
+
+
+def push(tree: Path, repo_id: str, token: str, branch: str, tag: str, private: bool, api: Any = None) -> str:
+    """Makes the dataset repository's `branch` equal to `tree` and tags the commit; returns its address.
+
+    `private` only counts for a repository that is created here. An existing `tag` with the same content ends the push
+    at once; with other content it raises TagTaken before anything is sent. Raises ValueError for a tree that the Hub
+    would refuse, or without a contact in its manifest, and PushFailed for the Hub's and the network's errors. `api`:
+    an HfApi, for tests.
+    """
+    files = local_files(tree)
+    if not token:
+        raise ValueError("the Hub token is empty: set the environment variable HF_TOKEN")
+    if not json.loads((tree / "manifest.json").read_text())["contact"]:
+        raise ValueError("contact is empty: a public dataset must say whom to ask for a removal")
+    with errors_without(token):
+        if api is None:
+            from huggingface_hub import HfApi
+
+            api = HfApi(token=token)
+        repo = {"repo_id": repo_id, "repo_type": "dataset"}
+        api.create_repo(**repo, private=private, exist_ok=True)
+        refs = api.list_repo_refs(**repo)
+        address = f"https://huggingface.co/datasets/{repo_id}/tree/{tag}"
+        if any(ref.name == tag for ref in refs.tags):
+            other = difference(api, repo, tag, tree, files)
+            if other:
+                raise TagTaken(f"tag {tag!r} of {repo_id} exists with other content ({other}): choose another tag")
+            return address
+        if branch not in {ref.name for ref in refs.branches}:
+            api.create_branch(**repo, branch=branch, exist_ok=True)
+        commit = api.upload_folder(
+            **repo, folder_path=tree, revision=branch, commit_message=f"Release {tag}", delete_patterns=["*"]
+        )
+        other = difference(api, repo, commit.oid, tree, files)
+        if other:
+            raise PushFailed(
+                f"{repo_id} at {commit.oid} is not the local release ({other}): push again; no tag was set"
+            )
+        api.create_tag(**repo, tag=tag, revision=commit.oid, tag_message=f"Release {tag}")
+    return address
+
+
+def local_files(tree: Path) -> list[str]:
+    """Paths below `tree`, sorted. Raises ValueError when there are more than the Hub takes."""
+    files = sorted(path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file())
+    if len(files) >= MOST_FILES:
+        raise ValueError(f"{len(files)} files, the Hub takes fewer than {MOST_FILES}: publish with image_files off")
+    folders: dict[str, int] = {}
+    for file in files:
+        folder = file.rpartition("/")[0]
+        folders[folder] = folders.get(folder, 0) + 1
+    for folder, count in folders.items():
+        if count >= MOST_IN_FOLDER:
+            raise ValueError(
+                f"{folder} has {count} files, the Hub takes fewer than {MOST_IN_FOLDER}: set images_per_folder"
+            )
+    return files
+
+
+def difference(api: Any, repo: dict[str, str], revision: str, tree: Path, files: list[str]) -> str:
+    """What first tells the remote tree from the local one; "" when they are equal."""
+    remote = {
+        entry.path: entry
+        for entry in api.list_repo_tree(**repo, recursive=True, revision=revision)
+        if hasattr(entry, "blob_id") and entry.path not in UNTOUCHED
+    }
+    for path in sorted(remote.keys() ^ set(files)):
+        return f"{path} is only {'there' if path in remote else 'here'}"
+    for path in files:
+        entry = remote[path]
+        same = entry.lfs.sha256 == sha256_file(tree / path) if entry.lfs else entry.blob_id == git_blob(tree / path)
+        if not same:
+            return f"{path} differs"
+    return ""
+
+
+def git_blob(path: Path) -> str:
+    """The id that git gives a file's content."""
+    data = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+@contextmanager
+def errors_without(token: str) -> Iterator[None]:
+    """Turns the Hub client's errors into PushFailed, with the token blotted out and no link to the original."""
+    from httpx import HTTPError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        yield
+    except (HfHubHTTPError, HFValidationError, HTTPError, OSError) as error:
+        said = f"{type(error).__name__}: {error}".replace(token, "***")
+        raise PushFailed(said) from None
