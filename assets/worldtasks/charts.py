@@ -36,7 +36,7 @@ def taxonomy_png(splits: Mapping[str, Mapping[str, Mapping[str, int]]]) -> bytes
         axes.set_xlabel("share of pairs, %")
         axes.set_title(title)
         axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="lower right", frameon=False)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(splits), frameon=False)
     out = io.BytesIO()
     figure.savefig(out, format="png", metadata={"Software": None})
     return out.getvalue()

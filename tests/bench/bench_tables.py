@@ -1,0 +1,165 @@
+"""Assembly, near-duplicate removal, split and publishing at 10^4, 10^5 and 10^6 pairs: time and peak memory.
+
+    .venv/bin/python tests/bench/bench_tables.py [--quick] [--repeats N]
+
+Each size runs in a process of its own, so that its peak resident memory is its own. Rows are synthetic, eight pairs a
+frame and eight frames a clip, with one frame in twenty a near-duplicate; pixels are 256 tiny JPEGs, hard-linked.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+SHARDS = 8
+WORDS = "walk to the red door and stop beside the tall lamp before turning left past the parked car ".split()
+STEPS = ("dedup", "assembly", "leak check", "publish")
+
+
+def make_inputs(folder: Path, pairs: int) -> tuple[list[Path], list[Path]]:
+    """Writes shard tables and image files; returns (taxonomy tables, clips tables)."""
+    import numpy as np
+    import pyarrow as pa
+    from PIL import Image
+
+    from assets.schemas import CLIPS, KEPT, TAXONOMY
+    from assets.tasks.taxonomy import AGENT_CATEGORIES, TASK_TYPES
+    from storage.tables import write_batches
+
+    frames = pairs // 8
+    rng = np.random.default_rng(0)
+    (folder / "images").mkdir(parents=True)
+    digests = []
+    for number in range(256):
+        path = folder / "images" / f"{number:03d}.jpg"
+        Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(path, quality=80)
+        digests.append(hashlib.sha256(path.read_bytes()).hexdigest())
+    hashes = rng.integers(0, 2**63, frames, dtype=np.uint64)
+    copies = rng.random(frames) < 0.05
+    hashes[copies] = hashes[rng.integers(0, frames, copies.sum())] ^ np.uint64(0b1001)
+    clips = [f"{number:012d}" for number in range(-(-frames // 8))]
+    tables = ([], [])
+    for shard in range(SHARDS):
+        own = [
+            number for number in range(len(clips)) if hashlib.md5(clips[number].encode()).digest()[0] % SHARDS == shard
+        ]
+
+        def parts(own=own):
+            for clip in own:
+                rows = []
+                for frame in range(clip * 8, min(clip * 8 + 8, frames)):
+                    row = dict.fromkeys(TAXONOMY.names)
+                    row |= {"frame_id": f"{clips[clip]}_{frame % 8 * 1000:08d}", "clip_id": clips[clip], "seconds": 1.0}
+                    row |= {"image": f"images/{frame % 256:03d}.jpg", "image_sha256": digests[frame % 256]}
+                    row |= {"width": 16, "height": 16, "phash": f"{hashes[frame]:016x}", "agent": "Man in blue"}
+                    row |= {"vlm": "none", "prompt_hash": "0", "prompt_tokens": 0, "completion_tokens": 0}
+                    row |= {"status": KEPT, "reason": "", "detail": ""}
+                    for index in range(8):
+                        turn = (frame + index) % len(WORDS)
+                        words = " ".join(WORDS[turn:] + WORDS[:turn])
+                        kind = {
+                            "agent_category": AGENT_CATEGORIES[(frame + index) % 7],
+                            "task_type": TASK_TYPES[turn % 9],
+                        }
+                        text = {"task": f"[Man in blue]: {words[:60]} {frame}.", "solution": f"{words} {words} {words}"}
+                        rows.append(row | {"task_index": index} | text | kind)
+                yield pa.Table.from_pylist(rows, schema=TAXONOMY)
+
+        empty = dict.fromkeys(CLIPS.names) | {"status": KEPT, "reason": "", "detail": "", "external_start_s": 3.0}
+        kept = [empty | {"clip_id": clips[n], "external_id": f"v{n}", "redistributable": True} for n in own]
+        for kind, schema, source in (
+            ("t", TAXONOMY, parts()),
+            ("c", CLIPS, [pa.Table.from_pylist(kept, schema=CLIPS)]),
+        ):
+            path = folder / f"{kind}{shard}.parquet"
+            write_batches(path, source, schema, {})
+            tables[kind == "c"].append(path)
+    return tables
+
+
+def measure(folder: Path) -> dict:
+    """Seconds of each step and peak resident memory in MB of this process, on inputs made before."""
+    import numpy as np
+
+    from assets.worldtasks.assemble import assemble
+    from assets.worldtasks.dedup import near_duplicates
+    from assets.worldtasks.index import read_index
+    from assets.worldtasks.options import PublishOptions, WorldtasksOptions
+    from assets.worldtasks.publish import publish_tree
+    from assets.worldtasks.split import leaks
+
+    taxonomy, clips = sorted(folder.glob("t?.parquet")), sorted(folder.glob("c?.parquet"))
+    index = read_index(taxonomy)
+    seconds, clock = {}, time.perf_counter
+    began = clock()
+    near_duplicates(index.hashes, np.arange(len(index.hashes)), 4)
+    seconds["dedup"] = clock() - began
+    del index
+    began = clock()
+    assemble(taxonomy, clips, [], folder / "worldtasks.parquet", WorldtasksOptions(), {})
+    seconds["assembly"] = clock() - began
+    began = clock()
+    found = leaks(folder / "worldtasks.parquet")
+    seconds["leak check"] = clock() - began
+    if found:
+        raise RuntimeError(f"{len(found)} leaks in a fresh split, e.g. {found[0]}")
+    before_publish = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    began = clock()
+    publish_tree(folder / "worldtasks.parquet", folder, folder / "published", {}, PublishOptions())
+    seconds["publish"] = clock() - began
+    shutil.rmtree(folder / "published")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": seconds, "peak_mb": peak, "assembly_mb": before_publish}
+
+
+def machine() -> str:
+    from importlib.metadata import version
+
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("pyarrow", "numpy", "datasets"))
+    return f"{cpu}, {os.cpu_count()} cores, Python {platform.python_version()}, {libraries}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="10^4 and 10^5 pairs only")
+    parser.add_argument("--repeats", type=int, default=0, help="runs of each size; by default 3, and 1 for 10^6")
+    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.measure:
+        print(json.dumps(measure(args.measure)))
+        return
+    print(f"Tables: {machine()}\n")
+    print(
+        f"| pairs | {' | '.join(f'{step}, us a pair' for step in STEPS)} | assembly, s | publish, s | peak MB (assembly) | peak MB |"
+    )
+    print("|---:|" + "---:|" * (len(STEPS) + 4))
+    for pairs in (10**4, 10**5) if args.quick else (10**4, 10**5, 10**6):
+        with tempfile.TemporaryDirectory() as folder:
+            make_inputs(Path(folder), pairs)
+            command = [sys.executable, __file__, "--measure", folder]
+            repeats = args.repeats or (1 if pairs == 10**6 else 3)
+            runs = [
+                json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout) for _ in range(repeats)
+            ]
+        median = {step: statistics.median(run["seconds"][step] for run in runs) for step in STEPS}
+        cells = [f"{1e6 * median[step] / pairs:.1f}" for step in STEPS]
+        cells += [f"{median['assembly']:.1f}", f"{median['publish']:.1f}"]
+        cells += [f"{max(run[name] for run in runs):.0f}" for name in ("assembly_mb", "peak_mb")]
+        print(f"| {pairs:,} | {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
