@@ -12,9 +12,9 @@ from markupsafe import Markup
 
 from assets.report import paper, svg
 from assets.report.composition import bound_clips, container_facts, snap_offsets, splits, taxonomy, word_counts
+from assets.report.distributions import distributions
 from assets.report.galleries import PICTURED, Caps, galleries, rejected_clips
 from assets.report.honesty import answered_by
-from assets.report.measures import distributions
 from assets.report.samples import near_duplicates, removed_images, task_samples
 from assets.report.summaries import UNITS, funnel, gaps, percent, token_totals
 from assets.report.thumbnails import BUDGET, Thumbnails
@@ -22,6 +22,7 @@ from storage.files import write_bytes
 
 HERE = Path(__file__).parent
 HEAD = ("collection", "version", "source", "scorer", "generated_by")
+SHORT = 80  # characters of a name in a table or caption: a reason, a category, a model
 TITLES = {
     "clips": "Clips",
     "frames": "Frames",
@@ -116,7 +117,7 @@ def _view(tables, stages, facts, caps: Caps, thumbnails: Thumbnails) -> dict[str
             }
             for group in measured.values()
             for distribution in group
-            if distribution.measure.low or distribution.measure.high
+            if distribution.low is not None or distribution.high is not None
         },
         "galleries": shown,
         "clips": rejected_clips(tables["clips"], by_stage["clips"], caps) if "clips" in tables else [],
@@ -160,6 +161,7 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {
         "percent": lambda share: percent(share).replace(" ", "\u00a0"),
         "number": svg.number,
+        "short": lambda text: text if len(text) <= SHORT else text[: SHORT - 3] + "...",
         "count": lambda value: f"{value:,}",
     }
     environment.globals |= {

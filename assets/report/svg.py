@@ -116,8 +116,8 @@ def position(value: float, edges: np.ndarray, log: bool) -> float:
 def count_ticks(top: int, root: bool) -> list[int]:
     """Up to four whole counts to draw grid lines at, the largest at most `top`."""
     if root:
-        power = 10 ** int(math.log10(top))
-        return sorted({max(power // 100, 1), max(power // 10, 1), power})
+        # On a square-root axis these stand near the full height, half and a fifth of it.
+        return sorted({max(_round_down(top // part), 1) for part in (1, 4, 25)})
     step = max(int(_nice(top / 4, (1, 2, 5, 10))), 1)
     return list(range(step, top + 1, step))
 
@@ -128,7 +128,7 @@ def value_ticks(low: float, high: float, log: bool) -> list[float]:
         powers = range(math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) + 1)
         stride = max(1, math.ceil(len(powers) / 6))
         return [10.0**power for power in powers][::stride] or [low, high]
-    step = _nice((high - low) / 5)
+    step = _nice((high - low) / 6)
     return [
         round(step * index, 10) for index in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
     ]
@@ -146,6 +146,12 @@ def _nice(step: float, factors: Sequence[float] = (1, 2, 2.5, 5, 10)) -> float:
     """The smallest of `factors` times a power of ten that is at least `step`."""
     power = 10.0 ** math.floor(math.log10(step)) if step > 0 else 1.0
     return next(power * factor for factor in factors if power * factor >= step * (1 - 1e-9))
+
+
+def _round_down(count: int) -> int:
+    """The largest of 1, 2 and 5 times a power of ten that is at most `count`; 0 for 0."""
+    power = 10 ** (len(str(count)) - 1)
+    return max((power * factor for factor in (1, 2, 5) if power * factor <= count), default=0)
 
 
 def _short(value: float) -> str:

@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from storage.files import PathOutsideRoot, confined
 
-GALLERY_EDGE, SAMPLE_EDGE = 320, 560  # longer side, pixels; shown at about 200 and 420 CSS pixels
+GALLERY_EDGE, SAMPLE_EDGE = 360, 560  # longer side, pixels; shown at about 200 and 420 CSS pixels
 JPEG_QUALITY = 72
 BUDGET = 4_500_000  # bytes of data URIs in one page
 

@@ -8,20 +8,18 @@ resident memory.
 """
 
 import argparse
-import os
-import platform
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from machine import machine
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,13 +50,6 @@ CHOICES = {
     "agent_category": ["first_person", "human", "vehicle", "object"],
     "task_type": ["navigation", "positioning", "perception"],
 }
-
-
-def machine() -> str:
-    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    cpu = names[0].split(":", 1)[1].strip() if names else platform.processor()
-    libraries = ", ".join(f"{name} {version(name)}" for name in ("pyarrow", "numpy", "pillow", "jinja2"))
-    return f"{cpu}, {len(os.sched_getaffinity(0))} cores; python {platform.python_version()}, {libraries}"
 
 
 def synthesise(root: Path, frames: int) -> None:
@@ -134,12 +125,13 @@ def main() -> None:
     options = parser.parse_args()
     if options.build:
         return build(options.build)
-    print(f"Curation report. {machine()}\n")
+    repeats = 1 if options.quick else 3
+    print(f"## Curation report\n\n{machine('pyarrow', 'numpy', 'pillow', 'jinja2')}; medians of {repeats}\n")
     print("| frames | pairs | build, s | peak memory, MiB | page, MB |\n|---:|---:|---:|---:|---:|")
     for frames in (1_000, 4_000) if options.quick else (1_000, 12_500, 100_000):
         with tempfile.TemporaryDirectory() as folder:
             synthesise(Path(folder), frames)
-            runs = [measured(Path(folder)) for _ in range(1 if options.quick else 3)]
+            runs = [measured(Path(folder)) for _ in range(repeats)]
         seconds, peak, size = (statistics.median(values) for values in zip(*runs, strict=True))
         print(f"| {frames:,} | {8 * frames:,} | {seconds:.2f} | {peak:.0f} | {size:.2f} |", flush=True)
 

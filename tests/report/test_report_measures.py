@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets.report import svg
-from assets.report.measures import BINS, MEASURES, QUANTILES, distributions
-from assets.schemas import QUALITY, SCREENING
+from assets.report.distributions import distributions
+from assets.report.measures import BINS, MEASURES, QUANTILES
+from assets.schemas import AESTHETICS, QUALITY, SCREENING
 from storage.tables import write_table
 
 LIMITS = {
@@ -106,6 +107,26 @@ def test_a_failed_request_has_no_value_and_no_threshold_brings_it_back(tmp_path,
     assert found.keeps(5.5, None) == 0
 
 
+def test_shards_with_cuts_of_their_own_contradict_nothing(tmp_path, make_row):
+    """Aesthetics keeps the best of every shard: a row below another shard's cut is no mistake."""
+    for shard, cut in enumerate((0.2, 0.6)):
+        scores = [0.1 * index for index in range(1, 10)]
+        rows = [
+            make_row(
+                AESTHETICS,
+                frame_id=f"{shard}_{index:08d}",
+                score=score,
+                cut_score=cut,
+                status="kept" if score >= cut else "rejected",
+            )
+            for index, score in enumerate(scores)
+        ]
+        write_table(tmp_path / f"{shard}.parquet", rows, AESTHETICS, {})
+    found = one({"aesthetics": [tmp_path / "0.parquet", tmp_path / "1.parquet"]}, "score")
+    assert found.conflicts == 0 and found.own_cuts == (0.2, 0.6)
+    assert found.keeps(found.low, None) == found.kept.sum() == 12
+
+
 def test_a_table_without_values_has_no_chart(tmp_path, make_row):
     write_table(tmp_path / "a.parquet", [make_row(SCREENING, frame_id="c", log_odds=None)], SCREENING, {})
     write_table(tmp_path / "b.parquet", [], SCREENING, {})
@@ -149,13 +170,11 @@ def test_the_page_gets_few_numbers_however_many_rows(tmp_path, make_row):
 
 def test_every_measure_names_columns_that_exist():
     from assets.report.summaries import UNITS
-    from assets.schemas import AESTHETICS
 
     schemas = {"quality": QUALITY, "aesthetics": AESTHETICS, "screening": SCREENING}
     for measure in MEASURES:
         assert measure.stage in UNITS and measure.column in schemas[measure.stage].names
-        for side in (measure.low, measure.high):
-            assert not side.startswith("column:") or side[7:] in schemas[measure.stage].names
+        assert not measure.low_column or measure.low_column in schemas[measure.stage].names
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
