@@ -176,8 +176,9 @@ alone.
 
 {table(["pairs taken out in assembly", "pairs", "images"], lost) if lost else "Nothing was taken out in assembly."}
 
-Near-duplicates are frames whose 64-bit perceptual hashes differ in at most {distance} bits. The benchmark is drawn by a hash of the pairs' ids, in proportion to agent category and task type, one pair an image. No image of it, and
-no near-duplicate of one, is in train; this is checked on the finished table, apart from the code that splits. {scenes}
+Near-duplicates are frames whose 64-bit perceptual hashes differ in at most {distance} bits. The benchmark is drawn by
+a hash of the pairs' ids, in proportion to agent category and task type, one pair an image. No image of it, and no
+near-duplicate of one, is in train; this is checked on the finished table, apart from the code that splits. {scenes}
 
 ### Settings
 
