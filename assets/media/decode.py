@@ -126,7 +126,8 @@ class Reader:
             for packet in packets:
                 if packet.pts == start and packet.is_keyframe:
                     yield packet
-                    yield from packets
+                    # An empty packet with a time is a frame dropped when recording; fed, it would end the decoding.
+                    yield from (packet for packet in packets if packet.size or packet.pts is None)
                     return
                 if packet.pts is not None and packet.is_keyframe and packet.pts > start:
                     break

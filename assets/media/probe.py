@@ -66,8 +66,8 @@ def scan_packets(container: InputContainer, stream: VideoStream) -> Scan:
     scan = Scan()
     looking, latest = True, None
     for packet in container.demux(stream):
-        if packet.dts is None and packet.pts is None and not packet.size:
-            continue  # the flush packet at the end
+        if not packet.size:
+            continue  # a frame that was dropped when recording, or the mark at the end
         scan.packets += 1
         if scan.packets > MAX_FRAMES:
             raise MediaError("too_many_frames", f"more than {MAX_FRAMES} packets")
