@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -96,7 +97,7 @@ def _view(tables, stages, facts, caps: Caps, thumbnails: Thumbnails) -> dict[str
     }
     seconds = facts.get("seconds")
     return {
-        "head": {name: str(facts.get(name) or "") for name in HEAD},
+        "head": {name: _one_line(facts.get(name)) for name in HEAD},
         "provenance": sorted(_flattened({name: value for name, value in facts.items() if name != "seconds"}).items()),
         "answers": answered_by(tokens, facts),
         "stages": stages,
@@ -137,13 +138,24 @@ def _view(tables, stages, facts, caps: Caps, thumbnails: Thumbnails) -> dict[str
     }
 
 
+def _one_line(fact: Any) -> str:
+    """{"kind": "folder", "depth": 2} -> "folder (depth 2)"; any other fact as it is, "" when there is none."""
+    if not isinstance(fact, Mapping):
+        return str(fact or "")
+    rest = ", ".join(
+        f"{name} {value}" for name, value in sorted(fact.items()) if name != "kind" and value not in ("", None)
+    )
+    return f"{fact.get('kind', 'unnamed')}{f' ({rest})' if rest else ''}"
+
+
 def _flattened(facts: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested facts as {"options.quality.min_mean_luma": "20.0"}; values that are no text as in the recipe, in JSON."""
     found: dict[str, str] = {}
     for name, value in facts.items():
         if isinstance(value, Mapping):
             found |= _flattened(value, f"{prefix}{name}.")
         else:
-            found[f"{prefix}{name}"] = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            found[f"{prefix}{name}"] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return found
 
 

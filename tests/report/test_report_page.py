@@ -293,3 +293,8 @@ def test_words_are_counted_as_python_counts_them(tmp_path, make_row):
     edges, kept, dropped = word_counts([tmp_path / "a.parquet"])["task"]
     expected = np.histogram([min(len((text or "").split()), edges[-1]) for text in texts], edges)[0]
     assert kept.tolist() == expected.tolist() and dropped.sum() == 0
+
+
+def test_a_source_given_as_a_configuration_block_reads_as_words(shared_collection, page):
+    found = page(shared_collection, facts=FACTS | {"source": {"kind": "microworld", "seed": 7, "clips": 40}})
+    assert "Source: microworld (clips 40, seed 7)." in found.text.replace(" .", ".")
