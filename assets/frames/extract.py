@@ -15,7 +15,6 @@ from assets.media.errors import MediaError
 from assets.media.index import FrameIndex
 from assets.media.plan import milliseconds, plan_clip
 from assets.media.pool import MediaPool
-from assets.media.verbs import plan_to_json
 from assets.schemas import KEPT, REJECTED
 from storage.files import confined, exclusive
 from storage.journal import Journal
@@ -150,7 +149,7 @@ def job_of(clip: dict, key: str, source: Path, out: Path, folder: str, options: 
     return {
         "verb": "extract",
         "path": str(path),
-        "plan": plan_to_json(plan),
+        "plan": plan.to_json(),
         "out": str(out.resolve()),
         "images": images,
         "max_side_px": options.max_side_px,

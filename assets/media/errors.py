@@ -5,10 +5,10 @@ class MediaError(Exception):
     """A file, or one frame of it, that cannot be had.
 
     `reason` is a short snake_case name (the `reason` column of a table) and `detail` words for a person (its
-    `detail`). Reasons of a file: absent_file, unsafe_path, not_a_file, unreadable, empty_file, not_a_video, no_moov,
-    no_video_stream, unsupported_codec, too_large, truncated, no_timestamps, no_keyframes, too_many_frames; of the
-    process that read it: timeout, decoder_crashed, worker_failed, out_of_memory; of a frame: frame_not_delivered,
-    corrupt_frame.
+    `detail`). Reasons of a file: absent_file, unsafe_path, bad_index, not_a_file, unreadable, empty_file,
+    not_a_video, no_moov, no_video_stream, unsupported_codec, too_large, truncated, no_timestamps, no_keyframes,
+    too_many_frames; of the process that read it: timeout, decoder_crashed, worker_failed, out_of_memory; of a frame:
+    frame_not_delivered, corrupt_frame.
     """
 
     def __init__(self, reason: str, detail: str = ""):

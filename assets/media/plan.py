@@ -48,6 +48,18 @@ class Plan:
     wanted: tuple[Wanted, ...]
     runs: tuple[Run, ...]
 
+    def to_json(self) -> dict:
+        return {
+            "mode": self.mode,
+            "wanted": [[frame.pts, frame.seconds, frame.requested_s] for frame in self.wanted],
+            "runs": [[run.start, list(run.targets)] for run in self.runs],
+        }
+
+    @classmethod
+    def from_json(cls, value: dict) -> "Plan":
+        wanted = tuple(Wanted(*frame) for frame in value["wanted"])
+        return cls(value["mode"], wanted, tuple(Run(start, tuple(targets)) for start, targets in value["runs"]))
+
 
 def requested_times(index: FrameIndex, count: int, every_s: float | None = None) -> list[Fraction]:
     """Times to look at, in ticks after the first frame, increasing.

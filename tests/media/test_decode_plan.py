@@ -1,5 +1,6 @@
 """Plans against a brute-force oracle: the right frames, reached at the least cost."""
 
+import json
 from fractions import Fraction
 from itertools import product
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from assets.media.index import FrameIndex
 from assets.media.plan import (
     SEEK_COST_FRAMES,
+    Plan,
     Run,
     exact_runs,
     governing,
@@ -87,6 +89,12 @@ def test_a_plan_delivers_frames_that_exist_each_once_in_order(index, count, mode
         assert set(taken) <= set(index.keyframe_pts.tolist())
         assert all(run.targets == (run.start,) for run in plan.runs)
         assert len(taken) == len(plan_clip(index, count, mode="exact").wanted)  # snapping never costs a frame
+
+
+@given(indexes(), st.integers(1, 12))
+def test_a_plan_survives_the_way_to_a_worker(index, count):
+    plan = plan_clip(index, count)
+    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
 
 
 @given(st.lists(st.integers(-1000, 1000), min_size=1, unique=True).map(sorted), st.fractions(-10, 2000))

@@ -134,6 +134,13 @@ def test_huge_dimensions_are_refused_before_a_picture_is_decoded(clips, tmp_path
     assert caught.value.reason == "too_large"
 
 
+def test_a_bare_bitstream_without_times_is_refused(clips, tmp_path):
+    bare = make.remux(clips["transport_stream"], tmp_path / "bare.h264")
+    with pytest.raises(MediaError) as caught:
+        probe(bare)
+    assert caught.value.reason == "no_timestamps"
+
+
 def test_a_damaged_first_keyframe_is_left_for_the_extraction_to_find(clips, tmp_path):
     facts = probe(make.damaged(clips["plain"], tmp_path / "damaged.mp4", 0))
     assert facts["frame_count"] == 48
