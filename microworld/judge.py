@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from microworld.grammar import REACHED, TOUCHING, Condition, Instruction, goal, parse
+from microworld.grammar import REACHED, TOUCHING, Condition, Instruction, TaskNotUnderstood, goal, parse
 from microworld.motion import END, START
 from microworld.planning import CONTACT, LONGEST, PAUSE
-from microworld.tracking import Tracks, track
+from microworld.tracking import Tracks, Untraceable, track
 
 LIMIT = 8.0
 SURE = 4.0  # the log-odds of a perfect answer
@@ -44,22 +44,33 @@ def judge(frames: Sequence[np.ndarray], task: str) -> Verdict:
     """
     if len(frames) < 2:
         raise ValueError(f"{len(frames)} frames: a video of at least 2 is expected")
+    parse(task)
+    if len({frame.shape for frame in frames}) != 1:
+        raise ValueError(f"frames of shapes {sorted({frame.shape for frame in frames})}: all of one shape are expected")
+    try:
+        return assess(track(frames), task)
+    except Untraceable as error:
+        return _failed(str(error))
+
+
+def assess(tracks: Tracks, task: str) -> Verdict:
+    """`judge` for things already followed, so that several tasks can be held against one video."""
     instruction = parse(task)
     try:
-        tracks = track(frames)
         conditions = goal(instruction, tracks.layout)
-        agent = tracks.layout.index(instruction.agent)
-    except ValueError as error:
-        if len({frame.shape for frame in frames}) != 1:
-            raise
-        return Verdict(-LIMIT, -LIMIT, -LIMIT, {str(error)[:200]: -LIMIT})
+    except TaskNotUnderstood as error:
+        return _failed(str(error))
     notes = consistency(tracks, instruction, conditions)
     return Verdict(
         task=min(answer(tracks, condition) for condition in conditions),
-        agent=right_agent(tracks, agent, conditions),
+        agent=right_agent(tracks, tracks.layout.index(instruction.agent), conditions),
         consistency=min(notes.values()),
         notes=notes,
     )
+
+
+def _failed(why: str) -> Verdict:
+    return Verdict(-LIMIT, -LIMIT, -LIMIT, {why[:200]: -LIMIT})
 
 
 def margin(value: float, limit: float) -> float:

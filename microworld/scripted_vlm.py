@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,7 @@ class ScriptedVLM:
 
     def _log_odds(self, question: Prompt, media: Sequence[Media]) -> float:
         if question.name in JUDGES:
-            return getattr(self._verdict(question, _only(media, Video, question)), JUDGES[question.name])
+            return getattr(_verdict(_only(media, Video, question), question.fields["task"]), JUDGES[question.name])
         if question.name != "screening":
             raise ValueError(
                 f"the scripted VLM cannot answer {question.name!r}: screening and {', '.join(JUDGES)} it can"
@@ -107,11 +108,14 @@ class ScriptedVLM:
             return photo.screening_score(pixels)
         return screening_score(seen)
 
-    def _verdict(self, question: Prompt, video: Video) -> Verdict:
-        try:
-            return judge([decode(frame) for frame in video.frames], question.fields["task"])
-        except TaskNotUnderstood:
-            return Verdict(-LIMIT, -LIMIT, -LIMIT)
+
+@lru_cache(maxsize=32)
+def _verdict(video: Video, task: str) -> Verdict:
+    """The judge's verdict, kept for the three questions that are asked of each video."""
+    try:
+        return judge([decode(frame) for frame in video.frames], task)
+    except TaskNotUnderstood:
+        return Verdict(-LIMIT, -LIMIT, -LIMIT)
 
 
 def screening_score(seen: Observation) -> float:

@@ -1,7 +1,7 @@
 """Following things through a video: who is where in every frame, who is missing, who is too many."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,6 +10,10 @@ from microworld.vision import CELL_PX, Observation, footprint, observe, opponent
 
 STRANGER = 1.2  # cells a change of shape or of colour costs when things are matched between frames
 TOO_FAR = 3.0  # cost above which two sightings are not the same thing
+
+
+class Untraceable(ValueError):
+    """A video whose first frame shows nothing of the microworld."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +42,11 @@ class Tracks:
 def track(frames: Sequence[np.ndarray]) -> Tracks:
     """Follows every thing of the first frame. Frames: uint8 [H, W, 3] RGB, of one size.
 
-    Raises ValueError when there is no frame, sizes differ, or the first frame shows nothing of the microworld.
+    Raises Untraceable when the first frame shows nothing of the microworld.
     """
-    if len(frames) == 0 or len({frame.shape for frame in frames}) != 1:
-        raise ValueError(
-            f"{len(frames)} frames of shapes {sorted({f.shape for f in frames})}: some of one shape are needed"
-        )
     first = observe(frames[0])
     if not first.seen:
-        raise ValueError(f"the first frame shows no thing of the microworld: {first.why or 'it is empty'}")
+        raise Untraceable(f"the first frame shows no thing of the microworld: {first.why or 'it is empty'}")
     things = first.layout.things
     count, total = len(things), len(frames)
     positions = np.zeros((total, count, 2))
@@ -97,13 +97,16 @@ def background_change(frames: Sequence[np.ndarray], first: Observation, position
     Pixels within three pixels (of 16 a cell) of a thing in either frame do not count.
     """
     base = small(frames[0])
+    quiet = np.ones(base.shape[:2], np.float32)
+    for thing in first.layout.things:
+        quiet *= 1 - footprint(quiet.shape, thing, 3.0)
     changes = np.zeros(len(frames))
     block = CELL_PX // 2
     for t, frame in enumerate(frames):
-        clear = np.ones(base.shape[:2], np.float32)
-        for at in {0, t}:
-            for thing, (y, x) in zip(first.layout.things, positions[at], strict=True):
-                clear *= 1 - footprint(clear.shape, Thing(thing.kind, thing.shape, thing.colour, y, x), 3.0)
+        clear = quiet.copy()
+        for thing, (y, x) in zip(first.layout.things, positions[t], strict=True):
+            if (y, x) != (thing.y, thing.x):
+                clear *= 1 - footprint(clear.shape, replace(thing, y=y, x=x), 3.0)
         luma, chroma = opponent(small(frame) - base)
         change = np.abs(luma) + np.hypot(chroma[..., 0], chroma[..., 1])
         weight, total = (_blocks(plane, block) for plane in (clear, change * clear))

@@ -19,6 +19,7 @@ OPENING = "Counted from the top left, the {name} starts at {place}."
 CLOSING = "Everything else keeps its place and colour, the background stays the same and the camera does not move."
 SHORT_CLOSING = "All else and the camera stay still."  # after long motions
 LONG = 55  # words of motion
+MOST = 90  # words of D
 
 
 def solution(layout: Layout, instruction: Instruction, steps: tuple[Step, ...]) -> str:
@@ -26,6 +27,8 @@ def solution(layout: Layout, instruction: Instruction, steps: tuple[Step, ...]) 
     agent = layout.things[layout.index(instruction.agent)]
     opening = OPENING.format(name=agent.name, place=place(agent.y, agent.x))
     motion = _motion(layout, instruction, steps, "It")
+    if len(motion.split()) > MOST - len(opening.split()) - len(SHORT_CLOSING.split()):
+        motion = _motion(layout, instruction, steps, "It", passed=0)
     return f"{opening} {motion} {SHORT_CLOSING if len(motion.split()) > LONG else CLOSING}"
 
 
@@ -34,14 +37,14 @@ def brief(layout: Layout, instruction: Instruction, steps: tuple[Step, ...]) -> 
     return _motion(layout, instruction, steps, f"The {instruction.agent}")
 
 
-def _motion(layout: Layout, instruction: Instruction, steps: tuple[Step, ...], subject: str) -> str:
+def _motion(layout: Layout, instruction: Instruction, steps: tuple[Step, ...], subject: str, passed: int = 2) -> str:
     agent = layout.index(instruction.agent)
-    told: set[str] = set()
-    sentences = [_sentence(layout, agent, step, steps[i + 1 :], told) for i, step in enumerate(steps)]
+    told: list[str] = []
+    sentences = [_sentence(layout, agent, step, steps[i + 1 :], told, passed) for i, step in enumerate(steps)]
     return " ".join(f"{'Then it' if i else subject} {sentence}." for i, sentence in enumerate(sentences))
 
 
-def _sentence(layout: Layout, agent: int, step: Step, later: tuple[Step, ...], told: set[str]) -> str:
+def _sentence(layout: Layout, agent: int, step: Step, later: tuple[Step, ...], told: list[str], most: int) -> str:
     if step.manner == "fade":
         return f"keeps still while its colour fades from {layout.things[agent].colour} to {step.colour}"
     path = step.paths[agent]
@@ -60,7 +63,7 @@ def _sentence(layout: Layout, agent: int, step: Step, later: tuple[Step, ...], t
             f"meanwhile curves round it the other way to {place(*start)}"
         )
     legs = [way(path[i : i + 2]) + _line(path[i : i + 2]) for i in range(len(path) - 1)]
-    passing = _passing(layout, step, told)
+    passing = _passing(layout, step, told, most)
     return f"glides {', then goes '.join(legs)}{passing}, {_rest(layout, step, later)}"
 
 
@@ -86,18 +89,18 @@ def _rest(layout: Layout, step: Step, later: tuple[Step, ...]) -> str:
     return f"{'halting briefly' if moves_on else 'coming to rest'} at {place(*end)}, {where}"
 
 
-def _passing(layout: Layout, step: Step, told: set[str]) -> str:
-    """What lies beside or under the way, two things in all at most."""
+def _passing(layout: Layout, step: Step, told: list[str], most: int) -> str:
+    """What lies beside or under the way, `most` things in all."""
     (agent, path), *_ = step.paths.items()
     words = []
     for i, thing in enumerate(layout.things):
         name = thing.name if thing.kind != "stone" else "grey stone"
-        if i == agent or name in step.clause.args or name in told or len(told) == 2:
+        if i == agent or name in step.clause.args or name in told or len(told) >= most:
             continue
         gap = nearest(path, thing)
         if gap > PASSED or _ahead(path, thing):
             continue
-        told.add(name)
+        told.append(name)
         words.append(f"crossing the {name}" if thing.kind == "landmark" and gap < 0.3 else _beside(path, thing, name))
     return "".join(f", {word}" for word in words)
 

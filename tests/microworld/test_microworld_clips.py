@@ -55,7 +55,8 @@ def test_good_clips_decode_at_the_right_rate_and_length_and_show_agents(folder):
         frames = frames_of(path)
         assert min(frames[0].shape[:2]) == SIZE
         assert len(observe(frames[0]).layout.agents) >= 2
-        assert np.abs(frames[0].astype(int) - frames[-1]).max() > 100, "something moved"
+        change = max(np.abs(frames[0].astype(int) - frame).max() for frame in frames)
+        assert change > 100, "something happens"
 
 
 def test_some_clips_are_portrait_and_some_landscape():
