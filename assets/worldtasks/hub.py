@@ -22,7 +22,7 @@ class TagTaken(ValueError):
     """The tag exists and names other content."""
 
 
-class PushFailed(RuntimeError):
+class PushFailed(Exception):
     """The Hub refused or broke off; the message never has the token."""
 
 
@@ -110,11 +110,12 @@ def git_blob(path: Path) -> str:
 @contextmanager
 def errors_without(token: str) -> Iterator[None]:
     """Turns the Hub client's errors into PushFailed, with the token blotted out and no link to the original."""
-    from httpx import HTTPError
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    # HTTPError is that of the client's HTTP library, whose name changes between versions of the client; RuntimeError is
+    # what its transfer library raises.
+    from huggingface_hub.errors import HFValidationError, HTTPError
 
     try:
         yield
-    except (HfHubHTTPError, HFValidationError, HTTPError, OSError) as error:
+    except (HTTPError, HFValidationError, OSError, RuntimeError) as error:
         said = f"{type(error).__name__}: {error}".replace(token, "***")
         raise PushFailed(said) from None

@@ -31,6 +31,8 @@ IDS = [
     *(*PAIR, "image_sha256", "phash", "redistributable"),
 ]
 
+encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
 
 def write_release(worldtasks: Path, images_root: Path, tree: Path, options: PublishOptions) -> list[tuple[str, str]]:
     """Writes the content files below `tree` from the kept rows of a WORLDTASKS table.
@@ -127,7 +129,7 @@ def ids_schema() -> pa.Schema:
 
 def json_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     for row in rows:
-        yield json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
+        yield encode(row) + "\n"
 
 
 def link_or_copy(source: Path, target: Path) -> None:
