@@ -99,10 +99,9 @@ class Distribution:
 
     def quantiles(self) -> list[float]:
         """All eligible values when few, else QUANTILES evenly spaced ones: what the page's script counts with."""
-        values = self.eligible
-        if len(values) > QUANTILES:
-            values = np.quantile(values, np.linspace(0, 1, QUANTILES))
-        return [float(f"{value:.7g}") for value in values]
+        if len(self.eligible) <= QUANTILES:
+            return self.eligible.tolist()  # unrounded: a threshold that is one of them must still keep it
+        return [float(f"{value:.7g}") for value in np.quantile(self.eligible, np.linspace(0, 1, QUANTILES))]
 
     def alternatives(self) -> list[dict[str, Any]]:
         """Rows {side, threshold, keeps, change, current} for the printed table, the threshold in use among them."""
