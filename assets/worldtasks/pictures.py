@@ -78,7 +78,10 @@ class ImageParquet:
 
     def add(self, picture: Picture, row: dict[str, Any]) -> None:
         """`row` has the columns of the schema but for `image`."""
-        size = len(picture.data) + sum(len(str(value)) for value in row.values())
+        words = row.get("pairs", [row])
+        size = len(picture.data) + sum(
+            len(value) for pair in words for value in pair.values() if isinstance(value, str)
+        )
         if self._rows and (len(self._rows) == GROUP_ROWS or self._row_bytes + size > GROUP_BYTES):
             self._flush()
         if self._shard_bytes and self._shard_bytes + size > self._limit:

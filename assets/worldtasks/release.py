@@ -63,6 +63,7 @@ class _SplitWriter:
     def __init__(self, tree: Path, split: str, options: PublishOptions, stack: ExitStack):
         self._tree, self._split, self._options = tree, split, options
         self._images = 0
+        self._folders: set[Path] = set()
         self._parquet = ImageParquet(tree / "data", split, image_schemas()[split], options.shard_mb * 10**6)
         for folder in (tree / "ids", tree / split):
             folder.mkdir(exist_ok=True)
@@ -102,7 +103,9 @@ class _SplitWriter:
             return []
         relative = self._folder() / picture.name
         path = self._tree / self._split / relative
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.parent not in self._folders:
+            path.parent.mkdir(parents=True)
+            self._folders.add(path.parent)
         link_or_copy(picture.path, path)
         names = ("id", "task", "solution") if self._split == "train" else ("id", "task")
         own = {"image": relative.as_posix()}
