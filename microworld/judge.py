@@ -12,7 +12,7 @@ import numpy as np
 
 from microworld.grammar import REACHED, TOUCHING, Condition, Instruction, TaskNotUnderstood, goal, parse
 from microworld.motion import END, START
-from microworld.planning import CONTACT, LONGEST, PAUSE
+from microworld.planning import CONTACT, HALT, LONGEST, PAUSE
 from microworld.tracking import Tracks, Untraceable, track
 
 LIMIT = 8.0
@@ -21,7 +21,7 @@ STIRRED = 0.35  # cells: what moved less counts as still
 HIDDEN = 0.34  # share of frames a thing may be missing from, behind another
 BACKGROUND = 0.06  # change over half a cell that a person would notice
 # The fastest a planned leg gets, in cells per clip: see planning.program.
-FASTEST = 1.5 * (LONGEST + 3 * PAUSE) / (END - START)
+FASTEST = 1.5 * (LONGEST + 2 * PAUSE + HALT) / (END - START)
 JUMP = 0.75  # share of a way that must not be covered in one step between frames
 
 

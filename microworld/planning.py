@@ -13,6 +13,7 @@ CLEARANCE = {"agent": 0.68, "stone": 0.5}  # cells between the centres of a move
 CONTACT = 0.72  # cells between the centres of a pusher and the pushed
 LONGEST = 7.5  # cells an agent may travel in a clip: more would look like a jump in eight frames
 PAUSE = 0.8  # cells of travel that starting and stopping a leg are worth in time
+HALT = 0.8  # the same for the stop between two moves: long enough to be seen in eight frames
 FADE = 1.6  # the same for a change of colour
 
 
@@ -57,10 +58,12 @@ def program(layout: Layout, instruction: Instruction, steps: tuple[Step, ...]) -
     """The timed motion of `steps`, each given time by its length."""
     agent = layout.index(instruction.agent)
     cost = np.array([FADE if step.colour else step.length + PAUSE for step in steps])
-    ends = np.cumsum(cost) / cost.sum()
+    halt = HALT if len(instruction.clauses) > 1 else 0.0
+    whole = cost.sum() + halt * (len(steps) - 1)
+    starts = (np.cumsum(cost) - cost + halt * np.arange(len(steps))) / whole
     legs = []
-    for step, end, share in zip(steps, ends, cost / cost.sum(), strict=True):
-        span = (float(end - share), float(end))
+    for step, start, share in zip(steps, starts, cost / whole, strict=True):
+        span = (float(start), float(start + share))
         if step.colour:
             here = legs[-1].path[-1] if legs else (layout.things[agent].y, layout.things[agent].x)
             legs.append(Leg(agent, *span, (here,), step.colour))

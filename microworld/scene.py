@@ -118,7 +118,8 @@ def sample_scene(
     things = []
     for kind, (colour, shape), cell in zip(kinds, names, cells, strict=True):
         dy, dx = rng.uniform(-reach[kind], reach[kind], 2).round(2)
-        things.append(Thing(kind, shape, colour, round(cell // cols + 0.5 + dy, 2), round(cell % cols + 0.5 + dx, 2)))
+        at = (round(float(cell // cols + 0.5 + dy), 2), round(float(cell % cols + 0.5 + dx), 2))
+        things.append(Thing(kind, shape, colour, *at))
     return Scene(Layout(rows, cols, tuple(things)), sample_background(rng))
 
 

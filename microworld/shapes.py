@@ -26,7 +26,7 @@ def distance(shape: str, dy: np.ndarray, dx: np.ndarray) -> np.ndarray:
         case "diamond":
             return (ay + ax - 0.37) * 0.7071
         case "cross":
-            return np.minimum(np.maximum(ay - 0.32, ax - 0.11), np.maximum(ay - 0.11, ax - 0.32))
+            return np.minimum(np.maximum(ay - 0.32, ax - 0.125), np.maximum(ay - 0.125, ax - 0.32))
         case "frame":
             return np.abs(np.maximum(ay, ax) - RIM_AT) - RIM
         case "ring":

@@ -69,7 +69,9 @@ def track(frames: Sequence[np.ndarray]) -> Tracks:
         positions[t] = [(thing.y, thing.x) for thing in current]
         colours.append([thing.colour for thing in current])
         shapes.append([thing.shape for thing in current])
-    return Tracks(first.layout, positions, colours, shapes, seen, extra, background_change(frames, first, positions))
+    return Tracks(
+        first.layout, positions, colours, shapes, seen, extra, background_change(frames, first, positions, seen)
+    )
 
 
 def match(before: list[Thing], now: list[Thing]) -> dict[int, int]:
@@ -91,10 +93,13 @@ def match(before: list[Thing], now: list[Thing]) -> dict[int, int]:
     return pairs
 
 
-def background_change(frames: Sequence[np.ndarray], first: Observation, positions: np.ndarray) -> np.ndarray:
+def background_change(
+    frames: Sequence[np.ndarray], first: Observation, positions: np.ndarray, seen: np.ndarray
+) -> np.ndarray:
     """How far the background left the first frame's: float [T], 0..1, the largest mean change over any half a cell.
 
-    Pixels within three pixels (of 16 a cell) of a thing in either frame do not count.
+    Pixels within three pixels (of 16 a cell) of a thing in either frame do not count, nor do frames in which
+    a thing is not seen: it may be anywhere (the judge marks that down by itself).
     """
     base = small(frames[0])
     quiet = np.ones(base.shape[:2], np.float32)
@@ -103,6 +108,8 @@ def background_change(frames: Sequence[np.ndarray], first: Observation, position
     changes = np.zeros(len(frames))
     block = CELL_PX // 2
     for t, frame in enumerate(frames):
+        if not seen[t].all():
+            continue
         clear = quiet.copy()
         for thing, (y, x) in zip(first.layout.things, positions[t], strict=True):
             if (y, x) != (thing.y, thing.x):

@@ -29,7 +29,8 @@ HALF = 9  # pixels from a window's centre to its edge: a cell and a pixel around
 LEAST_PX = 24  # pictures smaller than this along the shorter side are refused
 PALE = 0.13  # Cb-Cr distance from the background below which a pixel has no colour
 DARK = 0.30  # luma below which a pale pixel may be a stone
-FIT = {"agent": 0.80, "landmark": 0.73, "stone": 0.72}  # least correlation of a thing with its outline
+NEIGHBOURHOOD = 3.0  # pixels around an agent
+FIT = {"agent": 0.77, "landmark": 0.73, "stone": 0.72}  # least correlation of a thing with its outline
 LUMA_TRUST = 12.0  # weight of luma against chroma in telling shapes, for each unit of contrast
 MURKY = 0.12  # mean luma difference beside a thing at which luma is trusted a third as much
 LEAST_MASS = 8.0  # pixels of its colour: no thing is smaller
@@ -147,6 +148,14 @@ def matte(chroma: np.ndarray, back: np.ndarray) -> dict[str, np.ndarray]:
 
 
 @cache
+def around(shape: str) -> np.ndarray:
+    """The pixels that count against a shape: those near it, so that an agent passing another is still read."""
+    at = np.arange(-HALF, HALF + 1) / CELL_PX
+    near = distance(shape, *np.meshgrid(at, at, indexing="ij")) * CELL_PX < NEIGHBOURHOOD
+    return near.astype(np.float32) if shape in AGENT_SHAPES else np.ones_like(near, np.float32)
+
+
+@cache
 def outline_of(shape: str, down: int = 0, right: int = 0) -> np.ndarray:
     """A shape's coverage [2 HALF + 1, 2 HALF + 1], softened as compression and scaling soften it.
 
@@ -185,12 +194,12 @@ def _find(matte: np.ndarray, luma: np.ndarray, clear: np.ndarray, kind: str, col
 def _peaks(planes: list[np.ndarray], kind: str, colour: str, origin: tuple[int, int]) -> list[Seen]:
     """The things in one region of the picture (clear, matte, luma), whose corner lies at `origin`, best first."""
     weight, value, _ = planes
-    energy = _slide(value * value, np.ones((2 * HALF + 1,) * 2, np.float32))
+    square = value * value
     fits = []
     for shape in SHAPES[kind]:
         outline = outline_of(shape)
         dot, norm = _slide(value, outline), _slide(weight, outline**2)
-        fit = dot / np.sqrt(np.maximum(energy * norm, 1e-6))
+        fit = dot / np.sqrt(np.maximum(_slide(square, around(shape)) * norm, 1e-6))
         enough = (norm > 0.4 * float((outline**2).sum())) & (dot > OPACITY * norm)
         fits.append(np.where(enough, fit, 0))
     best = np.max(fits, axis=0)
