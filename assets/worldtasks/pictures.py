@@ -24,6 +24,7 @@ class Picture:
 
     path: Path
     data: bytes
+    sha256: str
     name: str
 
 
@@ -47,7 +48,7 @@ def read_picture(images_root: Path, row: Mapping[str, Any]) -> Picture:
         raise DamagedImage(
             f"{row['image']} of {row['frame_id']} has SHA-256 {digest}, {row['image_sha256']} is expected"
         )
-    return Picture(path, data, file_name(row["frame_id"], row["image"]))
+    return Picture(path, data, digest, file_name(row["frame_id"], row["image"]))
 
 
 def image_schemas() -> dict[str, pa.Schema]:

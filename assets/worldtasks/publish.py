@@ -23,7 +23,7 @@ from assets.worldtasks.card import write_card
 from assets.worldtasks.options import PublishOptions
 from assets.worldtasks.release import write_release
 from assets.worldtasks.statistics import SPLITS, statistics
-from storage.files import fsync_folder, sha256_bytes, sha256_file
+from storage.files import fsync_folder, sha256_file
 from storage.tables import read_meta
 
 BUILDING, REPLACED = ".building", ".replaced-"
@@ -49,13 +49,10 @@ def publish_tree(
     tree = out / BUILDING
     tree.mkdir()
     try:
-        images = write_release(worldtasks, images_root, tree, options)
-        written = sorted(
-            path for path in tree.rglob("*") if path.is_file() and path.parts[len(tree.parts) + 1] != "images"
-        )
-        images += [(path.relative_to(tree).as_posix(), sha256_file(path)) for path in written]
-        content = "".join(f"{digest}  {path}\n" for path, digest in images)
-        version = sha256_bytes(content.encode())[:12]
+        with (tree / SUMS).open("w", encoding="utf-8", newline="\n") as sums:
+            write_release(worldtasks, images_root, tree, options, sums)
+            sums.writelines(checksum(tree, path) for path in sorted(tree.glob("*/*.*")))
+        version = sha256_file(tree / SUMS)[:12]
         manifest = {
             "title": options.title,
             "version": version,
@@ -74,12 +71,17 @@ def publish_tree(
         card = write_card(tree, worldtasks, images_root, manifest, options)
         text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
         (tree / MANIFEST).write_text(text, encoding="utf-8")
-        own = sorted((path.relative_to(tree).as_posix(), sha256_file(path)) for path in [*card, tree / MANIFEST])
-        (tree / SUMS).write_text(content + "".join(f"{digest}  {path}\n" for path, digest in own), encoding="utf-8")
+        with (tree / SUMS).open("a", encoding="utf-8", newline="\n") as sums:
+            sums.writelines(checksum(tree, path) for path in sorted([*card, tree / MANIFEST]))
         put_in_place(tree, out, version)
     finally:
         shutil.rmtree(tree, ignore_errors=True)
     return manifest
+
+
+def checksum(tree: Path, path: Path) -> str:
+    """The line of a file in SHA256SUMS, as `sha256sum -c` reads it."""
+    return f"{sha256_file(path)}  {path.relative_to(tree).as_posix()}\n"
 
 
 def recover(out: Path) -> None:

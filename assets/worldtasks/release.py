@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,13 +34,12 @@ IDS = [
 encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
-def write_release(worldtasks: Path, images_root: Path, tree: Path, options: PublishOptions) -> list[tuple[str, str]]:
+def write_release(worldtasks: Path, images_root: Path, tree: Path, options: PublishOptions, sums: TextIO) -> None:
     """Writes the content files below `tree` from the kept rows of a WORLDTASKS table.
 
-    Returns (path, SHA-256) of the image files, in the order of their frames. One batch of rows and one row group of
+    The checksums of the image files go to `sums`, in the order of their frames. One batch of rows and one row group of
     images are in memory. Raises what `read_picture` raises.
     """
-    known: list[tuple[str, str]] = []
     with ExitStack() as stack:
         writers = {split: _SplitWriter(tree, split, options, stack) for split in SPLITS}
         for table in whole_frames(worldtasks, COLUMNS, ROWS):
@@ -50,11 +49,12 @@ def write_release(worldtasks: Path, images_root: Path, tree: Path, options: Publ
             shown = kept.filter(kept["redistributable"]).to_pylist()
             for rows in by_frame(shown):
                 picture = read_picture(images_root, rows[0])
-                known += writers[rows[0]["split"]].add_image(picture, rows)
+                path = writers[rows[0]["split"]].add_image(picture, rows)
+                if path:
+                    sums.write(f"{picture.sha256}  {path}\n")
         for writer in writers.values():
             writer.close()
     _remove_empty(tree)
-    return known
 
 
 class _SplitWriter:
@@ -90,8 +90,8 @@ class _SplitWriter:
             self._ids_parquet.write_table(pa.concat_tables(self._waiting).combine_chunks())
             self._waiting = []
 
-    def add_image(self, picture: Picture, rows: list[dict]) -> list[tuple[str, str]]:
-        """Writes one image with its pairs; returns (path, SHA-256) of its file, if it got one."""
+    def add_image(self, picture: Picture, rows: list[dict]) -> str:
+        """Writes one image with its pairs; returns the path of its file, "" without one."""
         self._images += 1
         frame = {name: rows[0][name] for name in FRAME}
         pairs = [{"id": row["sample_id"]} | {name: row[name] for name in PAIR} for row in rows]
@@ -100,7 +100,7 @@ class _SplitWriter:
         else:
             self._parquet.add(picture, pairs[0] | frame)
         if not self._options.image_files:
-            return []
+            return ""
         relative = self._folder() / picture.name
         path = self._tree / self._split / relative
         if path.parent not in self._folders:
@@ -110,7 +110,7 @@ class _SplitWriter:
         names = ("id", "task", "solution") if self._split == "train" else ("id", "task")
         own = {"image": relative.as_posix()}
         self._lines.writelines(json_lines({name: pair[name] for name in names} | own for pair in pairs))
-        return [(path.relative_to(self._tree).as_posix(), frame["image_sha256"])]
+        return path.relative_to(self._tree).as_posix()
 
     def _folder(self) -> Path:
         shard = (self._images - 1) // self._options.images_per_folder

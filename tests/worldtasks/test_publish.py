@@ -199,7 +199,7 @@ def test_parquet_files_stay_under_the_limit_with_small_row_groups(collection, tm
     pixels = os.urandom(9000)
     for number in range(350):
         row = {name: None for name in image_schemas()["bench"].names if name != "image"} | {"id": str(number)}
-        writer.add(Picture(tmp_path, pixels, f"{number}.jpg"), row)
+        writer.add(Picture(tmp_path, pixels, "", f"{number}.jpg"), row)
     paths = writer.close()
     assert [path.name for path in paths] == [f"bench-{number:05d}-of-00004.parquet" for number in range(4)]
     assert all(path.stat().st_size <= 1.05 * 10**6 for path in paths)
