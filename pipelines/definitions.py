@@ -36,7 +36,6 @@ ASSETS = [
 ]
 
 
-
 def with_deadline(spec: dg.AssetSpec) -> dg.AssetSpec:
     """Releases are rebuilt weekly: one that is older shows as stale in the UI."""
     return dg.apply_freshness_policy(spec, RELEASE_DEADLINE) if spec.group_name == "release" else spec
@@ -49,4 +48,6 @@ defs = dg.Definitions(
     schedules=[rebuild_worldtasks_weekly],
     sensors=[new_clips],
     resources=RESOURCES,
+    # Stages are parallel inside (files, requests); a process for each step and check would only add seconds of imports.
+    executor=dg.in_process_executor,
 )

@@ -25,7 +25,7 @@ def listing_hash(recipe: dict) -> str | None:
     job=build_worldtasks,
     minimum_interval_seconds=120,
     default_status=dg.DefaultSensorStatus.STOPPED,
-    description="Runs all shards when the source folder changed and has then been still for one tick (copying is over).",
+    description="Runs all shards when the source folder changed and then was still for one tick (copying is over).",
 )
 def new_clips(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     recipe = scheduled_recipe()

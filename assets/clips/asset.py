@@ -38,7 +38,8 @@ class FolderSource(dg.Config):
     kind: Literal["folder"] = "folder"
     folder: str = Field(description="Folder of videos, searched with its subfolders.")
     redistributable: bool = Field(
-        False, description="Whether frames of these videos may be published; if not, only the ids-only release has them."
+        False,
+        description="Whether frames of these videos may be published; if not, only the ids-only release has them.",
     )
 
 

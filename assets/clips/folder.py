@@ -8,7 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 VIDEO_SUFFIXES = frozenset(
-    ".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .m2ts .mts .flv .wmv .3gp .ogv".split()  # fmt: skip
+    [
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".mkv",
+        ".webm",
+        ".avi",
+        ".mpg",
+        ".mpeg",
+        ".ts",
+        ".m2ts",
+        ".mts",
+        ".flv",
+        ".wmv",
+        ".3gp",
+        ".ogv",
+    ]
 )
 SAMPLE = 1 << 20
 
@@ -25,7 +41,7 @@ class Entry:
 
 
 def list_videos(folder: Path) -> list[Entry]:
-    """Every video file below `folder`, sorted by path, and every subfolder or file that cannot be read, with the reason.
+    """Every video file below `folder`, sorted by path, and every subfolder or file that cannot be read, and why.
 
     Links to folders are followed once; a link that leads back to a folder already seen is reported (symlink_loop), and
     one that leaves `folder` too (outside_source). Raises ValueError when `folder` is no readable folder: that is a

@@ -77,7 +77,9 @@ def _from_entry(folder: Path, entry: Entry, digests: Journal) -> Candidate:
         return Candidate(named, entry.path, reason=entry.reason, detail=entry.detail)
     if entry.path != printable(entry.path):
         detail = "the file's name is not UTF-8: rename it"
-        return Candidate(f"undecodable_name-{_name_hash(entry.path)}", entry.path, reason="undecodable_name", detail=detail)
+        return Candidate(
+            f"undecodable_name-{_name_hash(entry.path)}", entry.path, reason="undecodable_name", detail=detail
+        )
     if entry.size_bytes == 0:
         return Candidate(named, entry.path, reason="empty_file", detail="0 bytes")
     key = f"{entry.path}|{entry.size_bytes}|{entry.modified_ns}"

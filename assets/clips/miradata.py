@@ -82,9 +82,7 @@ def _v0(line: int, row: dict[str, str]) -> Record:
     if start is None or end is None or not fps or not 0 <= start < end:
         detail = f"start_frame {row.get('start_frame')!r}, end_frame {row.get('end_frame')!r}, fps {row.get('fps')!r}"
         return Record(line, clip_id, reason="bad_times", detail=detail)
-    return Record(
-        line, clip_id, clip_id[13:24], start / fps, end / fps, row.get("short_caption", ""), f"{clip_id}.mp4"
-    )
+    return Record(line, clip_id, clip_id[13:24], start / fps, end / fps, row.get("short_caption", ""), f"{clip_id}.mp4")
 
 
 def _v1(line: int, row: dict[str, str]) -> Record:

@@ -1,10 +1,11 @@
-"""One HTML page that shows every decision: funnel, thresholds, kept and rejected frames, tasks, taxonomy, tokens, time."""
+"""One HTML page that shows every decision: funnel, thresholds, kept and rejected frames, tasks, tokens, time."""
+
+import json
 
 import dagster as dg
 
 from assets.report.summaries import funnel, markdown_funnel, token_totals
-from assets.resources import CollectionResource, VLMResource
-from assets.stage import picture_metadata
+from assets.resources import CollectionResource
 from assets.worldtasks.checks import all_tables
 from assets.worldtasks.facts import collection_facts
 
@@ -15,7 +16,9 @@ def curation_report(context: dg.AssetExecutionContext, collection: CollectionRes
 
     store = collection.store()
     tables = all_tables(store)
-    built = build_report(tables, store.folder, store.report, collection_facts(store))
+    latest = store.published / "latest" / "manifest.json"
+    facts = collection_facts(store) | {"version": json.loads(latest.read_text(encoding="utf-8"))["version"]}
+    build_report(tables, store.folder, store.report, facts)
     tokens = token_totals(tables)["total"]
     return dg.MaterializeResult(
         metadata={

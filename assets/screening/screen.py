@@ -1,4 +1,4 @@
-"""One yes/no question a frame; the answer is a log-odds (the paper's Eq for its rewards, section 4.1, used as a filter)."""
+"""One yes/no question a frame; the answer is a log-odds, as in the paper's rewards (section 4.1), used as a filter."""
 
 from collections.abc import Iterable
 from pathlib import Path

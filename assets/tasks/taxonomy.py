@@ -66,7 +66,7 @@ def label_tasks(
 ) -> list[dict]:
     """TAXONOMY rows for kept TASKS rows, in the order given; one request a frame.
 
-    Every row is kept: a task is no worse for lacking a label. One whose request failed is `unlabelled`, with the reason.
+    Every row is kept: a task is no worse for lacking a label. One whose request failed is `unlabelled`, and says why.
     """
     frames = [list(group) for _, group in groupby(rows, key=itemgetter("frame_id"))]
 
@@ -76,9 +76,7 @@ def label_tasks(
         request = prompt(PROMPT, options.prompt_version, count=str(len(tasks)), tasks=numbered)
         return await client.complete(request, [], labels_schema(len(tasks)), max_tokens=options.max_tokens)
 
-    answered = ask_all(
-        [{"rows": frame} for frame in frames], ask, vlm, journal, concurrency, options.max_failed_share
-    )
+    answered = ask_all([{"rows": frame} for frame in frames], ask, vlm, journal, concurrency, options.max_failed_share)
     asked = {"vlm": vlm.model_id, "prompt_hash": template_hash(PROMPT, options.prompt_version)}
     return [row | asked for frame, answer in answered for row in _label_rows(frame["rows"], answer)]
 

@@ -1,4 +1,4 @@
-"""All shards' tasks as one table: near-duplicates removed, a benchmark split held out, every dropped row with its reason."""
+"""All shards' tasks as one table: near-duplicates removed, a benchmark held out, every dropped row with its reason."""
 
 import json
 import time
@@ -42,7 +42,11 @@ def worldtasks(
     if not store.tables("taxonomy"):
         raise dg.Failure("worldtasks needs taxonomy of at least one shard: build the shards first", allow_retries=False)
     with exclusive(store.lock("worldtasks")):
-        meta = {"stage": "worldtasks", "options": config.model_dump(mode="json"), "fingerprint": fingerprint(store, config)}
+        meta = {
+            "stage": "worldtasks",
+            "options": config.model_dump(mode="json"),
+            "fingerprint": fingerprint(store, config),
+        }
         reused = read_meta(store.worldtasks).get("fingerprint") == meta["fingerprint"]
         if not reused:
             began = time.monotonic()

@@ -22,7 +22,7 @@ LINKS = (
 
 
 def counts_problems(store: Store) -> list[str]:
-    """Sentences for every shard and stage that did not get exactly what the stage before kept; empty when all is well."""
+    """Sentences for every shard and stage that did not get exactly what the one before kept; empty when all is well."""
     problems = []
     for shard in store.shards:
         for upstream, stage, columns in LINKS:

@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -33,15 +34,27 @@ def one_value(store: Store, stage: str, column: str) -> str:
     return ", ".join(sorted(value for value in values if value))
 
 
+def source_words(source: dict[str, Any]) -> str:
+    """The source for a reader elsewhere: no path of this machine."""
+    match source["kind"]:
+        case "microworld":
+            return f"microworld ({source['clips']} clips, seed {source['seed']})"
+        case "miradata":
+            return f"MiraData ({Path(source['csv']).name})"
+        case _:
+            return "a folder of videos"
+
+
 def collection_facts(store: Store) -> dict[str, Any]:
     """Collection, source, models, scorer, prompt hashes and options; JSON values, no machine's paths."""
     options = stage_options(store)
     return {
         "collection": store.name,
-        "source": options["clips"]["source"],
+        "source": source_words(options["clips"]["source"]),
         "vlm": one_value(store, "tasks", "vlm"),
         "scorer": one_value(store, "aesthetics", "scorer"),
         "prompts": {stage: one_value(store, stage, "prompt_hash") for stage in ("screening", "tasks", "taxonomy")},
         "options": {stage: value for stage, value in options.items() if stage != "clips"},
+        "seconds": stage_seconds(store),
         "generated_by": f"wmsd {version('wmsd')}",
     }

@@ -22,7 +22,6 @@ from assets.worldtasks.options import PublishOptions
 from assets.worldtasks.publish import publish_tree
 from storage.files import exclusive, sha256_bytes, sha256_file, write_bytes
 
-
 # Changes when the same table gives another tree.
 RELEASE_VERSION = "1"
 
@@ -81,7 +80,8 @@ def published_dataset(
     store = collection.store()
     tables = all_tables(store)
     options = PublishOptions(**config.model_dump(exclude={"target"}))
-    facts = collection_facts(store) | {
+    # Seconds differ from run to run: they belong to the report, not to a release that is named by its content.
+    facts = {name: value for name, value in collection_facts(store).items() if name != "seconds"} | {
         "funnel": [count.__dict__ for count in funnel(tables)],
         "tokens": token_totals(tables),
         "keep_rates": keep_rates(store),

@@ -57,8 +57,7 @@ def main() -> None:
         recipe = Path(folder) / "recipe.yaml"
         collection = {"config": {"root": folder, "name": "bench"}}
         source = {"config": {"source": {"microworld": {"clips": 60, "seed": 7}}}}
-        execution = {"config": {"in_process": {}}}
-        config = {"resources": {"collection": collection}, "ops": {"clips": source}, "execution": execution}
+        config = {"resources": {"collection": collection}, "ops": {"clips": source}}
         recipe.write_text(json.dumps(config))
         dagster, tags = str(BIN / "dagster"), json.dumps({"dagster/partition": "shard-0000"})
         job = [dagster, "job", "execute", "-m", "pipelines.definitions", "-j", "build_worldtasks"]

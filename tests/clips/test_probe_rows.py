@@ -25,7 +25,7 @@ def rows_of(folder, state, pool):
 
 def test_hostile_names_and_broken_files_get_rows_and_harm_nobody(world_clips, tmp_path):
     good = (world_clips / "clip_00000.mp4").read_bytes()
-    hostile = "'; rm -rf ~ #\n<script>alert(1)</script> \"quoted\".mp4"
+    hostile = '\'; rm -rf ~ #\n<script>alert(1)</script> "quoted".mp4'
     (world_clips / hostile.replace("/", "_")).write_bytes(good + b"\0" * 8)
     (world_clips / "half.mp4").write_bytes(good[: len(good) // 2])
     (world_clips / "text.mp4").write_text("this is no video")

@@ -19,11 +19,14 @@ with dg.instance_for_test() as instance:
 """
 
 
-def small_recipe(root: Path, clips: int = 24) -> dict:
-    """The default recipe, smaller, in another folder."""
+def small_recipe(root: Path, clips: int = 60) -> dict:
+    """The default recipe in another folder, with two frames a clip. 60 clips hold every kind of bad one."""
     return {
         "resources": {"collection": {"config": {"root": str(root), "name": "small"}}, "vlm": {"config": {}}},
-        "ops": {"clips": {"config": {"source": {"microworld": {"clips": clips, "seed": 3}}}}},
+        "ops": {
+            "clips": {"config": {"source": {"microworld": {"clips": clips, "seed": 1}}}},
+            "frames": {"config": {"count": 2}},
+        },
         "loggers": {"console": {"config": {"log_level": "WARNING"}}},
     }
 

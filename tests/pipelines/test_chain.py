@@ -106,18 +106,17 @@ def test_a_run_without_a_shard_is_refused_and_records_nothing(tmp_path, job_tool
     assert not (tmp_path / "small" / "tables").exists()
 
 
-def test_a_second_run_does_no_work_again(small_store):
+def test_a_second_run_does_no_work_again(small_store, job_tools):
     import dagster as dg
 
     from pipelines.definitions import defs
-    from tests.pipelines.conftest import small_recipe
 
     store, _ = small_store
     before = digests(store)
     times = {path: path.stat().st_mtime_ns for path in (store.folder / "tables").rglob("*.parquet")}
     with dg.instance_for_test() as instance:
         result = defs.resolve_job_def("build_worldtasks").execute_in_process(
-            run_config=small_recipe(store.root), tags=ALL_SHARDS, instance=instance
+            run_config=job_tools[0](store.root), tags=ALL_SHARDS, instance=instance
         )
     reused = [
         event.materialization.metadata["reused"].value

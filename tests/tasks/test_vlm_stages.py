@@ -56,7 +56,9 @@ def test_an_unanswered_frame_is_marked_unfinished_and_asked_again_next_time(tmp_
 
 def test_a_server_that_is_down_stops_the_stage_but_keeps_its_answers(tmp_path, written_vlm, frame_rows):
     vlm = written_vlm(lambda question, media: GONE if media[0].data != b"picture 0" else 1.0)
-    with pytest.raises(TooManyFailures, match=r"1 of 10 requests to written/1 had no answer, at most 0 .*max_failed_share.*timeout"):
+    with pytest.raises(
+        TooManyFailures, match=r"1 of 10 requests to written/1 had no answer, at most 0 .*max_failed_share.*timeout"
+    ):
         screen_frames(frame_rows(10), tmp_path, vlm, tmp_path / "j.sqlite", ScreeningOptions(), 1)
     well = written_vlm(lambda question, media: 1.0)
     screen_frames(frame_rows(10), tmp_path, well, tmp_path / "j.sqlite", ScreeningOptions(), 4)
@@ -78,9 +80,7 @@ def test_every_frame_gives_eight_rows_whatever_became_of_its_request(tmp_path, w
 
 
 def test_tokens_are_counted_once_a_request(tmp_path, written_vlm, frame_rows):
-    rows = write_tasks(
-        frame_rows(3), tmp_path, written_vlm(sound_pairs), tmp_path / "j.sqlite", TasksOptions(), 2
-    )
+    rows = write_tasks(frame_rows(3), tmp_path, written_vlm(sound_pairs), tmp_path / "j.sqlite", TasksOptions(), 2)
     assert sum(row["prompt_tokens"] for row in rows) == 300
     assert sum(row["completion_tokens"] for row in rows) == 150
 

@@ -1,0 +1,115 @@
+"""The checks before a release see what is wrong, and a release that fails one does not happen."""
+
+import shutil
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from assets.worldtasks.audit import counts_problems, drift, schema_problems, shard_problems, split_sizes
+from assets.worldtasks.split import leaks
+
+
+@pytest.fixture
+def copied(small_store, tmp_path):
+    """A copy of the small collection's tables, to be spoiled."""
+    store, _ = small_store
+    shutil.copytree(store.folder / "tables", tmp_path / "small" / "tables")
+    return replace(store, root=tmp_path)
+
+
+def rewrite(path, change) -> None:
+    """Replaces a table by `change(table)`, footer kept."""
+    table = pq.read_table(path)
+    pq.write_table(change(table).replace_schema_metadata(table.schema.metadata), path)
+
+
+def fullest(store, stage):
+    return max(store.tables(stage), key=lambda path: pq.read_metadata(path).num_rows)
+
+
+def test_a_sound_collection_has_no_problems(copied):
+    assert counts_problems(copied) == schema_problems(copied.worldtasks) == shard_problems(copied) == []
+    assert leaks(copied.worldtasks) == []
+    assert set(split_sizes(copied.worldtasks)) == {"train", "bench"}
+
+
+@pytest.mark.parametrize("stage", ["frames", "quality", "aesthetics", "screening", "tasks", "taxonomy"])
+def test_a_lost_row_is_found_in_its_stage_and_shard(copied, stage):
+    path = fullest(copied, stage)
+    # All rows of one clip, since a clip that lost one of its frames still has the others.
+    gone = pq.read_table(path)["clip_id"][0].as_py()
+    rewrite(path, lambda table: table.filter(pa.compute.not_equal(table["clip_id"], gone)))
+    problems = counts_problems(copied)
+    assert any(f"{path.stem}: {stage} lost" in problem for problem in problems), problems
+
+
+def test_a_stage_that_was_not_built_again_is_named(copied):
+    path = fullest(copied, "quality")
+    kept = pq.read_table(path)["status"].to_pylist().index("kept")
+    statuses = pq.read_table(path)["status"].to_pylist()
+    statuses[kept] = "rejected"
+    column = pq.read_schema(path).get_field_index("status")
+    rewrite(path, lambda table: table.set_column(column, "status", pa.array(statuses)))
+    assert any(f"{path.stem}: aesthetics has 1 rows that quality did not keep" in p for p in counts_problems(copied))
+
+
+def test_a_missing_shard_and_mixed_settings_are_told(copied):
+    fullest(copied, "taxonomy").unlink()
+    assert any("taxonomy: 1 of 8 shards are not built" in problem for problem in shard_problems(copied))
+    assert any("taxonomy is missing" in problem for problem in counts_problems(copied))
+    assert any("worldtasks has" in problem for problem in counts_problems(copied))
+
+
+def test_a_repeated_id_a_null_and_a_foreign_split_are_told(copied):
+    def spoil(table):
+        rows = table.to_pylist()
+        kept = [row for row in rows if row["status"] == "kept"]
+        kept[1]["sample_id"] = kept[0]["sample_id"]
+        kept[2]["task"] = None
+        kept[3]["split"] = "validation"
+        return pa.Table.from_pylist(rows, schema=table.schema)
+
+    rewrite(copied.worldtasks, spoil)
+    told = " ".join(schema_problems(copied.worldtasks))
+    assert "1 sample ids stand twice" in told and "1 kept rows have no task" in told and "validation" in told
+
+
+def test_a_train_image_that_is_also_in_the_benchmark_is_a_leak(copied):
+    def spoil(table):
+        rows = table.to_pylist()
+        bench = next(row for row in rows if row["split"] == "bench")
+        train = next(row for row in rows if row["split"] == "train")
+        # One bit of the perceptual hash differs: a near-duplicate, not a copy.
+        train["phash"] = f"{int(bench['phash'], 16) ^ 1:016x}"
+        return pa.Table.from_pylist(rows, schema=table.schema)
+
+    rewrite(copied.worldtasks, spoil)
+    assert leaks(copied.worldtasks)
+
+
+def test_drift_is_told_beyond_the_tolerance_only():
+    assert drift({"quality": 0.90, "tasks": 0.5}, {"quality": 0.94, "new": 1.0}, 0.05) == []
+    assert drift({"quality": 0.90}, {"quality": 0.96}, 0.05) == ["quality keeps 90.0%, the last release kept 96.0%"]
+
+
+def test_a_release_that_is_too_small_is_not_published(small_store, tmp_path, job_tools):
+    import dagster as dg
+
+    from assets.shards import ALL_SHARDS
+    from pipelines.definitions import defs
+
+    store, _ = small_store
+    shutil.copytree(store.folder, tmp_path / "small", symlinks=True)
+    shutil.rmtree(tmp_path / "small" / "published")
+    config = job_tools[0](tmp_path)
+    config["ops"]["worldtasks"] = {"config": {"min_train_pairs": 10**6}}
+    with dg.instance_for_test() as instance:
+        result = defs.resolve_job_def("build_worldtasks").execute_in_process(
+            run_config=config, tags=ALL_SHARDS, instance=instance, raise_on_error=False
+        )
+    assert not result.success
+    failed = {event.check_name for event in result.get_asset_check_evaluations() if not event.passed}
+    assert failed == {"minimum_size"}
+    assert not (tmp_path / "small" / "published").exists()
