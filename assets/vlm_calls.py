@@ -6,12 +6,26 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from assets.schemas import FRAME
 from models.vlm.gather import map_bounded
 from models.vlm.journaled import Journaled
 from models.vlm.protocol import VLM, Image, VLMUnavailable
 from storage.files import confined
 from storage.journal import Journal
+
+
+class AskOptions(BaseModel):
+    """What every stage that asks the VLM can set."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt_version: int | None = Field(None, ge=1, description="Version of the prompt file; the newest when not given.")
+    max_failed_share: float = Field(
+        0.03, ge=0, le=1, description="Share of requests that may go unanswered before the stage fails."
+    )
+
 
 CARRIED = [*(name for name, _ in FRAME), "phash"]
 
@@ -61,6 +75,13 @@ async def _ask_all(items: list[dict], ask, vlm: VLM, journal: Path, concurrency:
     finally:
         await vlm.aclose()
     return answers
+
+
+def exactly(count: int, name: str, properties: dict[str, dict]) -> dict:
+    """JSON Schema of {name: [...]} with exactly `count` objects that have all of `properties` and nothing else."""
+    item = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    items = {"type": "array", "items": item, "minItems": count, "maxItems": count}
+    return {"type": "object", "properties": {name: items}, "required": [name], "additionalProperties": False}
 
 
 def frame_image(row: dict, folder: Path) -> Image:

@@ -55,5 +55,6 @@ def frames(
         images = [store.folder / row["image"] for table in tables for row in kept_rows(table)]
         return {"sample.jpg": contact_sheet_jpeg(images[:: max(1, len(images) // 24)][:24], 8, 120)} if images else {}
 
+    decisive = options.model_dump(exclude={"timeout_s"})
     with MediaPool(config.workers, options.timeout_s) as pool:
-        return run_stage(context, store, STAGE, options.model_dump(), build, pictures, images_exist)
+        return run_stage(context, store, STAGE, decisive, build, pictures, images_exist)

@@ -40,5 +40,5 @@ def screening(
         values = [value for value in rows if value is not None]
         return {"log_odds.png": histogram_png(values, [config.threshold], "Screening log-odds", "nats")}
 
-    options = vlm.identity("screening", config.prompt_version) | config.model_dump()
+    options = vlm.identity("screening", config.prompt_version) | config.model_dump(exclude={"max_failed_share"})
     return run_stage(context, store, STAGE, options, build, pictures)

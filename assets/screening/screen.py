@@ -3,26 +3,20 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from assets.schemas import KEPT, REJECTED, UNFINISHED
-from assets.vlm_calls import ask_all, carried, frame_image
+from assets.vlm_calls import AskOptions, ask_all, carried, frame_image
 from models.vlm.prompts import prompt
 from models.vlm.protocol import VLM, LogOdds, VLMUnavailable
 
 PROMPT = "screening"
 
 
-class ScreeningOptions(BaseModel):
+class ScreeningOptions(AskOptions):
     """What decides the screening."""
 
-    model_config = ConfigDict(extra="forbid")
-
     threshold: float = Field(0.0, description="Frames with log p(yes) - log p(no) below this are rejected; in nats.")
-    prompt_version: int | None = Field(None, ge=1, description="Version of the prompt file; the newest when not given.")
-    max_failed_share: float = Field(
-        0.03, ge=0, le=1, description="Share of requests that may go unanswered before the stage fails."
-    )
 
 
 def screen_frames(

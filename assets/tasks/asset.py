@@ -39,5 +39,5 @@ def tasks(
         names = sorted(set(reasons), key=lambda name: (-reasons.count(name), name))
         return {"pairs.png": bars_png(names, [reasons.count(name) for name in names], "Pairs kept and dropped by rule")}
 
-    options = vlm.identity("tasks", config.prompt_version) | config.model_dump()
+    options = vlm.identity("tasks", config.prompt_version) | config.model_dump(exclude={"max_failed_share"})
     return run_stage(context, store, STAGE, options, build, pictures)

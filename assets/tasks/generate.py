@@ -7,40 +7,24 @@ from pydantic import Field
 
 from assets.schemas import KEPT, REJECTED, UNFINISHED
 from assets.tasks.rules import Pair, RuleOptions, judge_pairs, tidy
-from assets.vlm_calls import ask_all, carried, frame_image
+from assets.vlm_calls import AskOptions, ask_all, carried, exactly, frame_image
 from models.vlm.prompts import prompt
 from models.vlm.protocol import VLM, Completion, VLMUnavailable
 
 PROMPT = "tasks"
 
 
-class TasksOptions(RuleOptions):
+class TasksOptions(RuleOptions, AskOptions):
     """What decides the pairs."""
 
     count: int = Field(8, ge=1, le=32, description="Pairs asked for a frame; the paper's is 8.")
     max_tokens: int = Field(2400, ge=64, description="Token limit of one answer; an answer cut there is dropped whole.")
     seed: int = Field(0, ge=0, description="Sampling seed handed to the VLM.")
-    prompt_version: int | None = Field(None, ge=1, description="Version of the prompt file; the newest when not given.")
-    max_failed_share: float = Field(
-        0.03, ge=0, le=1, description="Share of requests that may go unanswered before the stage fails."
-    )
 
 
 def pairs_schema(count: int) -> dict:
     """JSON Schema of exactly `count` pairs."""
-    pair = {
-        "type": "object",
-        "properties": {"task": {"type": "string"}, "solution": {"type": "string"}},
-        "required": ["task", "solution"],
-        "additionalProperties": False,
-    }
-    pairs = {"type": "array", "items": pair, "minItems": count, "maxItems": count}
-    return {
-        "type": "object",
-        "properties": {"pairs": pairs},
-        "required": ["pairs"],
-        "additionalProperties": False,
-    }
+    return exactly(count, "pairs", {"task": {"type": "string"}, "solution": {"type": "string"}})
 
 
 def write_tasks(

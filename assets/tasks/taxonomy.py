@@ -5,10 +5,10 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from assets.schemas import KEPT, PAIR, UNFINISHED
-from assets.vlm_calls import ask_all, carried
+from assets.vlm_calls import AskOptions, ask_all, carried, exactly
 from models.vlm.prompts import prompt, template_hash
 from models.vlm.protocol import VLM, Completion, VLMUnavailable
 
@@ -28,37 +28,20 @@ TASK_TYPES = (
 UNLABELLED = "unlabelled"
 
 
-class TaxonomyOptions(BaseModel):
+class TaxonomyOptions(AskOptions):
     """What decides the labels."""
 
-    model_config = ConfigDict(extra="forbid")
-
     max_tokens: int = Field(600, ge=32, description="Token limit of one answer.")
-    prompt_version: int | None = Field(None, ge=1, description="Version of the prompt file; the newest when not given.")
-    max_failed_share: float = Field(
-        0.03, ge=0, le=1, description="Share of requests that may go unanswered before the stage fails."
-    )
 
 
 def labels_schema(count: int) -> dict:
     """JSON Schema of one label for each of `count` numbered tasks."""
     label = {
-        "type": "object",
-        "properties": {
-            "number": {"type": "integer", "minimum": 1, "maximum": count},
-            "agent_category": {"enum": list(AGENT_CATEGORIES)},
-            "task_type": {"enum": list(TASK_TYPES)},
-        },
-        "required": ["number", "agent_category", "task_type"],
-        "additionalProperties": False,
+        "number": {"type": "integer", "minimum": 1, "maximum": count},
+        "agent_category": {"enum": list(AGENT_CATEGORIES)},
+        "task_type": {"enum": list(TASK_TYPES)},
     }
-    labels = {"type": "array", "items": label, "minItems": count, "maxItems": count}
-    return {
-        "type": "object",
-        "properties": {"labels": labels},
-        "required": ["labels"],
-        "additionalProperties": False,
-    }
+    return exactly(count, "labels", label)
 
 
 def label_tasks(

@@ -38,5 +38,5 @@ def taxonomy(
             charts[f"{column}.png"] = bars_png([name for name, _ in counts], [count for _, count in counts], title)
         return charts
 
-    options = vlm.identity("taxonomy", config.prompt_version) | config.model_dump()
+    options = vlm.identity("taxonomy", config.prompt_version) | config.model_dump(exclude={"max_failed_share"})
     return run_stage(context, store, STAGE, options, build, pictures)
