@@ -17,7 +17,7 @@ from assets.worldtasks.card_text import sections
 from assets.worldtasks.charts import grid_jpeg, taxonomy_png
 from assets.worldtasks.options import PublishOptions
 from assets.worldtasks.pictures import read_picture
-from assets.worldtasks.statistics import whole_frames
+from assets.worldtasks.statistics import SPLITS, whole_frames
 
 SAMPLES = 9
 SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
@@ -47,19 +47,14 @@ def write_card(
 def configs(tree: Path) -> list[dict[str, Any]]:
     """The `configs` of the front matter: those whose files are there, the first as default.
 
-    train: an image a row. bench: a pair a row. ids: a pair a row of both splits, without pixels.
+    images: an image a row with its pairs, both splits. ids: a pair a row of both splits, without pixels.
     """
     found = []
-    for split in ("train", "bench"):
-        if list((tree / "data").glob(f"{split}-*.parquet")):
-            files = [{"split": split, "path": f"data/{split}-*.parquet"}]
-            found.append({"config_name": split, "data_files": files})
-    files = [
-        {"split": split, "path": f"ids/{split}.parquet"}
-        for split in ("train", "bench")
-        if (tree / "ids" / f"{split}.parquet").exists()
-    ]
-    found.append({"config_name": "ids", "data_files": files})
+    for name, pattern in (("images", "data/{}-*.parquet"), ("ids", "ids/{}.parquet")):
+        paths = {split: pattern.format(split) for split in SPLITS}
+        files = [{"split": split, "path": path} for split, path in paths.items() if list(tree.glob(path))]
+        if files:
+            found.append({"config_name": name, "data_files": files})
     found[0]["default"] = True
     return found
 

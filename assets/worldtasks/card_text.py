@@ -20,12 +20,12 @@ REASONS = {
 }
 
 STRUCTURE = {
-    "train": """- `data/train-*.parquet` (config `train`): one row an image, so that pixels are stored once: `image`,
-  frame and clip ids, `seconds` into the clip, size, SHA-256, the source video's id and the clip's start in it, and
-  `pairs`, the list of the image's tasks: `id`, `agent`, `task`, `solution`, `agent_category`, `task_type`.
+    "images": """- `data/*.parquet` (config `images`, splits `train` and `bench`): one row an image, so that pixels are
+  stored once: `image`, frame and clip ids, `seconds` into the clip, size, SHA-256, the source video's id and the clip's
+  start in it, and `pairs`, the list of the image's tasks: `id`, `agent`, `task`, `solution`, `agent_category`,
+  `task_type`. A benchmark image has one pair.
 - `train/train.jsonl`, `train/images/shard_000/...`: the layout of the paper's authors, a pair a line with `id`, `task`,
-  `solution` and `image`, a path relative to the JSONL file.""",
-    "bench": """- `data/bench-*.parquet` (config `bench`): the same columns, one pair a row.
+  `solution` and `image`, a path relative to the JSONL file.
 - `bench/bench.jsonl`, `bench/images/`: the authors' layout, with `id`, `task` and `image` only.""",
     "ids": """- `ids/*.parquet`, `ids/*.jsonl` (config `ids`): every pair of both splits without pixels, also of
   sources that forbid redistribution (`redistributable` false).""",
@@ -91,9 +91,8 @@ source {_fact(manifest, "source")}."""
 def _use(options: PublishOptions, names: Sequence[str]) -> str:
     where = options.repo_id or "PATH_OF_THIS_FOLDER"
     examples = {
-        "train": f'train = load_dataset("{where}", "train", split="train")  # an image a row, its tasks in `pairs`',
-        "bench": f'bench = load_dataset("{where}", "bench", split="bench")  # an image and one task a row',
-        "ids": f'pairs = load_dataset("{where}", "ids", split="train")  # a task a row, no pixels',
+        "images": f'images = load_dataset("{where}", "images")  # splits train and bench; tasks in `pairs`',
+        "ids": f'pairs = load_dataset("{where}", "ids")  # a task a row, no pixels',
     }
     lines = "\n".join(examples[name] for name in names)
     return f"""## Uses

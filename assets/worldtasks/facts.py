@@ -45,6 +45,11 @@ def source_words(source: dict[str, Any]) -> str:
             return "a folder of videos"
 
 
+def _without_paths(options: dict[str, Any]) -> dict[str, Any]:
+    """Weights may lie anywhere on this machine; the scorer's name says by hash which they were."""
+    return {name: value for name, value in options.items() if not name.endswith("_weights")}
+
+
 def collection_facts(store: Store) -> dict[str, Any]:
     """Collection, source, models, scorer, prompt hashes and options; JSON values, no machine's paths."""
     options = stage_options(store)
@@ -54,7 +59,7 @@ def collection_facts(store: Store) -> dict[str, Any]:
         "vlm": one_value(store, "tasks", "vlm"),
         "scorer": one_value(store, "aesthetics", "scorer"),
         "prompts": {stage: one_value(store, stage, "prompt_hash") for stage in ("screening", "tasks", "taxonomy")},
-        "options": {stage: value for stage, value in options.items() if stage != "clips"},
+        "options": {stage: _without_paths(value) for stage, value in options.items() if stage != "clips"},
         "seconds": stage_seconds(store),
         "generated_by": f"wmsd {version('wmsd')}",
     }

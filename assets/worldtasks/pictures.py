@@ -51,11 +51,11 @@ def read_picture(images_root: Path, row: Mapping[str, Any]) -> Picture:
     return Picture(path, data, digest, file_name(row["frame_id"], row["image"]))
 
 
-def image_schemas() -> dict[str, pa.Schema]:
-    """Arrow schemas by split, with the Hub's feature metadata.
+def image_schema() -> pa.Schema:
+    """Arrow schema of both splits, with the Hub's feature metadata.
 
-    train has a row an image with the list of its pairs: a row a pair would repeat the pixels eight times, in the user's
-    cache too. bench has a row a pair, which there is a row an image, flat as an evaluation loop wants it.
+    A row an image with the list of its pairs: a row a pair would repeat the pixels eight times, in the user's cache
+    too. The benchmark has one pair an image, and the same columns, so that one call loads both splits.
     """
     from datasets import Features, Image, List, Value
 
@@ -63,8 +63,7 @@ def image_schemas() -> dict[str, pa.Schema]:
     pair = {name: text for name in ("id", "agent", "task", "solution", "agent_category", "task_type")}
     frame = {"frame_id": text, "clip_id": text, "seconds": number, "width": Value("int32"), "height": Value("int32")}
     frame |= {"image_sha256": text, "external_id": text, "external_start_s": number}
-    features = {"train": {"image": Image()} | frame | {"pairs": List(pair)}, "bench": {"image": Image()} | pair | frame}
-    return {split: Features(columns).arrow_schema for split, columns in features.items()}
+    return Features({"image": Image()} | frame | {"pairs": List(pair)}).arrow_schema
 
 
 class ImageParquet:
@@ -79,10 +78,8 @@ class ImageParquet:
 
     def add(self, picture: Picture, row: dict[str, Any]) -> None:
         """`row` has the columns of the schema but for `image`."""
-        words = row.get("pairs", [row])
-        size = len(picture.data) + sum(
-            len(value) for pair in words for value in pair.values() if isinstance(value, str)
-        )
+        texts = (value for pair in row["pairs"] for value in pair.values() if isinstance(value, str))
+        size = len(picture.data) + sum(map(len, texts))
         if self._rows and (len(self._rows) == GROUP_ROWS or self._row_bytes + size > GROUP_BYTES):
             self._flush()
         if self._shard_bytes and self._shard_bytes + size > self._limit:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from assets.schemas import KEPT
 from assets.worldtasks.options import PublishOptions
-from assets.worldtasks.pictures import ImageParquet, Picture, by_frame, image_schemas, read_picture
+from assets.worldtasks.pictures import ImageParquet, Picture, by_frame, image_schema, read_picture
 from assets.worldtasks.statistics import SPLITS, whole_frames
 from storage.tables import ROW_GROUP
 
@@ -64,7 +64,7 @@ class _SplitWriter:
         self._tree, self._split, self._options = tree, split, options
         self._images = 0
         self._folders: set[Path] = set()
-        self._parquet = ImageParquet(tree / "data", split, image_schemas()[split], options.shard_mb * 10**6)
+        self._parquet = ImageParquet(tree / "data", split, image_schema(), options.shard_mb * 10**6)
         for folder in (tree / "ids", tree / split):
             folder.mkdir(exist_ok=True)
         self._ids = stack.enter_context((tree / "ids" / f"{split}.jsonl").open("w", encoding="utf-8", newline="\n"))
@@ -95,10 +95,7 @@ class _SplitWriter:
         self._images += 1
         frame = {name: rows[0][name] for name in FRAME}
         pairs = [{"id": row["sample_id"]} | {name: row[name] for name in PAIR} for row in rows]
-        if self._split == "train":
-            self._parquet.add(picture, frame | {"pairs": pairs})
-        else:
-            self._parquet.add(picture, pairs[0] | frame)
+        self._parquet.add(picture, frame | {"pairs": pairs})
         if not self._options.image_files:
             return ""
         relative = self._folder() / picture.name

@@ -51,14 +51,15 @@ def test_the_hubs_library_loads_every_config(forty, tmp_path, monkeypatch):
     _, tree, rows = published(forty, tmp_path / "out")
     kept = {row["sample_id"]: row for row in rows if row["split"]}
     cache = str(tmp_path / "cache")
-    train = load_dataset(str(tree), cache_dir=cache)["train"]  # the default
-    bench = load_dataset(str(tree), "bench", split="bench", cache_dir=cache)
+    images = load_dataset(str(tree), cache_dir=cache)  # the default
+    train, bench = images["train"], images["bench"]
     ids = load_dataset(str(tree), "ids", cache_dir=cache)
     shown = {id for id, row in kept.items() if row["redistributable"]}
-    assert {pair["id"] for row in train for pair in row["pairs"]} | set(bench["id"]) == shown
+    assert {pair["id"] for split in images.values() for row in split for pair in row["pairs"]} == shown
+    assert all(len(row["pairs"]) == 1 for row in bench)
     assert {*ids["train"]["id"], *ids["bench"]["id"]} == set(kept)
     assert train[0]["image"].size == (24, 24) and bench[0]["image"].size == (24, 24)
-    assert all(kept[row["id"]]["solution"] == row["solution"] for row in bench)
+    assert all(kept[pair["id"]]["solution"] == pair["solution"] for row in bench for pair in row["pairs"])
     first = train[0]["pairs"][0]
     assert first["task"] == kept[first["id"]]["task"]
 
@@ -193,19 +194,20 @@ def test_hostile_names_and_words_stay_data(collection, scattered, tmp_path, monk
 
 
 def test_parquet_files_stay_under_the_limit_with_small_row_groups(collection, tmp_path):
-    from assets.worldtasks.pictures import GROUP_ROWS, ImageParquet, Picture, image_schemas
+    from assets.worldtasks.pictures import GROUP_ROWS, ImageParquet, Picture, image_schema
 
-    writer = ImageParquet(tmp_path, "bench", image_schemas()["bench"], 10**6)
+    writer = ImageParquet(tmp_path, "bench", image_schema(), 10**6)
     pixels = os.urandom(9000)
     for number in range(350):
-        row = {name: None for name in image_schemas()["bench"].names if name != "image"} | {"id": str(number)}
+        row = {name: None for name in image_schema().names if name != "image"}
+        row |= {"frame_id": str(number), "pairs": []}
         writer.add(Picture(tmp_path, pixels, "", f"{number}.jpg"), row)
     paths = writer.close()
     assert [path.name for path in paths] == [f"bench-{number:05d}-of-00004.parquet" for number in range(4)]
     assert all(path.stat().st_size <= 1.05 * 10**6 for path in paths)
     groups = [pq.ParquetFile(path).metadata for path in paths]
     assert all(g.row_group(i).num_rows <= GROUP_ROWS for g in groups for i in range(g.num_row_groups))
-    ids = [id for path in paths for id in pq.read_table(path, columns=["id"])["id"].to_pylist()]
+    ids = [id for path in paths for id in pq.read_table(path, columns=["frame_id"])["frame_id"].to_pylist()]
     assert ids == [str(number) for number in range(350)]
 
 
@@ -226,7 +228,7 @@ def test_the_card_tells_what_was_measured(forty, tmp_path):
     manifest, tree, rows = published(forty, tmp_path / "out", options=PublishOptions(contact="removal@example.org"))
     card = DatasetCard.load(tree / "README.md")
     assert card.data.annotations_creators == ["machine-generated"] and card.data.size_categories == ["n<1K"]
-    assert [config["config_name"] for config in card.data.to_dict()["configs"]] == ["train", "bench", "ids"]
+    assert [config["config_name"] for config in card.data.to_dict()["configs"]] == ["images", "ids"]
     for words in ("bb22", "colorfulness", "80.0%", manifest["version"], "removal&#64;example.org", "at most 4 bits"):
         assert words in card.text, words
     train = sum(row["split"] == "train" for row in rows)
