@@ -14,8 +14,9 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from assets.alive import free_slots_of_dead_runs, mark_alive
 from assets.run_config import check_run_config
-from assets.schemas import KEPT, UNFINISHED
+from assets.schemas import KEPT, TOKENS, UNFINISHED
 from assets.shards import ALL_SHARDS, SHARDS, shard_key
 from assets.store import Store
 from storage.files import exclusive, sha256_bytes, sha256_file, write_bytes
@@ -46,6 +47,7 @@ class Outcome:
     reasons: Counter
     seconds: float
     reused: bool
+    tokens: dict[str, int]  # what the VLM was paid for this table; empty where it was not asked
 
     def metadata(self) -> dict[str, Any]:
         return {
@@ -57,6 +59,7 @@ class Outcome:
             "reused": self.reused,
             "table": dg.MetadataValue.path(str(self.path)),
             "sha256": sha256_file(self.path),
+            **self.tokens,
         }
 
 
@@ -92,6 +95,9 @@ def run_stage(
     """
     shards = shard_keys(context)
     check_run_config(context.run.run_config)
+    mark_alive(context.instance, context.run_id)
+    for run_id in free_slots_of_dead_runs(context.instance):
+        context.log.warning(f"run {run_id} had died: its pool slots are free again")
     outcomes = []
     for shard in shards:
         outcome = _run_shard(context, store, stage, options, build, intact, source, shard)
@@ -128,12 +134,14 @@ def _run_shard(context, store: Store, stage: Stage, options, build, intact, sour
             write_table(path, rows, stage.schema, meta | {"unfinished": unfinished})
             seconds = time.monotonic() - began
             write_bytes(store.timing(stage.name, shard), json.dumps({"seconds": round(seconds, 3)}).encode())
-    verdicts = pq.read_table(path, columns=["status", "reason"])
+    tokens = [name for name, _ in TOKENS if name in stage.schema.names]
+    verdicts = pq.read_table(path, columns=["status", "reason", *tokens])
     reasons = Counter(reason for reason in verdicts["reason"].to_pylist() if reason)
     kept = verdicts["status"].to_pylist().count(KEPT)
     seconds = time.monotonic() - began
     context.log.info(f"{stage.name} {shard}: {kept} of {verdicts.num_rows} kept" + (", unchanged" if reused else ""))
-    return Outcome(shard, path, verdicts.num_rows, kept, reasons, seconds, reused)
+    paid = {name: sum(verdicts[name].to_pylist()) for name in tokens}
+    return Outcome(shard, path, verdicts.num_rows, kept, reasons, seconds, reused, paid)
 
 
 def json_value(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Benchmarks of world models: no Dagster. Empty until they are built."""

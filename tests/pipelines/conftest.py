@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 
 # Runs the job in a process of its own, so that it can be killed: recipe on standard input, tags as the one argument.
+# The instance stays, with its pools: what a killed run holds there must not stop the next one.
 RUNNER = """
-import json, sys
+import json, os, sys
 import dagster as dg
 from pipelines.definitions import defs
 config, tags = json.load(sys.stdin), json.loads(sys.argv[1])
-with dg.instance_for_test() as instance:
+home = config["resources"]["collection"]["config"]["root"] + "/instance"
+os.makedirs(home, exist_ok=True)
+pools = {"concurrency": {"pools": {"default_limit": 1, "granularity": "op"}}}
+with dg.instance_for_test(overrides=pools, temp_dir=home) as instance:
     job = defs.resolve_job_def("build_worldtasks")
     result = job.execute_in_process(run_config=config, tags=tags, instance=instance, raise_on_error=True)
 """

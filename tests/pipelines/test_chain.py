@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import subprocess
+import time
 from collections import Counter
 
 import pyarrow.parquet as pq
@@ -164,3 +165,20 @@ def test_two_runs_of_one_shard_at_once_end_with_one_sound_table(small_store, tmp
     for stage in STAGES:
         one = both.table(stage, unbroken.shards[0]).read_bytes()
         assert one == unbroken.table(stage, unbroken.shards[0]).read_bytes(), stage
+
+
+def test_a_run_killed_in_a_pooled_step_does_not_stop_the_next_one(small_store, tmp_path, repository, job_tools):
+    """Its slot in the pool `gpu` would otherwise stay taken: there is no daemon to give it back."""
+    recipe, start = job_tools
+    store = type(small_store[0])(tmp_path, "small", small_store[0].shards)
+    run = start(recipe(tmp_path), ALL_SHARDS, repository)
+    deadline = time.monotonic() + 120
+    while not store.tables("tasks") and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    assert store.tables("tasks") and not store.worldtasks.exists()
+    run = start(recipe(tmp_path), ALL_SHARDS, repository)
+    output, _ = run.communicate(timeout=180)
+    assert run.returncode == 0, output[-3000:]
+    assert "had died: its pool slots are free again" in output
