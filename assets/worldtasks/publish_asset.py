@@ -73,7 +73,13 @@ def publish_once(store: Store, facts: dict[str, Any], options: PublishOptions) -
     return built
 
 
-@dg.asset(deps=["worldtasks"], group_name="release", kinds={"python", "huggingface", "parquet"}, description=__doc__)
+@dg.asset(
+    deps=["worldtasks"],
+    group_name="release",
+    kinds={"python", "huggingface", "parquet"},
+    code_version=RELEASE_VERSION,
+    description=__doc__,
+)
 def published_dataset(
     context: dg.AssetExecutionContext, config: PublishConfig, collection: CollectionResource
 ) -> dg.MaterializeResult:
