@@ -1,6 +1,6 @@
 """Sparse frame extraction against the usual ways to reach the same frames.
 
-    .venv/bin/python tests/bench/bench_decode.py [--quick]
+    python tests/bench/bench_decode.py [--quick]
 
 Eight frames a clip, delivered as 8-bit BGR at the clip's own size. Everybody gets the same frame numbers and, but for
 the methods marked "threads", one decoding thread, since files are what is decoded in parallel. Ours includes planning

@@ -1,22 +1,18 @@
 """Times of the microworld: drawing, reading, judging, proposing tasks and writing clips, on one core.
 
-.venv/bin/python tests/bench/bench_microworld.py [--quick]
+python tests/bench/bench_microworld.py [--quick]
 """
 
 import argparse
-import platform
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from machine import machine
 
 from microworld.clips import make_clips
 from microworld.families import sample_tasks
@@ -24,15 +20,6 @@ from microworld.judge import judge
 from microworld.render import render_batch, render_scene
 from microworld.scene import sample_scene
 from microworld.vision import observe
-
-
-def machine() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")] or [
-        platform.processor()
-    ]
-    versions = f"python {platform.python_version()}, numpy {np.__version__}, cv2 {cv2.__version__}, av {av.__version__}"
-    return f"{models[0]}, {len(models)} cores, {versions}"
 
 
 def median_ms(work: Callable[[], object], repeats: int) -> float:
@@ -67,7 +54,7 @@ def main() -> None:
         ("judge 8 frames, 64 px", lambda: judge(videos[64], tasks[0].text)),
         ("propose 8 tasks with D and motion", lambda: sample_tasks(scenes[0].layout, np.random.default_rng(1), 8)),
     ]
-    print(f"{machine()}; medians of {repeats}\n\n| what | ms |\n|---|---|")
+    print(f"{machine('numpy', 'opencv-python-headless', 'av')}; medians of {repeats}\n\n| what | ms |\n|---|---|")
     for name, work in rows:
         print(f"| {name} | {median_ms(work, repeats):.1f} |")
     with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,6 @@
 """The quality stage's cost per frame, against a bare Laplacian on the same luma.
 
-    .venv/bin/python tests/bench/bench_quality.py [--quick]
+    python tests/bench/bench_quality.py [--quick]
 
 Wanted: all five numbers in at most 1.5 times the bare 16-bit Laplacian with meanStdDev. Every variant is timed in turn
 in each round, so that a busy neighbour hits them alike; the table shows medians. One OpenCV thread.
@@ -8,10 +8,7 @@ in each round, so that a busy neighbour hits them alike; the table shows medians
 
 import argparse
 import hashlib
-import os
-import platform
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,22 +16,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from machine import machine
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+from assets.quality.filter import QualityOptions, filter_frames
+from assets.quality.measure import at_working_size, decode_luma, measure, perceptual_hash
 
-from assets.quality.filter import QualityOptions, filter_frames  # noqa: E402
-from assets.quality.measure import at_working_size, decode_luma, measure, perceptual_hash  # noqa: E402
-
-SHARED = ROOT.parent / "shared" / "data"
+SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 WANTED = 1.5
-
-
-def machine() -> str:
-    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    cpu = names[0].split(":", 1)[1].strip() if names else platform.processor()
-    versions = f"python {platform.python_version()}, opencv {cv2.__version__}, numpy {np.__version__}"
-    return f"{cpu}, {len(os.sched_getaffinity(0))} cores; {versions}; 1 OpenCV thread"
 
 
 def texture() -> np.ndarray:
@@ -139,7 +127,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer repeats")
     quick = parser.parse_args().quick
     cv2.setNumThreads(1)
-    print(f"Machine: {machine()}")
+    print(f"## Quality\n\n{machine('opencv-python-headless', 'numpy')}; 1 OpenCV thread")
     ratios = [one_frame(name, picture, 15 if quick else 101) for name, picture in pictures().items()]
     whole_stage(texture(), 20 if quick else 100, 1 if quick else 3)
     print(f"\nWorst ratio {max(ratios):.2f}, wanted at most {WANTED}: {'met' if max(ratios) <= WANTED else 'MISSED'}")

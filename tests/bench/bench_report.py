@@ -1,6 +1,6 @@
 """The curation report's time, peak memory and size, against the number of rows.
 
-    .venv/bin/python tests/bench/bench_report.py [--quick]
+    python tests/bench/bench_report.py [--quick]
 
 Synthetic tables of all eight stages with the real schemas, eight frames a clip and eight pairs a frame, in eight
 shards; real JPEG files (640x360) behind every frame. Each build runs in a fresh process, which reads its own peak

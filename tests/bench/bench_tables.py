@@ -1,6 +1,6 @@
 """Assembly, near-duplicate removal, split and publishing at 10^4, 10^5 and 10^6 pairs: time and peak memory.
 
-    .venv/bin/python tests/bench/bench_tables.py [--quick] [--repeats N]
+    python tests/bench/bench_tables.py [--quick] [--repeats N]
 
 Each size runs in a process of its own, so that its peak resident memory is its own. Rows are synthetic, eight pairs a
 frame and eight frames a clip, with one frame in twenty a near-duplicate; every frame is a tiny JPEG file of its own.
