@@ -242,8 +242,8 @@ def _limits(manifest: Mapping[str, Any]) -> str:
 - What is common in the footage is common here; see the composition above for how uneven that is. The tasks are in one
 language.
 - The filters prefer sharp, well-lit frames and what the aesthetic scorer likes: night, fog and motion blur are rare.
-- Near-duplicates are found by the layout of light and dark. Two views of one place, or one scene in other colours,
-can pass.
+- Near-duplicates are found by the layout of light and dark. Two views of one place can pass, and one layout in other
+colours counts as a copy.
 - Scores on this benchmark compare models with each other on this version; {PAPER} used other images."""
 
 
