@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from assets.report.summaries import funnel, token_totals
 from assets.resources import CollectionResource
@@ -45,6 +45,16 @@ class PublishConfig(PublishOptions, dg.Config):
     target: LocalTarget | HubTarget = Field(
         default=LocalTarget(), discriminator="kind", description="Where the release goes."
     )
+
+    @model_validator(mode="after")
+    def _hub_needs_names_and_a_token(self) -> "PublishConfig":
+        if self.target.kind == "hub":
+            token = os.environ.get("HF_TOKEN", "")
+            wanted = {"repo_id": self.repo_id, "contact": self.contact, "environment variable HF_TOKEN": token}
+            missing = [name for name, value in wanted.items() if not value]
+            if missing:
+                raise ValueError(f"a Hub release needs {', '.join(missing)}")
+        return self
 
 
 def latest_link(published: Path, version: str) -> None:
@@ -103,13 +113,8 @@ def published_dataset(
 
 
 def push_to_hub(tree: Path, config: PublishConfig, version: str) -> str:
-    """Pushes the tree; raises dg.Failure when a setting that only the Hub needs is missing."""
+    """Pushes the tree and returns the repository's address."""
     from assets.worldtasks.hub import push
 
-    token = os.environ.get("HF_TOKEN", "")
-    wanted = {"repo_id": config.repo_id, "contact": config.contact, "environment variable HF_TOKEN": token}
-    missing = [name for name, value in wanted.items() if not value]
-    if missing:
-        raise dg.Failure(f"a Hub release needs {', '.join(missing)}", allow_retries=False)
-    target = config.target
+    target, token = config.target, os.environ["HF_TOKEN"]
     return push(tree, config.repo_id, token, target.branch, target.tag or f"v{version}", target.private)

@@ -56,6 +56,8 @@ def test_an_absent_recipe_is_answered_with_the_ones_there_are(tmp_path):
         ("aesthetics", "keep_share", -0.1),
         ("tasks", "count", 0),
         ("screening", "max_failed_share", 2),
+        ("worldtasks", "max_bench_share", 0.9),
+        ("published_dataset", "shard_mb", 0),
     ],
 )
 def test_a_value_out_of_range_is_named_before_the_first_stage(stage, option, value):
@@ -64,10 +66,34 @@ def test_a_value_out_of_range_is_named_before_the_first_stage(stage, option, val
         check_run_config(config)
 
 
+def test_a_source_out_of_range_is_named_too():
+    config = {"ops": {"clips": {"config": {"source": {"microworld": {"clips": 0}}}}}}
+    with pytest.raises(WrongRunConfig, match=r"ops\.clips\.config\.source.*clips = 0"):
+        check_run_config(config)
+
+
+def test_a_hub_release_says_what_it_lacks_before_the_first_stage(monkeypatch):
+    config = {"ops": {"published_dataset": {"config": {"repo_id": "a/b", "target": {"hub": {}}}}}}
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    with pytest.raises(WrongRunConfig, match="a Hub release needs contact, environment variable HF_TOKEN"):
+        check_run_config(config)
+    config["ops"]["published_dataset"]["config"]["contact"] = "x@example.org"
+    monkeypatch.setenv("HF_TOKEN", "a secret")
+    check_run_config(config)
+
+
 def test_values_from_the_environment_are_left_to_dagster():
     check_run_config({"ops": {"frames": {"config": {"count": {"env": "COUNT"}}}}})
 
 
 def test_the_options_that_are_checked_early_exist():
     check_run_config({})
-    assert set(OPTIONS) >= {"frames", "quality", "aesthetics", "screening", "tasks", "taxonomy"}
+    from pipelines.definitions import defs
+
+    job = defs.resolve_job_def("build_worldtasks")
+    settable = job.run_config_schema.config_type.fields["ops"].config_type.fields
+    blocks = {name: field.config_type.fields.get("config") for name, field in settable.items()}
+    # What has no options of its own takes anything there, and so has no fields.
+    assert set(OPTIONS) == {
+        name for name, block in blocks.items() if hasattr(getattr(block, "config_type", None), "fields")
+    }
