@@ -1,14 +1,14 @@
 """Asking the VLM about many frames: bounded in flight, journaled, and loud when too many answers fail."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from assets.schemas import FRAME
+from assets.schemas import FRAME, UNFINISHED
 from models.vlm.gather import map_bounded
 from models.vlm.journaled import Journaled
 from models.vlm.protocol import VLM, Image, VLMUnavailable
@@ -34,6 +34,31 @@ class TooManyFailures(RuntimeError):
     """The server failed for a larger share of requests than the recipe accepts."""
 
 
+class VLMSession:
+    """One client and one event loop for all shards of a run. Weights are loaded when the first shard has to ask."""
+
+    def __init__(self, build: Callable[[], VLM]):
+        self._build = build
+        self._runner = asyncio.Runner()
+        self._client: VLM | None = None
+
+    @property
+    def client(self) -> VLM:
+        self._client = self._client or self._build()
+        return self._client
+
+    def run(self, coroutine: Coroutine) -> Any:
+        return self._runner.run(coroutine)
+
+    def __enter__(self) -> "VLMSession":
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._client is not None:
+            self.run(self._client.aclose())
+        self._runner.close()
+
+
 def ask_all(
     items: Iterable[dict],
     ask: Callable[[VLM, dict], Awaitable[Any]],
@@ -41,40 +66,48 @@ def ask_all(
     journal: Path,
     concurrency: int,
     max_failed_share: float,
+    run: Callable[[Coroutine], Any] = asyncio.run,
 ) -> list[tuple[dict, Any]]:
     """(item, answer) for each item, in the order given; an answer is what `ask` returned or a VLMUnavailable.
 
     Answers already in `journal` are not asked again. Raises TooManyFailures as soon as more than `max_failed_share` of
-    the items got none: then the server is at fault, what was answered stays in the journal, and no table is written.
+    the items, and more than one, got none: then the server is at fault, what was answered stays in the journal, and no
+    table is written. `run` runs a coroutine to its end: that of a VLMSession where several shards share a client.
     """
     items = list(items)
-    allowed = max_failed_share * len(items)
-    return list(zip(items, asyncio.run(_ask_all(items, ask, vlm, journal, concurrency, allowed)), strict=True))
+    allowed = max(1, int(max_failed_share * len(items)))
+    return list(zip(items, run(_ask_all(items, ask, vlm, journal, concurrency, allowed)), strict=True))
 
 
-async def _ask_all(items: list[dict], ask, vlm: VLM, journal: Path, concurrency: int, allowed: float) -> list[Any]:
+async def _ask_all(items: list[dict], ask, vlm: VLM, journal: Path, concurrency: int, allowed: int) -> list[Any]:
     answers: list[Any] = [None] * len(items)
     failed = 0
-    try:
-        with Journal(journal) as kept:
-            journaled = Journaled(vlm, kept)
+    with Journal(journal) as kept:
+        journaled = Journaled(vlm, kept)
 
-            async def ask_one(index: int) -> Any:
-                return await ask(journaled, items[index])
+        async def ask_one(index: int) -> Any:
+            return await ask(journaled, items[index])
 
-            async with aclosing(map_bounded(ask_one, range(len(items)), concurrency)) as finished:
-                async for index, answer in finished:
-                    answers[index] = answer
-                    failed += isinstance(answer, VLMUnavailable)
-                    if failed > allowed:
-                        raise TooManyFailures(
-                            f"{failed} of {len(items)} requests to {vlm.model_id} had no answer, at most "
-                            f"{int(allowed)} are accepted (max_failed_share); the last: {answer}. Answers so far are "
-                            "kept: run again when the server is well"
-                        )
-    finally:
-        await vlm.aclose()
+        async with aclosing(map_bounded(ask_one, range(len(items)), concurrency)) as finished:
+            async for index, answer in finished:
+                answers[index] = answer
+                failed += isinstance(answer, VLMUnavailable)
+                if failed > allowed:
+                    raise TooManyFailures(
+                        f"{failed} of {len(items)} requests to {vlm.model_id} had no answer, at most {allowed} are "
+                        f"accepted (max_failed_share); the last: {answer}. Answers so far are kept: run again when the "
+                        "server is well"
+                    )
     return answers
+
+
+# The request itself was refused or led nowhere: asking again as it is gives the same.
+FINAL = frozenset(("no_answer", "no_logprobs", "http_400", "http_413", "http_422"))
+
+
+def failure_reason(error: VLMUnavailable) -> str:
+    """The reason of a row without an answer: `vlm_unavailable`, which the next run asks again, or a final one."""
+    return f"vlm_{error.kind}" if error.kind in FINAL else UNFINISHED
 
 
 def exactly(count: int, name: str, properties: dict[str, dict]) -> dict:

@@ -13,6 +13,7 @@ from assets.rows import kept_rows
 from assets.schemas import SCREENING
 from assets.screening.screen import ScreeningOptions, screen_frames
 from assets.stage import Stage, run_stage, stage_asset
+from assets.vlm_calls import VLMSession
 from storage.tables import read_rows
 
 STAGE = Stage("screening", SCREENING, version="1", upstream="aesthetics")
@@ -33,7 +34,7 @@ def screening(
     def build(shard: str) -> list[dict]:
         rows = kept_rows(store.table("aesthetics", shard))
         journal = store.journal("screening", shard)
-        return screen_frames(rows, store.folder, vlm.build(), journal, config, vlm.concurrency)
+        return screen_frames(rows, store.folder, session.client, journal, config, vlm.concurrency, session.run)
 
     def pictures(tables: list[Path]) -> dict[str, bytes]:
         rows = [row["log_odds"] for table in tables for row in read_rows(table, ["log_odds"])]
@@ -41,4 +42,5 @@ def screening(
         return {"log_odds.png": histogram_png(values, [config.threshold], "Screening log-odds", "nats")}
 
     options = vlm.identity("screening", config.prompt_version) | config.model_dump(exclude={"max_failed_share"})
-    return run_stage(context, store, STAGE, options, build, pictures)
+    with VLMSession(vlm.build) as session:
+        return run_stage(context, store, STAGE, options, build, pictures)

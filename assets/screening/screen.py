@@ -1,12 +1,13 @@
 """One yes/no question a frame; the answer is a log-odds, as in the paper's rewards (section 4.1), used as a filter."""
 
+import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import Field
 
-from assets.schemas import KEPT, REJECTED, UNFINISHED
-from assets.vlm_calls import AskOptions, ask_all, carried, frame_image
+from assets.schemas import KEPT, REJECTED
+from assets.vlm_calls import AskOptions, ask_all, carried, failure_reason, frame_image
 from models.vlm.prompts import prompt
 from models.vlm.protocol import VLM, LogOdds, VLMUnavailable
 
@@ -20,7 +21,13 @@ class ScreeningOptions(AskOptions):
 
 
 def screen_frames(
-    rows: Iterable[dict], folder: Path, vlm: VLM, journal: Path, options: ScreeningOptions, concurrency: int
+    rows: Iterable[dict],
+    folder: Path,
+    vlm: VLM,
+    journal: Path,
+    options: ScreeningOptions,
+    concurrency: int,
+    run=asyncio.run,
 ) -> list[dict]:
     """SCREENING rows for kept AESTHETICS rows, in the order given. Raises TooManyFailures (assets/vlm_calls.py)."""
     question = prompt(PROMPT, options.prompt_version)
@@ -28,7 +35,7 @@ def screen_frames(
     async def ask(client: VLM, row: dict) -> LogOdds:
         return await client.log_odds(question, [frame_image(row, folder)])
 
-    answered = ask_all(rows, ask, vlm, journal, concurrency, options.max_failed_share)
+    answered = ask_all(rows, ask, vlm, journal, concurrency, options.max_failed_share, run)
     return [
         carried(row)
         | {"vlm": vlm.model_id, "prompt_hash": question.template_hash, "threshold": options.threshold}
@@ -39,7 +46,7 @@ def screen_frames(
 
 def _verdict(answer: LogOdds | VLMUnavailable, threshold: float) -> dict:
     if isinstance(answer, VLMUnavailable):
-        verdict = {"status": REJECTED, "reason": UNFINISHED, "detail": str(answer)}
+        verdict = {"status": REJECTED, "reason": failure_reason(answer), "detail": str(answer)}
         return {"log_odds": None, "exact": None, "prompt_tokens": 0, "completion_tokens": 0} | verdict
     unsuitable = answer.value < threshold
     return {

@@ -13,6 +13,7 @@ from assets.rows import kept_rows
 from assets.schemas import TASKS
 from assets.stage import Stage, run_stage, stage_asset
 from assets.tasks.generate import TasksOptions, write_tasks
+from assets.vlm_calls import VLMSession
 from storage.tables import read_rows
 
 STAGE = Stage("tasks", TASKS, version="1", upstream="screening")
@@ -32,7 +33,9 @@ def tasks(
 
     def build(shard: str) -> list[dict]:
         rows = kept_rows(store.table("screening", shard))
-        return write_tasks(rows, store.folder, vlm.build(), store.journal("tasks", shard), config, vlm.concurrency)
+        return write_tasks(
+            rows, store.folder, session.client, store.journal("tasks", shard), config, vlm.concurrency, session.run
+        )
 
     def pictures(tables: list[Path]) -> dict[str, bytes]:
         reasons = [row["reason"] or "kept" for table in tables for row in read_rows(table, ["reason"])]
@@ -40,4 +43,5 @@ def tasks(
         return {"pairs.png": bars_png(names, [reasons.count(name) for name in names], "Pairs kept and dropped by rule")}
 
     options = vlm.identity("tasks", config.prompt_version) | config.model_dump(exclude={"max_failed_share"})
-    return run_stage(context, store, STAGE, options, build, pictures)
+    with VLMSession(vlm.build) as session:
+        return run_stage(context, store, STAGE, options, build, pictures)

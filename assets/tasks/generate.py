@@ -1,13 +1,14 @@
 """Eight task-solution pairs a frame from one structured request."""
 
+import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import Field
 
-from assets.schemas import KEPT, REJECTED, UNFINISHED
+from assets.schemas import KEPT, REJECTED
 from assets.tasks.rules import Pair, RuleOptions, judge_pairs, tidy
-from assets.vlm_calls import AskOptions, ask_all, carried, exactly, frame_image
+from assets.vlm_calls import AskOptions, ask_all, carried, exactly, failure_reason, frame_image
 from models.vlm.prompts import prompt
 from models.vlm.protocol import VLM, Completion, VLMUnavailable
 
@@ -28,7 +29,13 @@ def pairs_schema(count: int) -> dict:
 
 
 def write_tasks(
-    rows: Iterable[dict], folder: Path, vlm: VLM, journal: Path, options: TasksOptions, concurrency: int
+    rows: Iterable[dict],
+    folder: Path,
+    vlm: VLM,
+    journal: Path,
+    options: TasksOptions,
+    concurrency: int,
+    run=asyncio.run,
 ) -> list[dict]:
     """TASKS rows for kept SCREENING rows: `count` rows a frame, whatever became of its request.
 
@@ -42,14 +49,14 @@ def write_tasks(
         image = frame_image(row, folder)
         return await client.complete(request, [image], schema, max_tokens=options.max_tokens, seed=options.seed)
 
-    answered = ask_all(rows, ask, vlm, journal, concurrency, options.max_failed_share)
+    answered = ask_all(rows, ask, vlm, journal, concurrency, options.max_failed_share, run)
     asked = {"vlm": vlm.model_id, "prompt_hash": request.template_hash}
     return [carried(row) | asked | pair for row, answer in answered for pair in _pair_rows(answer, options)]
 
 
 def _pair_rows(answer: Completion | VLMUnavailable, options: TasksOptions) -> list[dict]:
     if isinstance(answer, VLMUnavailable):
-        return _failed(options.count, UNFINISHED, str(answer))
+        return _failed(options.count, failure_reason(answer), str(answer))
     if answer.value is None:
         rows = _failed(options.count, answer.error, answer.text[-200:])
     else:

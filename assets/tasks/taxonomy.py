@@ -1,5 +1,6 @@
 """The prompt-only taxonomy: each kept task's agent category and task type, read from its words alone (paper 4.1.1)."""
 
+import asyncio
 from collections.abc import Iterable
 from itertools import groupby
 from operator import itemgetter
@@ -7,8 +8,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from assets.schemas import KEPT, PAIR, UNFINISHED
-from assets.vlm_calls import AskOptions, ask_all, carried, exactly
+from assets.schemas import KEPT, PAIR
+from assets.vlm_calls import AskOptions, ask_all, carried, exactly, failure_reason
 from models.vlm.prompts import prompt, template_hash
 from models.vlm.protocol import VLM, Completion, VLMUnavailable
 
@@ -45,7 +46,7 @@ def labels_schema(count: int) -> dict:
 
 
 def label_tasks(
-    rows: Iterable[dict], vlm: VLM, journal: Path, options: TaxonomyOptions, concurrency: int
+    rows: Iterable[dict], vlm: VLM, journal: Path, options: TaxonomyOptions, concurrency: int, run=asyncio.run
 ) -> list[dict]:
     """TAXONOMY rows for kept TASKS rows, in the order given; one request a frame.
 
@@ -59,7 +60,9 @@ def label_tasks(
         request = prompt(PROMPT, options.prompt_version, count=str(len(tasks)), tasks=numbered)
         return await client.complete(request, [], labels_schema(len(tasks)), max_tokens=options.max_tokens)
 
-    answered = ask_all([{"rows": frame} for frame in frames], ask, vlm, journal, concurrency, options.max_failed_share)
+    answered = ask_all(
+        [{"rows": frame} for frame in frames], ask, vlm, journal, concurrency, options.max_failed_share, run
+    )
     asked = {"vlm": vlm.model_id, "prompt_hash": template_hash(PROMPT, options.prompt_version)}
     return [row | asked for frame, answer in answered for row in _label_rows(frame["rows"], answer)]
 
@@ -67,7 +70,7 @@ def label_tasks(
 def _label_rows(tasks: list[dict], answer: Completion | VLMUnavailable) -> list[dict]:
     labels, reason, detail = {}, "", ""
     if isinstance(answer, VLMUnavailable):
-        reason, detail = UNFINISHED, str(answer)
+        reason, detail = failure_reason(answer), str(answer)
     elif answer.value is None:
         reason, detail = answer.error, answer.text[-200:]
     else:

@@ -10,6 +10,7 @@ from assets.rows import kept_rows
 from assets.schemas import TAXONOMY
 from assets.stage import Stage, run_stage, stage_asset
 from assets.tasks.taxonomy import TaxonomyOptions, label_tasks
+from assets.vlm_calls import VLMSession
 from storage.tables import read_rows
 
 STAGE = Stage("taxonomy", TAXONOMY, version="1", upstream="tasks")
@@ -29,7 +30,7 @@ def taxonomy(
 
     def build(shard: str) -> list[dict]:
         rows = kept_rows(store.table("tasks", shard))
-        return label_tasks(rows, vlm.build(), store.journal("taxonomy", shard), config, vlm.concurrency)
+        return label_tasks(rows, session.client, store.journal("taxonomy", shard), config, vlm.concurrency, session.run)
 
     def pictures(tables: list[Path]) -> dict[str, bytes]:
         charts = {}
@@ -39,4 +40,5 @@ def taxonomy(
         return charts
 
     options = vlm.identity("taxonomy", config.prompt_version) | config.model_dump(exclude={"max_failed_share"})
-    return run_stage(context, store, STAGE, options, build, pictures)
+    with VLMSession(vlm.build) as session:
+        return run_stage(context, store, STAGE, options, build, pictures)

@@ -13,7 +13,7 @@ class WrittenVLM:
     model_id = "written/1"
 
     def __init__(self, answer):
-        self.answer, self.asked = answer, []
+        self.answer, self.asked, self.closed = answer, [], False
 
     async def complete(self, prompt, media, schema, *, max_tokens, seed=0):
         self.asked.append(prompt)
@@ -32,7 +32,7 @@ class WrittenVLM:
         return LogOdds(value, -0.1, -0.1 - value, True, Usage(90, 1))
 
     async def aclose(self):
-        pass
+        self.closed = True
 
 
 @pytest.fixture

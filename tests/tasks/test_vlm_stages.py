@@ -8,7 +8,7 @@ from assets.schemas import SCREENING, TASKS, TAXONOMY
 from assets.screening.screen import ScreeningOptions, screen_frames
 from assets.tasks.generate import TasksOptions, pairs_schema, write_tasks
 from assets.tasks.taxonomy import AGENT_CATEGORIES, TASK_TYPES, TaxonomyOptions, label_tasks, labels_schema
-from assets.vlm_calls import TooManyFailures
+from assets.vlm_calls import TooManyFailures, VLMSession
 from models.vlm.prompts import prompt, template
 from models.vlm.protocol import VLMUnavailable
 
@@ -57,12 +57,35 @@ def test_an_unanswered_frame_is_marked_unfinished_and_asked_again_next_time(tmp_
 def test_a_server_that_is_down_stops_the_stage_but_keeps_its_answers(tmp_path, written_vlm, frame_rows):
     vlm = written_vlm(lambda question, media: GONE if media[0].data != b"picture 0" else 1.0)
     with pytest.raises(
-        TooManyFailures, match=r"1 of 10 requests to written/1 had no answer, at most 0 .*max_failed_share.*timeout"
+        TooManyFailures, match=r"2 of 10 requests to written/1 had no answer, at most 1 .*max_failed_share.*timeout"
     ):
         screen_frames(frame_rows(10), tmp_path, vlm, tmp_path / "j.sqlite", ScreeningOptions(), 1)
     well = written_vlm(lambda question, media: 1.0)
     screen_frames(frame_rows(10), tmp_path, well, tmp_path / "j.sqlite", ScreeningOptions(), 4)
     assert len(well.asked) == 9
+
+
+def test_a_request_that_leads_nowhere_is_a_final_row_with_its_own_reason(tmp_path, written_vlm, frame_rows):
+    """Asking again would give the same, so the shard is finished and the next run need not ask."""
+    gone = VLMUnavailable("no_answer", "neither yes nor no among the tokens")
+    vlm = written_vlm(lambda question, media: gone if media[0].data == b"picture 1" else 1.0)
+    rows = screen_frames(frame_rows(6), tmp_path, vlm, tmp_path / "j.sqlite", ScreeningOptions(), 1)
+    assert [row["reason"] for row in rows] == ["", "vlm_no_answer", "", "", "", ""]
+
+
+def test_one_client_serves_all_shards_and_is_closed_at_the_end(tmp_path, written_vlm, frame_rows):
+    built = []
+
+    def build():
+        built.append(written_vlm(lambda question, media: 1.0))
+        return built[-1]
+
+    with VLMSession(build) as session:
+        assert not built
+        for shard in range(3):
+            journal = tmp_path / f"{shard}.sqlite"
+            screen_frames(frame_rows(2), tmp_path, session.client, journal, ScreeningOptions(), 2, session.run)
+    assert len(built) == 1 and built[0].closed
 
 
 def test_every_frame_gives_eight_rows_whatever_became_of_its_request(tmp_path, written_vlm, frame_rows):
