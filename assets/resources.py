@@ -1,11 +1,13 @@
 """What stages are given: the collection's folder and the VLM. Both are set in the run config (`resources:`)."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
+from assets.alive import enter_run
 from assets.shards import SHARDS
 from assets.store import Store
 from models.vlm.build import VLMOptions, build_vlm
@@ -13,7 +15,17 @@ from models.vlm.prompts import template_hash
 from models.vlm.protocol import VLM
 
 # What decides an answer, besides the prompt; not the server's address, its key, or how patiently it is asked.
-DECIDES = {"backend", "model", "revision", "temperature", "thinking", "dtype", "flaw_rate", "photo_tasks"}
+DECIDES = {
+    "backend",
+    "model",
+    "revision",
+    "temperature",
+    "thinking",
+    "dtype",
+    "flaw_rate",
+    "photo_tasks",
+    "engine_options",
+}
 
 
 class CollectionResource(dg.ConfigurableResource):
@@ -21,6 +33,11 @@ class CollectionResource(dg.ConfigurableResource):
 
     root: str = Field("data", description="Folder for all collections; relative to the repository root.")
     name: str = Field("microworld", description="This collection's folder below root. One source, one collection.")
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        if context.run is not None and context.instance is not None:
+            for run_id in enter_run(context.instance, context.run.run_id):
+                context.log.warning(f"run {run_id} had died: its pool slots are free again")
 
     def store(self) -> Store:
         store = Store(Path(self.root).resolve(), self.name, tuple(SHARDS.get_partition_keys()))
@@ -30,6 +47,10 @@ class CollectionResource(dg.ConfigurableResource):
 
 class VLMResource(VLMOptions, dg.ConfigurableResource):
     """The vision-language model that screens frames, writes tasks and sorts them."""
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        if self.api_key_env and not os.environ.get(self.api_key_env):
+            raise ValueError(f"vlm.api_key_env: the environment variable {self.api_key_env} is not set")
 
     def build(self) -> VLM:
         return build_vlm(self)

@@ -14,7 +14,6 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets.alive import free_slots_of_dead_runs, mark_alive
 from assets.run_config import check_run_config
 from assets.schemas import KEPT, TOKENS, UNFINISHED
 from assets.shards import ALL_SHARDS, SHARDS, shard_key
@@ -95,9 +94,6 @@ def run_stage(
     """
     shards = shard_keys(context)
     check_run_config(context.run.run_config)
-    mark_alive(context.instance, context.run_id)
-    for run_id in free_slots_of_dead_runs(context.instance):
-        context.log.warning(f"run {run_id} had died: its pool slots are free again")
     outcomes = []
     for shard in shards:
         outcome = _run_shard(context, store, stage, options, build, intact, source, shard)
@@ -161,7 +157,7 @@ def _pictures(store: Store, stage: str, outcomes: list[Outcome], draw) -> dict[s
     """Draws anew when a shard changed, else shows the files of the last time."""
     folder = store.picture(stage, "").resolve()
     if not folder.is_dir() or not all(outcome.reused for outcome in outcomes):
-        for name, data in draw([outcome.path for outcome in outcomes]).items():
+        for name, data in draw(store.tables(stage)).items():
             write_bytes(store.picture(stage, name), data)
     return {path.stem: picture_metadata(path) for path in sorted(folder.glob("*.*"))} if folder.is_dir() else {}
 

@@ -40,7 +40,8 @@ class ScriptedVLM:
     def __init__(self, *, flaw_rate: float = PAPER_RATE, photo_tasks: bool = False):
         if not 0 <= flaw_rate <= 1:
             raise ValueError(f"flaw_rate {flaw_rate}: a share from 0 to 1 is expected")
-        self.model_id = MODEL_ID + ("+photo" if photo_tasks else "")
+        flaws = "" if flaw_rate == PAPER_RATE else f";flaw_rate={flaw_rate:g}"
+        self.model_id = MODEL_ID + ("+photo" if photo_tasks else "") + flaws
         self.flaw_rate, self.photo_tasks = flaw_rate, photo_tasks
 
     async def complete(

@@ -9,16 +9,19 @@ from assets.clips.folder import list_videos
 from assets.shards import ALL_SHARDS
 from pipelines.jobs import build_worldtasks
 from pipelines.recipes import scheduled_recipe
-from storage.files import sha256_bytes
+from storage.files import sha256_bytes, sha256_file
 
 
 def listing_hash(recipe: dict) -> str | None:
-    """A hash of the names, sizes and times of the source's files; None when the source is not a folder."""
+    """A hash of the recipe and of the names, sizes and times of the source's files; None when it is no folder."""
     source = recipe.get("ops", {}).get("clips", {}).get("config", {}).get("source", {})
     settings = source.get("folder") or source.get("miradata")
     if not settings:
         return None
-    return sha256_bytes(repr(list_videos(Path(settings["folder"]))).encode("utf-8", "surrogateescape"))
+    found = [recipe, list_videos(Path(settings["folder"]))]
+    if "csv" in settings:
+        found.append(sha256_file(Path(settings["csv"])))
+    return sha256_bytes(repr(found).encode("utf-8", "surrogateescape"))
 
 
 @dg.sensor(
@@ -38,5 +41,6 @@ def new_clips(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipR
     if found != cursor.get("seen"):
         moved = json.dumps(cursor | {"seen": found})
         return dg.SensorResult(skip_reason="the source folder changed: waiting until it is still", cursor=moved)
-    request = dg.RunRequest(run_key=found, run_config=recipe, tags=ALL_SHARDS)
+    # No run key: a folder may come back to an earlier state, and the cursor already knows what was built last.
+    request = dg.RunRequest(run_config=recipe, tags=ALL_SHARDS)
     return dg.SensorResult(run_requests=[request], cursor=json.dumps({"seen": found, "built": found}))

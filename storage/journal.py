@@ -6,7 +6,7 @@ processes may write at once. Values are JSON, so a journal can be read with any 
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,6 @@ class Journal:
     def put(self, key: str, value: Any) -> None:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         self._db.execute("INSERT OR REPLACE INTO done VALUES (?, ?)", (key, text))
-
-    def missing(self, keys: Iterable[str]) -> list[str]:
-        """The keys that have no record, in the order given."""
-        return [key for key in keys if not self._db.execute("SELECT 1 FROM done WHERE key = ?", (key,)).fetchone()]
 
     def items(self) -> Iterator[tuple[str, Any]]:
         """Every record, by key."""

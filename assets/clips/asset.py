@@ -11,7 +11,7 @@ from typing import Literal
 import dagster as dg
 from pydantic import Field
 
-from assets.clips.manifest import Candidate, folder_candidates, in_shard, miradata_candidates, probe_rows
+from assets.clips.manifest import VERSION, Candidate, folder_candidates, in_shard, miradata_candidates, probe_rows
 from assets.media.pool import MediaPool
 from assets.resources import CollectionResource
 from assets.schemas import CLIPS
@@ -21,7 +21,7 @@ from assets.store import Store
 from storage.files import exclusive, sha256_bytes
 from storage.journal import Journal
 
-STAGE = Stage("clips", CLIPS, version="1")
+STAGE = Stage("clips", CLIPS, version=VERSION)
 
 
 class MicroworldSource(dg.Config):
@@ -96,6 +96,8 @@ def clips(
     def source(shard: str) -> str:
         return sha256_bytes(repr(shards[shard]).encode())
 
+    # A longer limit is a reason to open again what timed out.
+    options = {"source": config.source.model_dump(), "timeout_s": config.timeout_s}
     # One pool for all shards: its processes start with the first file that has to be opened.
     with MediaPool(config.workers, config.timeout_s) as pool:
-        return run_stage(context, store, STAGE, {"source": config.source.model_dump()}, build, source=source)
+        return run_stage(context, store, STAGE, options, build, source=source)

@@ -13,6 +13,11 @@ from assets.shards import shard_of
 from storage.files import PathOutsideRoot, confined, sha256_bytes
 from storage.journal import Journal
 
+# Changes when the same file gives other facts: old probes are then not used.
+VERSION = "2"
+# Findings about a moment or a machine, not about the file: they are looked for again.
+PASSING = frozenset(("timeout", "decoder_crashed", "worker_failed", "out_of_memory", "outside_source"))
+
 FACTS = (
     "duration_s",
     "fps",
@@ -147,23 +152,27 @@ def in_shard(candidates: Iterable[Candidate], shard: str, count: int) -> list[Ca
 def probe_rows(candidates: list[Candidate], folder: Path, journal: Journal, pool: MediaPool) -> Iterator[dict]:
     """One CLIPS row a candidate, in the order given; each file is opened once, in a worker process.
 
-    Probes are journaled by content digest. A time-out or a crash of the decoder is a finding like any other.
+    Probes are journaled by content digest, but for those that say nothing lasting about the file.
     """
-    jobs = {}
+    jobs, found = {}, {}
     for candidate in candidates:
-        if not candidate.reason and journal.get(candidate.digest) is None:
-            try:
-                jobs[candidate.digest] = {"verb": "probe", "path": str(confined(folder, candidate.path))}
-            except PathOutsideRoot as error:
-                journal.put(candidate.digest, {"reason": "outside_source", "detail": str(error)})
+        if not candidate.reason:
+            found[candidate.digest] = journal.get(f"{candidate.digest}:{VERSION}")
+            if found[candidate.digest] is None:
+                try:
+                    jobs[candidate.digest] = {"verb": "probe", "path": str(confined(folder, candidate.path))}
+                except PathOutsideRoot as error:
+                    found[candidate.digest] = {"reason": "outside_source", "detail": str(error)}
     digest_of = {job["path"]: digest for digest, job in jobs.items()}
     for job, result in pool.run(list(jobs.values())):
         failed = isinstance(result, MediaError)
         record = {"reason": result.reason, "detail": result.detail} if failed else {"facts": result}
-        journal.put(digest_of[job["path"]], record)
+        found[digest_of[job["path"]]] = record
+        if record.get("reason") not in PASSING:
+            journal.put(f"{digest_of[job['path']]}:{VERSION}", record)
     for candidate in candidates:
         record = {"reason": candidate.reason, "detail": candidate.detail}
-        yield _row(candidate, record if candidate.reason else journal.get(candidate.digest))
+        yield _row(candidate, record if candidate.reason else found[candidate.digest])
 
 
 def _row(candidate: Candidate, record: dict) -> dict:

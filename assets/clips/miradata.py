@@ -17,7 +17,10 @@ V0_ID = re.compile(r"\d{12}_[A-Za-z0-9_-]{11}-\d{6}")
 V1_ID = re.compile(r"\d{1,12}\.\d{1,9}")
 V0_COLUMNS = ("index", "video_id", "start_frame", "end_frame", "short_caption", "fps")
 V1_COLUMNS = ("clip_id", "timestamp", "file_path")
-CLOCK = re.compile(r"(\d+):(\d{1,2}):(\d{1,2}(?:\.\d+)?)")
+CLOCK = r"(\d+):([0-5]?\d):([0-5]?\d(?:\.\d+)?)"
+SPAN = re.compile(rf"\W*{CLOCK}\W+{CLOCK}\W*")
+# The start of a next record inside a cell: a quote was opened and not closed.
+SWALLOWED = re.compile(r"\n\s*(\d{12}_[A-Za-z0-9_-]{11}-\d{6}|\d{1,12}\.\d{1,9}),")
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,11 @@ def _records(lines, header: list[str], parse) -> Iterator[Record]:
         if not any(cell.strip() for cell in cells):
             yield Record(number, "", reason="blank_row", detail=f"line {number} of the CSV is blank")
             continue
+        swallowed = sum(len(SWALLOWED.findall(cell)) for cell in cells)
+        if swallowed:
+            detail = f"a quote is not closed: {swallowed} further records up to line {number} are inside a cell"
+            yield Record(number, "", reason="malformed_row", detail=detail)
+            continue
         # Sample files carry trailing columns without a name: they are dropped.
         row = {name: cell.strip() for name, cell in zip(header, cells, strict=False) if name}
         yield parse(number, row)
@@ -89,8 +97,10 @@ def _v1(line: int, row: dict[str, str]) -> Record:
     clip_id = row.get("clip_id", "")
     if not V1_ID.fullmatch(clip_id):
         return Record(line, clip_id, reason="bad_id", detail=f"{clip_id!r} is not like 8783.114")
-    times = [int(h) * 3600 + int(m) * 60 + float(s) for h, m, s in CLOCK.findall(row.get("timestamp", ""))]
-    if len(times) != 2 or not times[0] < times[1]:
+    span = SPAN.fullmatch(row.get("timestamp", ""))
+    clocks = (span.groups()[:3], span.groups()[3:]) if span else ()
+    times = [int(hours) * 3600 + int(minutes) * 60 + float(seconds) for hours, minutes, seconds in clocks]
+    if not times or not times[0] < times[1]:
         return Record(line, clip_id, reason="bad_times", detail=f"timestamp {row.get('timestamp')!r}")
     video = row.get("video_id") or row.get("video_url", "")
     return Record(line, clip_id, video, *times, row.get("short_caption", ""), row.get("file_path", ""))

@@ -10,7 +10,7 @@ import dagster as dg
 from pydantic import Field
 
 from assets.clips.asset import FolderSource, MicroworldSource, MiraDataSource, source_folder
-from assets.frames.extract import FramesOptions, extract_frames
+from assets.frames.extract import VERSION, FramesOptions, extract_frames
 from assets.media.pool import MediaPool
 from assets.resources import CollectionResource
 from assets.rows import kept_rows
@@ -20,7 +20,7 @@ from assets.store import Store
 from storage.journal import Journal
 from storage.tables import read_meta
 
-STAGE = Stage("frames", FRAMES, version="1", upstream="clips")
+STAGE = Stage("frames", FRAMES, version=str(VERSION), upstream="clips")
 SOURCES = {"microworld": MicroworldSource, "folder": FolderSource, "miradata": MiraDataSource}
 
 

@@ -2,8 +2,10 @@
 
 import json
 import time
+from pathlib import Path
 
 import dagster as dg
+from pydantic import field_validator
 
 from assets.report.summaries import funnel, markdown_funnel
 from assets.resources import CollectionResource
@@ -15,10 +17,18 @@ from storage.files import exclusive, sha256_bytes, sha256_file, write_bytes
 from storage.tables import read_meta
 
 VERSION = "1"
+# What only assembly knows: clusters of near-duplicates, the benchmark's wanted size, what train gave up for it, whether
+# embeddings were compared, and how many ids of the removal list matched nothing.
+ASSEMBLY = ("clusters", "bench_target", "excluded_by", "embeddings", "removal_unmatched")
 
 
 class WorldtasksConfig(WorldtasksOptions, dg.Config):
-    pass
+    @field_validator("removed")
+    @classmethod
+    def _is_a_file(cls, value: str | None) -> str | None:
+        if value and not Path(value).is_file():
+            raise ValueError(f"removed {value!r} is not a file: give the list of ids, one a line")
+        return value
 
 
 def fingerprint(store: Store, config: WorldtasksOptions) -> str:
@@ -51,9 +61,16 @@ def worldtasks(
         if not reused:
             began = time.monotonic()
             inputs = [store.tables(stage) for stage in ("taxonomy", "clips", "aesthetics")]
-            assemble(*inputs, store.worldtasks, config, meta)
+            counts = assemble(*inputs, store.worldtasks, config, meta)
+            facts = {name: counts[name] for name in ASSEMBLY}
+            write_bytes(store.worldtasks.with_suffix(".json"), json.dumps(facts).encode())
             seconds = round(time.monotonic() - began, 3)
             write_bytes(store.timing("worldtasks"), json.dumps({"seconds": seconds}).encode())
+    facts = json.loads(store.worldtasks.with_suffix(".json").read_text())
+    if facts["removal_unmatched"]:
+        context.log.warning(
+            f"{facts['removal_unmatched']} ids of the removal list match nothing here: {config.removed}"
+        )
     counts = funnel(all_tables(store))
     row = next(count for count in counts if count.stage == "worldtasks")
     return dg.MaterializeResult(
@@ -62,6 +79,7 @@ def worldtasks(
             "kept": row.kept,
             "rejected": row.rejected,
             "reused": reused,
+            "assembly": dg.MetadataValue.json(facts),
             "funnel": dg.MetadataValue.md(markdown_funnel(counts)),
             "table": dg.MetadataValue.path(str(store.worldtasks)),
         },

@@ -29,7 +29,11 @@ class Picture:
 
 
 class DamagedImage(ValueError):
-    """An image file that is not the one its row describes."""
+    """The image file `path` is not the one its row describes."""
+
+    def __init__(self, path: Path, detail: str):
+        super().__init__(detail)
+        self.path = path
 
 
 def file_name(frame_id: str, image: str) -> str:
@@ -45,9 +49,8 @@ def read_picture(images_root: Path, row: Mapping[str, Any]) -> Picture:
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     if digest != row["image_sha256"]:
-        raise DamagedImage(
-            f"{row['image']} of {row['frame_id']} has SHA-256 {digest}, {row['image_sha256']} is expected"
-        )
+        detail = f"{row['image']} of {row['frame_id']} has SHA-256 {digest}, {row['image_sha256']} is expected"
+        raise DamagedImage(path, detail)
     return Picture(path, data, digest, file_name(row["frame_id"], row["image"]))
 
 

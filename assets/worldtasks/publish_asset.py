@@ -19,7 +19,8 @@ from assets.store import Store
 from assets.worldtasks.checks import all_tables, keep_rates
 from assets.worldtasks.facts import collection_facts
 from assets.worldtasks.options import PublishOptions
-from assets.worldtasks.publish import publish_tree
+from assets.worldtasks.pictures import DamagedImage
+from assets.worldtasks.publish import is_whole, publish_tree
 from storage.files import exclusive, sha256_bytes, sha256_file, write_bytes
 
 # Changes when the same table gives another tree.
@@ -72,10 +73,15 @@ def publish_once(store: Store, facts: dict[str, Any], options: PublishOptions) -
     note = store.published / "latest.json"
     before = json.loads(note.read_text()) if note.exists() else {}
     manifest = store.published / str(before.get("version")) / "manifest.json"
-    if before.get("fingerprint") == fingerprint and manifest.exists():
+    if before.get("fingerprint") == fingerprint and is_whole(manifest.parent):
+        latest_link(store.published, before["version"])
         return json.loads(manifest.read_text(encoding="utf-8"))
     began = time.monotonic()
-    built = publish_tree(store.worldtasks, store.folder, store.published, facts, options)
+    try:
+        built = publish_tree(store.worldtasks, store.folder, store.published, facts, options)
+    except DamagedImage as error:
+        error.path.unlink()
+        raise dg.Failure(f"{error}. It was removed: run again, and `frames` will make it anew") from error
     latest_link(store.published, built["version"])
     write_bytes(note, json.dumps({"version": built["version"], "fingerprint": fingerprint}).encode())
     seconds = round(time.monotonic() - began, 3)

@@ -55,6 +55,8 @@ class TransformersVLM:
         self.model.to(device).eval()
         self.temperature, self.thinking = temperature, thinking
         self.model_id = model_id("transformers", path, revision, temperature, thinking)
+        if dtype != "auto":
+            self.model_id += f";dtype={dtype}"
         self.yes_ids, self.no_ids = (one_token_ids(self.processor.tokenizer, words) for words in (YES, NO))
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vlm")
 

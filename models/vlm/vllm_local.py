@@ -4,7 +4,9 @@ Kept thin, since it cannot run in the tests: docs/vlm.md says how its calls were
 """
 
 import asyncio
+import hashlib
 import itertools
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,6 +41,9 @@ class VllmVLM:
         from vllm.v1.engine.async_llm import AsyncLLM
 
         self.model_id = model_id("vllm", model, revision, temperature, thinking)
+        if engine_options:  # quantisation, pixel limits and the like change answers
+            options = json.dumps(dict(engine_options), sort_keys=True, default=str)
+            self.model_id += f";engine={hashlib.sha256(options.encode()).hexdigest()[:8]}"
         self.temperature, self.thinking, self.timeout_s = temperature, thinking, timeout_s
         arguments = AsyncEngineArgs(
             model=model, revision=revision, trust_remote_code=False, load_format="safetensors", **(engine_options or {})

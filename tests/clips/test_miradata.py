@@ -92,3 +92,16 @@ def test_the_real_sample_reads_as_100_clips_and_one_blank_row(shared_data):
     sound = [record for record in records if not record.reason]
     assert len({record.external_id for record in sound}) == 97
     assert all(55 < record.end_s - record.start_s < 125 for record in sound)
+
+
+def test_an_unclosed_quote_is_told_with_what_it_swallowed(written):
+    broken = GOOD.replace('"Cars, ""seen"" closely."', '"Cars').replace("000114", "000113")
+    records = read_miradata(written(V0 + broken + GOOD + GOOD))
+    told = [record for record in records if record.reason == "malformed_row"]
+    assert told and "records" in told[0].detail
+
+
+@pytest.mark.parametrize("times", ["['00:00:99999','01:00:00']", "['1:00:00']", "['0:61:00','2:00:00']", "noon"])
+def test_v1_times_that_are_no_times_are_a_row_with_a_reason(written, times):
+    data = f'clip_id,video_id,timestamp,file_path\n8783.114,AJp_ANXoGoM,"{times}",a.mp4\n'
+    assert read_miradata(written(data))[0].reason == "bad_times"

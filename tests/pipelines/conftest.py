@@ -14,12 +14,18 @@ import json, os, sys
 import dagster as dg
 from pipelines.definitions import defs
 config, tags = json.load(sys.stdin), json.loads(sys.argv[1])
+selection = config.pop("selection", None)
 home = config["resources"]["collection"]["config"]["root"] + "/instance"
 os.makedirs(home, exist_ok=True)
 pools = {"concurrency": {"pools": {"default_limit": 1, "granularity": "op"}}}
 with dg.instance_for_test(overrides=pools, temp_dir=home) as instance:
     job = defs.resolve_job_def("build_worldtasks")
-    result = job.execute_in_process(run_config=config, tags=tags, instance=instance, raise_on_error=True)
+    if selection is not None:
+        config["ops"] = {name: block for name, block in config["ops"].items() if name in selection}
+    keys = [dg.AssetKey(name) for name in selection] if selection is not None else None
+    job.execute_in_process(
+        run_config=config, tags=tags, instance=instance, raise_on_error=True, asset_selection=keys
+    )
 """
 
 

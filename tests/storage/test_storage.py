@@ -115,7 +115,6 @@ def test_journal_values_are_json_and_replace_each_other(tmp_path):
         journal.put("k", 2.5)
         assert journal.get("k") == 2.5
         assert journal.get("absent") is None
-        assert journal.missing(["k", "l"]) == ["l"]
         with pytest.raises(ValueError):
             journal.put("nan", float("nan"))
 
