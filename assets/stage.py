@@ -159,7 +159,7 @@ def _pictures(store: Store, stage: str, outcomes: list[Outcome], draw) -> dict[s
     if not folder.is_dir() or not all(outcome.reused for outcome in outcomes):
         for name, data in draw(store.tables(stage)).items():
             write_bytes(store.picture(stage, name), data)
-    return {path.stem: picture_metadata(path) for path in sorted(folder.glob("*.*"))} if folder.is_dir() else {}
+    return {path.stem: picture_metadata(path) for path in sorted(folder.glob("[!.]*"))} if folder.is_dir() else {}
 
 
 def picture_metadata(path: Path) -> dg.MetadataValue:
