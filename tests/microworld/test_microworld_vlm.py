@@ -129,7 +129,7 @@ def test_real_photos_are_refused_unless_asked_for_and_then_labelled(photos, jpeg
     assert screen(strict, picture).value < -2
     assert ask(strict, picture).error == "refused"
     assert strict.model_id == "scripted/microworld-1"
-    assert loose.model_id == "scripted/microworld-1+photo"
+    assert loose.model_id == "scripted/microworld-1+photo;flaw_rate=0"  # what changes answers is in the id
     pairs = ask(loose, picture).value["pairs"]
     assert len({pair["task"] for pair in pairs}) == 8
     assert all(pair["task"].startswith("[First-person view]: ") and pair["task"].endswith(".") for pair in pairs)
