@@ -11,7 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 from assets.aesthetics.combine import ScoreWeights
-from assets.aesthetics.score import AestheticsOptions, score_frames
+from assets.aesthetics.options import AestheticsOptions
 from assets.resources import CollectionResource
 from assets.rows import kept_rows
 from assets.schemas import AESTHETICS
@@ -35,6 +35,7 @@ class AestheticsConfig(AestheticsOptions, dg.Config):
 def aesthetics(
     context: dg.AssetExecutionContext, config: AestheticsConfig, collection: CollectionResource
 ) -> dg.MaterializeResult:
+    from assets.aesthetics.score import score_frames
     from assets.pictures import histogram_png
 
     store = collection.store()

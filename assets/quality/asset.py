@@ -8,7 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.quality.filter import QualityOptions, filter_frames
+from assets.quality.options import QualityOptions
 from assets.resources import CollectionResource
 from assets.rows import kept_rows
 from assets.schemas import QUALITY
@@ -27,6 +27,7 @@ def quality(
     context: dg.AssetExecutionContext, config: QualityConfig, collection: CollectionResource
 ) -> dg.MaterializeResult:
     from assets.pictures import histogram_png
+    from assets.quality.filter import filter_frames
 
     store = collection.store()
 

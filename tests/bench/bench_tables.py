@@ -102,7 +102,7 @@ def measure(folder: Path) -> dict:
     from assets.worldtasks.dedup import near_duplicates
     from assets.worldtasks.index import read_index
     from assets.worldtasks.options import PublishOptions, WorldtasksOptions
-    from assets.worldtasks.pictures import image_schemas
+    from assets.worldtasks.pictures import image_schema
     from assets.worldtasks.publish import publish_tree
     from assets.worldtasks.split import leaks
 
@@ -122,7 +122,7 @@ def measure(folder: Path) -> dict:
     if found:
         raise RuntimeError(f"{len(found)} leaks in a fresh split, e.g. {found[0]}")
     began = clock()
-    image_schemas()  # loads the Hub's library, seconds that have nothing to do with the size
+    image_schema()  # loads the Hub's library, seconds that have nothing to do with the size
     taxonomy_png({})
     start_up = clock() - began
     before_publish = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,6 +1,7 @@
 """The rules of the house: which way imports point, what may be imported early, what the repository may name."""
 
 import ast
+import importlib
 import subprocess
 from pathlib import Path
 
@@ -85,3 +86,13 @@ def test_no_tracked_text_names_a_machine_or_a_registry(repository):
         if path.is_file() and path.suffix in {".py", ".md", ".toml", ".yaml", ".lock", ".txt", ".html", ".j2", ""}:
             text = path.read_text(errors="replace")
             assert not [word for word in forbidden if word in text], name
+
+
+def test_benchmarks_import_only_what_is_there(repository):
+    """They are not run by the tests, so a renamed function would be noticed late."""
+    for path in sorted((repository / "tests" / "bench").glob("bench_*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] in MAY_IMPORT:
+                module = importlib.import_module(node.module)
+                missing = [alias.name for alias in node.names if not hasattr(module, alias.name)]
+                assert not missing, f"{path.name}: {node.module} has no {', '.join(missing)}"
