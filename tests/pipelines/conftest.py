@@ -43,6 +43,15 @@ def small_recipe(root: Path, clips: int = 60) -> dict:
 
 def start_job(config: dict, tags: dict, repository: Path) -> subprocess.Popen:
     """`build_worldtasks` in a process group of its own."""
+    import dagster as dg
+
+    home = Path(config["resources"]["collection"]["config"]["root"], "instance")
+    if not home.exists():
+        # Dagster's SQLite files are made first: two processes that make them at once, or one that is killed at it,
+        # would leave them half made.
+        home.mkdir(parents=True)
+        with dg.instance_for_test(temp_dir=str(home)) as instance:
+            instance.get_runs()
     process = subprocess.Popen(
         [sys.executable, "-c", RUNNER, json.dumps(tags)],
         stdin=subprocess.PIPE,

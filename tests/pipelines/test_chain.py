@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections import Counter
 
+import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 
@@ -92,8 +93,6 @@ def test_the_report_is_one_file_without_a_network(small_store):
 
 
 def test_a_run_without_a_shard_is_refused_and_records_nothing(tmp_path, job_tools):
-    import dagster as dg
-
     from pipelines.definitions import defs
 
     recipe, _ = job_tools
@@ -108,8 +107,6 @@ def test_a_run_without_a_shard_is_refused_and_records_nothing(tmp_path, job_tool
 
 
 def test_a_second_run_does_no_work_again(small_store, job_tools):
-    import dagster as dg
-
     from pipelines.definitions import defs
 
     store, _ = small_store
