@@ -41,6 +41,7 @@ class Outcome:
 
     shard: str
     path: Path
+    sha256: str  # of the table's file
     rows: int
     kept: int
     reasons: Counter
@@ -57,7 +58,7 @@ class Outcome:
             "seconds": round(self.seconds, 3),
             "reused": self.reused,
             "table": dg.MetadataValue.path(str(self.path)),
-            "sha256": sha256_file(self.path),
+            "sha256": self.sha256,
             **self.tokens,
         }
 
@@ -105,7 +106,7 @@ def run_stage(
         "why rejected": reasons_markdown(outcomes),
     }
     shown = _pictures(store, stage.name, outcomes, pictures) if pictures else {}
-    version = sha256_bytes("".join(sha256_file(outcome.path) for outcome in outcomes).encode())[:16]
+    version = sha256_bytes("".join(outcome.sha256 for outcome in outcomes).encode())[:16]
     return dg.MaterializeResult(metadata=totals | shown, data_version=dg.DataVersion(version))
 
 
@@ -137,7 +138,7 @@ def _run_shard(context, store: Store, stage: Stage, options, build, intact, sour
     seconds = time.monotonic() - began
     context.log.info(f"{stage.name} {shard}: {kept} of {verdicts.num_rows} kept" + (", unchanged" if reused else ""))
     paid = {name: sum(verdicts[name].to_pylist()) for name in tokens}
-    return Outcome(shard, path, verdicts.num_rows, kept, reasons, seconds, reused, paid)
+    return Outcome(shard, path, sha256_file(path), verdicts.num_rows, kept, reasons, seconds, reused, paid)
 
 
 def json_value(options: Mapping[str, Any]) -> dict[str, Any]:

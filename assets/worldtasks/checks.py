@@ -1,10 +1,11 @@
 """Asset checks between assembly and release: four that block a release, two that warn."""
 
 import json
+from collections.abc import Sequence
 
 import dagster as dg
 
-from assets.report.summaries import funnel
+from assets.report.summaries import StageCount, funnel
 from assets.resources import CollectionResource
 from assets.store import STAGES, Store
 from assets.worldtasks.audit import counts_problems, drift, schema_problems, shard_problems, split_sizes
@@ -26,9 +27,9 @@ def all_tables(store: Store) -> dict:
     return tables | ({"worldtasks": [store.worldtasks]} if store.worldtasks.exists() else {})
 
 
-def keep_rates(store: Store) -> dict[str, float]:
+def keep_rates(counts: Sequence[StageCount]) -> dict[str, float]:
     """Each stage's share of kept rows, 0..1; stages without rows are left out."""
-    return {count.stage: count.keep_rate for count in funnel(all_tables(store)) if count.keep_rate is not None}
+    return {count.stage: count.keep_rate for count in counts if count.keep_rate is not None}
 
 
 @dg.asset_check(asset="worldtasks", blocking=True, description="Columns, nulls, ids and splits of the assembled table.")
@@ -73,6 +74,6 @@ def keep_rates_steady(collection: CollectionResource) -> dg.AssetCheckResult:
     store = collection.store()
     latest = store.published / "latest" / "manifest.json"
     before = json.loads(latest.read_text()).get("keep_rates", {}) if latest.exists() else {}
-    rates = keep_rates(store)
+    rates = keep_rates(funnel(all_tables(store)))
     shown = {f"{stage} keep rate": rate for stage, rate in rates.items()}
     return _result(drift(rates, before, DRIFT_TOLERANCE), dg.AssetCheckSeverity.WARN, **shown)

@@ -7,6 +7,7 @@ dataset card from measured facts, and checksums. The folder's name is the versio
 import json
 import os
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -101,12 +102,13 @@ def published_dataset(
 ) -> dg.MaterializeResult:
     store = collection.store()
     tables = all_tables(store)
+    counts = funnel(tables)
     options = PublishOptions(**config.model_dump(exclude={"target"}))
     # Seconds differ from run to run: they belong to the report, not to a release that is named by its content.
     facts = {name: value for name, value in collection_facts(store).items() if name != "seconds"} | {
-        "funnel": [count.__dict__ for count in funnel(tables)],
+        "funnel": [asdict(count) for count in counts],
         "tokens": token_totals(tables),
-        "keep_rates": keep_rates(store),
+        "keep_rates": keep_rates(counts),
     }
     with exclusive(store.lock("published_dataset")):
         manifest = publish_once(store, facts, options)
