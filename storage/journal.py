@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from storage.files import exclusive
+
 
 class Journal:
     """Key -> JSON value. A second `put` of a key replaces the first. One object per thread."""
@@ -18,7 +20,9 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
+        # Two processes that switch a new file to WAL at once both get "database is locked", whatever the timeout.
+        with exclusive(path.with_name(f".{path.name}.lock")):
+            self._db.execute("PRAGMA journal_mode=WAL")
         # NORMAL survives the death of the process; only a power cut can lose the last records, which are then redone.
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.execute("CREATE TABLE IF NOT EXISTS done (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")

@@ -109,6 +109,30 @@ def test_a_journal_keeps_every_finished_record_through_kill_9(tmp_path, reposito
             assert [value["number"] for _, value in journal.items()] == list(range(len(journal)))
 
 
+OPENER = """
+import sys, time
+from pathlib import Path
+from storage.journal import Journal
+folder = Path(sys.argv[1])
+for number in range(40):
+    while time.time() < float(sys.argv[2]) + number / 50:
+        pass
+    with Journal(folder / f"{number}.sqlite") as journal:
+        journal.put(sys.argv[3], 1)
+"""
+
+
+def test_processes_may_open_a_new_journal_at_the_same_moment(tmp_path, repository):
+    start = str(time.time() + 1.5)
+    openers = [
+        subprocess.Popen([sys.executable, "-c", OPENER, str(tmp_path), start, name], cwd=repository) for name in "abc"
+    ]
+    assert [opener.wait(60) for opener in openers] == [0, 0, 0]
+    for number in range(40):
+        with Journal(tmp_path / f"{number}.sqlite") as journal:
+            assert len(journal) == 3
+
+
 def test_journal_values_are_json_and_replace_each_other(tmp_path):
     with Journal(tmp_path / "j.sqlite") as journal:
         journal.put("k", {"a": [1, None, "ü"]})
