@@ -1,0 +1,79 @@
+"""The microworld's VAE: each frame on its own through a few convolutions, 4 pixels to a latent cell.
+
+It stands where AutoencoderKLWan stands in a Wan pipeline and answers to the same calls, with a temporal factor of 1: a
+video [B, 3, T, H, W] in [-1, 1] has latents [B, C, T, H/4, W/4].
+"""
+
+from dataclasses import dataclass
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import nn
+
+
+class Residual(nn.Module):
+    """x + conv(silu(conv(silu(x)))), 3x3, the same number of channels."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.second(nn.functional.silu(self.first(nn.functional.silu(x))))
+
+
+@dataclass
+class Latents:
+    """What `encode` returns in diffusers: a distribution, here one point."""
+
+    latents: torch.Tensor
+
+    @property
+    def latent_dist(self) -> "Latents":
+        return self
+
+    def mode(self) -> torch.Tensor:
+        return self.latents
+
+    def sample(self, generator: torch.Generator | None = None) -> torch.Tensor:
+        return self.latents
+
+
+class FrameVAE(ModelMixin, ConfigMixin):
+    """A deterministic autoencoder of single frames. `latents_mean` and `latents_std` are per channel, as in Wan."""
+
+    @register_to_config
+    def __init__(
+        self,
+        z_dim: int = 8,
+        width: int = 48,
+        latents_mean: list[float] | None = None,
+        latents_std: list[float] | None = None,
+        scale_factor_spatial: int = 4,
+        scale_factor_temporal: int = 1,
+    ):
+        super().__init__()
+        self.encoder = nn.Sequential(
+            nn.Conv2d(48, width, 3, padding=1), Residual(width), Residual(width), nn.Conv2d(width, z_dim, 1)
+        )
+        self.decoder = nn.Sequential(
+            nn.Conv2d(z_dim, width, 3, padding=1), Residual(width), Residual(width), nn.Conv2d(width, 48, 3, padding=1)
+        )
+
+    def encode(self, x: torch.Tensor, return_dict: bool = True) -> Latents | tuple[Latents]:
+        """Video float [B, 3, T, H, W] in [-1, 1] -> raw latents [B, C, T, H/4, W/4]."""
+        batch, _, frames = x.shape[:3]
+        z = self.encoder(nn.functional.pixel_unshuffle(x.transpose(1, 2).flatten(0, 1), 4))
+        z = Latents(z.unflatten(0, (batch, frames)).transpose(1, 2))
+        return z if return_dict else (z,)
+
+    def decode(self, z: torch.Tensor, return_dict: bool = True):
+        """Raw latents [B, C, T, h, w] -> video [B, 3, T, 4h, 4w] in [-1, 1]; a tuple where diffusers asks for one."""
+        from diffusers.models.autoencoders.vae import DecoderOutput
+
+        batch, _, frames = z.shape[:3]
+        x = nn.functional.pixel_shuffle(self.decoder(z.transpose(1, 2).flatten(0, 1)), 4)
+        x = x.unflatten(0, (batch, frames)).transpose(1, 2).clamp(-1, 1)
+        return DecoderOutput(sample=x) if return_dict else (x,)

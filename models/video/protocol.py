@@ -1,0 +1,101 @@
+"""What every image-to-video flow model can do: encode its conditions, give a velocity, decode.
+
+Flow time follows diffusers: sigma = 1 is noise, sigma = 0 data; x_sigma = (1 - sigma) x_data + sigma noise, and the
+velocity is dx/dsigma = noise - x_data. The WMSD paper's t is 1 - sigma and its velocity the negative of ours; squared
+distances between velocities are the same in both.
+
+A state x is one float32 tensor [B, ...] of a shape that only its model knows. What a model holds fixed (the first frame
+of LTX-2) or carries along without a loss (its audio) lies inside x and is left out by `mask`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class VideoShape:
+    """Frames, height and width (pixels) of the videos a model makes, and their frames per second."""
+
+    frames: int
+    height: int
+    width: int
+    fps: float
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Encoded conditions of B videos: name -> tensor [B, ...]. What a name means only its model knows."""
+
+    tensors: Mapping[str, Tensor]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.tensors.values())))
+
+    def __or__(self, other: "Condition") -> "Condition":
+        """Both parts of one condition: what the image gives and what the prompt gives. Names must not meet."""
+        twice = self.tensors.keys() & other.tensors.keys()
+        if twice:
+            raise ValueError(f"both conditions hold {sorted(twice)}: names apart are expected")
+        return Condition({**self.tensors, **other.tensors})
+
+    def take(self, index: Tensor | Sequence[int]) -> "Condition":
+        """The conditions at `index` (integers [N]), in that order, repeats allowed."""
+        at = torch.as_tensor(index)
+        return Condition({name: tensor[at.to(tensor.device)] for name, tensor in self.tensors.items()})
+
+    def to(self, device: torch.device | str) -> "Condition":
+        return Condition({name: tensor.to(device) for name, tensor in self.tensors.items()})
+
+    @staticmethod
+    def cat(parts: Sequence["Condition"]) -> "Condition":
+        """B1 + B2 + ... conditions; all parts hold the same names with the same shapes behind the batch."""
+        return Condition({name: torch.cat([part.tensors[name] for part in parts]) for name in parts[0].tensors})
+
+
+class VideoModel(Protocol):
+    """An image-to-video model with its encoders and decoder. Nothing in a batch depends on the rest of the batch."""
+
+    identity: str  # names the weights and the settings that change encodings: part of every cache key
+    shape: VideoShape
+    device: torch.device
+    transformer: nn.Module  # the denoiser: frozen by the adapter, a place for LoRA
+    lora_targets: tuple[str, ...]  # names of linear layers inside `transformer`, as peft matches them
+
+    @property
+    def state_shape(self) -> tuple[int, ...]:
+        """The shape of one state x, without the batch."""
+
+    @property
+    def mask(self) -> Tensor | None:
+        """Float32, broadcastable to one state: 1 where x is generated and a loss may look, 0 elsewhere. None: all 1."""
+
+    def encode_image(self, images: Tensor) -> Condition:
+        """First frames uint8 [B, H, W, 3] RGB of this model's height and width -> what conditions on them."""
+
+    def encode_prompt(self, prompts: Sequence[str]) -> Condition:
+        """Prompts -> embeddings padded to one fixed length, so that conditions of any batches can be joined."""
+
+    def free_encoders(self) -> None:
+        """Drops the text encoder and any image encoder from memory; encode_prompt then raises RuntimeError."""
+
+    def noise(self, seeds: Sequence[int]) -> Tensor:
+        """Standard normal states float32 [B, ...], one for each seed, the same on every device and batch."""
+
+    def sigmas(self, steps: int) -> Tensor:
+        """The sampler's noise levels float32 [steps + 1], falling from about 1 to 0, shifted as the model wants."""
+
+    def velocity(self, x: Tensor, sigma: Tensor, condition: Condition) -> Tensor:
+        """dx/dsigma, float32 like x [B, ...], at levels sigma float32 [B]; 0 where the mask is 0 and x is held."""
+
+    def start(self, noise: Tensor, condition: Condition) -> Tensor:
+        """The state at sigma = 1: `noise` with what is held fixed put in its place."""
+
+    def encode_video(self, videos: Tensor) -> Tensor:
+        """Videos uint8 [B, T, H, W, 3] -> clean states x at sigma = 0, for supervised fine-tuning."""
+
+    def decode(self, x: Tensor) -> Tensor:
+        """Clean states -> videos uint8 [B, T, H, W, 3] RGB on the CPU."""
