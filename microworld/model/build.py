@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from microworld.model.vae import FrameVAE
+from models.video.frame_vae import FrameVAE
 
 SIZE = 32  # pixels
 FRAMES = 8
@@ -107,7 +107,7 @@ def save(parts: dict, folder: Path) -> None:
         "tokenizer": ["transformers", "PreTrainedTokenizerFast"],
         "text_encoder": ["transformers", "UMT5EncoderModel"],
         "transformer": ["diffusers", "WanTransformer3DModel"],
-        "vae": ["microworld.model.vae", "FrameVAE"],
+        "vae": ["models.video.frame_vae", "FrameVAE"],
         "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
         "image_encoder": [None, None],
         "image_processor": [None, None],

@@ -104,7 +104,7 @@ def load(path: Path, shape: VideoShape, device: torch.device, max_prompt_tokens:
     from diffusers import FlowMatchEulerDiscreteScheduler, WanTransformer3DModel
     from transformers import AutoTokenizer, UMT5EncoderModel
 
-    from microworld.model.vae import FrameVAE
+    from models.video.frame_vae import FrameVAE
 
     parts = {
         "transformer": WanTransformer3DModel.from_pretrained(path / "transformer").to(device),

@@ -1,4 +1,4 @@
-"""The microworld's VAE: each frame on its own through a few convolutions, 4 pixels to a latent cell.
+"""A small VAE (the microworld's): each frame on its own through a few convolutions, 4 pixels to a latent cell.
 
 It stands where AutoencoderKLWan stands in a Wan pipeline and answers to the same calls, with a temporal factor of 1: a
 video [B, 3, T, H, W] in [-1, 1] has latents [B, C, T, H/4, W/4].
