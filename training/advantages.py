@@ -1,0 +1,135 @@
+"""From rewards to advantages: weighted sums of rewards, their running scale, and normalisation within groups.
+
+A failed judgement is NaN in `combine` and `valid` False in `group_advantages`: it never counts as a low reward. Groups
+are ids given by the caller (one for each task of a step), not texts, so two images with the same task stay two groups.
+All of it runs in float64 on the rewards of the whole global batch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+ZERO_STD = 1e-6  # rewards closer than this are ties
+
+
+@dataclass(frozen=True)
+class Advantages:
+    """values float32 [N] (0 where not used), used bool [N], and how many groups were skipped, by reason.
+
+    `zero_variance` groups have valid rewards but fewer than 2 or all alike; `empty` groups have no valid one.
+    """
+
+    values: Tensor
+    zero_variance: int
+    empty: int
+    used: Tensor
+
+
+def group_advantages(
+    rewards: Tensor,
+    groups: Tensor,
+    valid: Tensor,
+    *,
+    std_scope: Literal["group", "global"] = "group",
+    clip: float = 5.0,
+    scale: float = 1.0,
+    eps: float = 1e-4,
+) -> Advantages:
+    """Group-relative advantages (WMSD A.9): clamp((r - mean of the group) / (std + eps), -clip, clip) / clip * scale.
+
+    rewards float64 [N], groups int64 [N] (any ids, in any order), valid bool [N]. Means and standard deviations
+    (population, 1 / G) are over valid members. std_scope `group` divides by the group's std (WMSD, PersistWorld),
+    `global` by that of all valid rewards, uncentred by group, as the released AWM and DiffusionNFT do. Clipped
+    advantages are divided by `clip`, as in AWM's code, so |A| <= scale and a typical A is scale / clip; take scale =
+    clip for plain clipped z-scores. Members of zero-variance and empty groups and failed ones get 0.
+
+    Raises ValueError for shapes that differ, clip or scale <= 0, another scope, or a valid reward that is not finite.
+    """
+    if not rewards.shape == groups.shape == valid.shape or rewards.ndim != 1:
+        shapes = [tuple(tensor.shape) for tensor in (rewards, groups, valid)]
+        raise ValueError(f"rewards, groups and valid have shapes {shapes}: one length [N] is expected")
+    if clip <= 0 or scale <= 0:
+        raise ValueError(f"clip is {clip} and scale {scale}: both are expected above 0")
+    broken = valid & ~torch.isfinite(rewards)
+    if broken.any():
+        at = broken.nonzero().flatten().tolist()
+        raise ValueError(f"rewards {at[:8]} are marked valid and not finite: a failed judgement has valid False")
+    kept = torch.where(valid, rewards.double(), 0.0)
+    ids, member = torch.unique(groups, return_inverse=True)
+
+    def per_group(values: Tensor) -> Tensor:
+        return torch.zeros(len(ids), dtype=torch.float64, device=values.device).index_add(0, member, values.double())
+
+    count = per_group(valid)
+    size = count.clamp(min=1)
+    centred = torch.where(valid, kept - (per_group(kept) / size)[member], 0.0)
+    std = (per_group(centred.square()) / size).sqrt()
+    alike = (count < 2) | (std < ZERO_STD)
+    used = valid & ~alike[member]
+    if std_scope == "group":
+        spread = std[member]
+    elif std_scope == "global":
+        spread = kept[valid].std(correction=0) if valid.any() else kept.new_zeros(())
+    else:
+        raise ValueError(f"std_scope is {std_scope!r}: group or global is expected")
+    values = torch.where(used, centred / (spread + eps), 0.0).clamp(-clip, clip) / clip * scale
+    return Advantages(values.float(), int((alike & (count > 0)).sum()), int((count == 0).sum()), used)
+
+
+@dataclass
+class RewardNormaliser:
+    """Running standard deviation of each named reward over all rewards seen (Welford, Chan's merge of batches).
+
+    Part of a checkpoint: `state_dict` holds numbers only and survives JSON exactly.
+    """
+
+    moments: dict[str, tuple[int, float, float]] = field(default_factory=dict)  # name -> count, mean, sum of squares
+
+    def update(self, rewards: Mapping[str, Tensor]) -> None:
+        """Takes in rewards [N] by name; what is not finite (a failed judgement) is left out."""
+        for name, values in rewards.items():
+            fresh = values.double()[torch.isfinite(values)]
+            if not len(fresh):
+                continue
+            count, mean, squares = self.moments.get(name, (0, 0.0, 0.0))
+            here, total = len(fresh), count + len(fresh)
+            shift = fresh.mean().item() - mean
+            squares += (fresh - fresh.mean()).square().sum().item() + shift**2 * count * here / total
+            self.moments[name] = (total, mean + shift * here / total, squares)
+
+    def std(self, name: str) -> float:
+        """The divisor of this reward: its population std, or 1 while fewer than 2 are seen or all were alike."""
+        count, _, squares = self.moments.get(name, (0, 0.0, 0.0))
+        std = (squares / count) ** 0.5 if count > 1 else 0.0
+        return std if std > ZERO_STD else 1.0
+
+    def state_dict(self) -> dict[str, dict[str, float]]:
+        return {name: dict(zip(("count", "mean", "squares"), at, strict=True)) for name, at in self.moments.items()}
+
+    def load_state_dict(self, state: Mapping[str, Mapping[str, Any]]) -> None:
+        """Replaces the moments by those of `state_dict`. Raises ValueError for another form."""
+        for name, at in state.items():
+            if set(at) != {"count", "mean", "squares"}:
+                raise ValueError(f"state of reward {name!r} has {sorted(at)}: count, mean and squares are expected")
+        self.moments = {name: (int(at["count"]), float(at["mean"]), float(at["squares"])) for name, at in state.items()}
+
+
+def combine(
+    rewards: Mapping[str, Tensor], weights: Mapping[str, float], *, normaliser: RewardNormaliser | None = None
+) -> Tensor:
+    """R of WMSD Eq. 10, float64 [N]: the sum of weight * reward over names, NaN where a reward with a weight failed.
+
+    `rewards` are [N] by name, NaN where a judgement failed. Weight 0 is for rewards only looked at: their failures do
+    no harm. With a normaliser each reward is first divided by its running std (update it with the batch before).
+    Raises ValueError when the names differ or every weight is 0.
+    """
+    if rewards.keys() != weights.keys():
+        raise ValueError(f"rewards {sorted(rewards)} and weights {sorted(weights)} differ: one weight each is expected")
+    counted = [name for name in sorted(weights) if weights[name] != 0]  # sorted: the sum's rounding is part of a run
+    if not counted:
+        raise ValueError(f"the weights of {sorted(weights)} are all 0: at least one reward is expected to count")
+    terms = [weights[name] / (normaliser.std(name) if normaliser else 1.0) * rewards[name].double() for name in counted]
+    return torch.stack(terms).sum(0)

@@ -1,0 +1,157 @@
+"""Matching errors between velocities, and the noise levels at which they are taken.
+
+sigma is 1 at noise and 0 at data, v = noise - x_data. The t of AWM's and DiffusionNFT's code is this sigma; the WMSD
+paper's t is 1 - sigma and its velocity the negative. A prediction [N, ...] holds one row for each (sample, level), so
+several levels of a sample are rows of one batch and one forward. Functions return float64 [N]; `mask` is as in
+`mean_over_state`.
+"""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from models.video.flow import along, clean_prediction, full_precision, mean_over_state, renoise
+
+__all__ = [
+    "along",
+    "clean_prediction",
+    "flow_matching_loss",
+    "full_precision",
+    "matching_error",
+    "mean_over_state",
+    "renoise",
+    "squared_distance",
+    "training_sigmas",
+    "training_steps",
+    "velocity_kl",
+]
+
+Weighting = Literal["uniform", "t", "t2", "huber", "ghuber"]
+FLOOR = 1e-10  # keeps the slope of the roots finite at a perfect match
+ELBO_ETA = 0.7  # noise level of the SDE whose path measure the ELBO weighting compares
+
+
+def squared_distance(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Mean over the state's dims of (a - b)^2, for a, b [N, ...] of any float dtype -> float64 [N].
+
+    The norm of the WMSD paper (Eq. 3, 4, 9, 11) and of AWM is a sum over dims. The mean is what released code computes
+    (AWM, DiffusionNFT), and with it a coefficient such as beta_d does not depend on the size of the video.
+    """
+    return mean_over_state((full_precision(a) - full_precision(b)).square(), mask)
+
+
+def matching_error(
+    prediction: Tensor,
+    target: Tensor,
+    sigma: Tensor,
+    weighting: Weighting = "ghuber",
+    power: float = 0.25,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """Weighted matching error w(l, sigma) float64 [N] of AWM (WMSD A.9), with l = squared_distance(prediction, target).
+
+    uniform: l; t: sigma l; t2: sigma^2 l; huber: sigma (sqrt(l + e) - sqrt(e)); ghuber: sigma ((l + e)^p - e^p) / p,
+    with e = 1e-10 and p = `power`. Its negative is AWM's stand-in for a log-probability. `prediction` and the target
+    velocity noise - x0 are [N, ...], sigma [N]. Raises ValueError for a weighting or power it does not know.
+    """
+    error, level = squared_distance(prediction, target, mask), sigma.double()
+    match weighting:
+        case "uniform":
+            return error
+        case "t":
+            return level * error
+        case "t2":
+            return level.square() * error
+        case "huber":
+            return level * ((error + FLOOR).sqrt() - FLOOR**0.5)
+        case "ghuber" if power > 0:
+            return level * ((error + FLOOR) ** power - FLOOR**power) / power
+        case "ghuber":
+            raise ValueError(f"power is {power}: a positive exponent is expected")
+    raise ValueError(f"weighting is {weighting!r}: one of uniform, t, t2, huber, ghuber is expected")
+
+
+def flow_matching_loss(prediction: Tensor, x0: Tensor, noise: Tensor, mask: Tensor | None = None) -> Tensor:
+    """L_FM of WMSD A.9, float64 [N]: squared distance of a prediction [N, ...] at renoise(x0, noise, sigma) to noise - x0.
+
+    The loss of supervised fine-tuning and of the base model. No gradient goes to x0 or `noise`.
+    """
+    return squared_distance(prediction, (noise - x0).detach(), mask)
+
+
+def velocity_kl(
+    v: Tensor,
+    v_ref: Tensor,
+    sigma: Tensor,
+    mask: Tensor | None = None,
+    weighting: Literal["uniform", "elbo"] = "uniform",
+) -> Tensor:
+    """Penalty float64 [N] for leaving a reference's velocities, both [N, ...] at the same x and sigma [N] (WMSD A.9, KL).
+
+    uniform: squared distance; elbo: divided by 2 s^2 with s = 0.7 sqrt(sigma / (1 - sigma)), the SDE's rate of KL,
+    which vanishes at pure noise and is infinite at sigma = 0. The reference gets no gradient. Raises ValueError for
+    another weighting.
+    """
+    distance = squared_distance(v, v_ref.detach(), mask)
+    if weighting == "uniform":
+        return distance
+    if weighting == "elbo":
+        level = sigma.double()
+        return distance * (1 - level) / (2 * ELBO_ETA**2 * level)
+    raise ValueError(f"weighting is {weighting!r}: uniform or elbo is expected")
+
+
+def training_steps(
+    steps: int, count: int, generator: torch.Generator, *, skip_first: int = 1, fraction: float = 0.9
+) -> Tensor:
+    """`count` stratified step indices int64 [count], ascending, out of skip_first <= i < steps * fraction.
+
+    Leaves out the first (pure noise) and the last low-noise steps of a sampler, as AWM does: of 14 steps, 1 to 11 are
+    used. The range is cut in `count` equal strata with one draw each, so each index is equally likely over all draws;
+    one comes twice only where strata share it. Raises ValueError when no index is left.
+    """
+    last = math.floor(steps * fraction + 1e-9)  # 0.29 * 100 is 28.999...
+    if not 0 <= skip_first < last <= steps:
+        raise ValueError(
+            f"of {steps} sampler steps, skip_first {skip_first} and fraction {fraction} leave indices {skip_first} to "
+            f"{last - 1}: at least one is expected, more steps or a fraction nearer 1"
+        )
+    return (skip_first + _strata(count, generator) * (last - skip_first)).long().clamp(max=last - 1)
+
+
+def training_sigmas(
+    sigmas: Tensor,
+    count: int,
+    generator: torch.Generator,
+    mode: Literal["discrete", "uniform", "logit_normal"] = "discrete",
+    *,
+    skip_first: int = 1,
+    fraction: float = 0.9,
+    lowest: float = 0.2,
+    shift: float = 3.0,
+) -> Tensor:
+    """`count` stratified levels float32 [count] at which to train, high and low in every draw (AWM's time sampling).
+
+    discrete: levels out of the sampler's own `sigmas` [steps + 1], at `training_steps`. uniform: over [lowest, 1);
+    logit_normal: sigmoid of a standard normal; both then moved to s' = shift s / (1 + (shift - 1) s), which is to be
+    the model's own shift. The generator is on the CPU. Raises ValueError for another mode or no level left.
+    """
+    if mode == "discrete":
+        at = training_steps(len(sigmas) - 1, count, generator, skip_first=skip_first, fraction=fraction)
+        return sigmas[at.to(sigmas.device)].float()
+    if mode == "uniform":
+        level = lowest + (1 - lowest) * _strata(count, generator)
+    elif mode == "logit_normal":
+        level = torch.sigmoid(torch.special.ndtri(_strata(count, generator)))
+    else:
+        raise ValueError(f"mode is {mode!r}: discrete, uniform or logit_normal is expected")
+    return (shift * level / (1 + (shift - 1) * level)).to(sigmas.device, torch.float32)
+
+
+def _strata(count: int, generator: torch.Generator) -> Tensor:
+    """One uniform draw in each of `count` equal parts of [0, 1): float64 [count]."""
+    if count < 1:
+        raise ValueError(f"{count} training levels: at least 1 is expected")
+    return (torch.arange(count) + torch.rand(count, generator=generator, dtype=torch.float64)) / count

@@ -1,0 +1,56 @@
+"""Flow-GRPO: clipped policy gradient on the Gaussian steps of a stochastic sampler (WMSD A.9).
+
+Rows are (sample, step) pairs of `sampling.sde`, log-probabilities those of `sampling.sde_step` or `cps_step`: means over
+dims, not sums, hence very small clip ranges.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from training.matching import squared_distance
+
+
+@dataclass(frozen=True)
+class FlowGRPOTerms:
+    """loss [N] with its penalty, ratio [N] (no gradient) and the KL [N] before its coefficient (0 where not asked for)."""
+
+    loss: Tensor
+    ratio: Tensor
+    kl: Tensor
+
+
+def flow_grpo_loss(
+    log_prob: Tensor,
+    old_log_prob: Tensor | None,
+    advantage: Tensor,
+    *,
+    clip: float = 1e-4,
+    mean: Tensor | None = None,
+    ref_mean: Tensor | None = None,
+    std: Tensor | None = None,
+    kl: float = 0.0,
+    mask: Tensor | None = None,
+) -> FlowGRPOTerms:
+    """max(-A ratio, -A clamp(ratio, 1 - clip, 1 + clip)) + kl KL, with ratio = exp(log_prob - old_log_prob), float64 [N].
+
+    log_prob, old_log_prob and advantage [N]; old None is on policy (log_prob.detach()). For kl > 0: KL = mean over
+    masked-in dims of (mean - ref_mean)^2 / (2 std^2), with the step's means [N, ...] under the policy and the reference
+    (no gradient) and its std [N], that is the KL of the two Gaussians per dim. The released code divides by 2 s^2 with
+    std = s sqrt(-dt): its coefficient b is b * -dt here. Raises ValueError for clip <= 0 and for kl > 0 without the
+    three tensors.
+    """
+    if clip <= 0:
+        raise ValueError(f"clip is {clip}: a positive half-width of the ratio's range is expected")
+    log_prob = log_prob.double()
+    old = (log_prob if old_log_prob is None else old_log_prob).detach()
+    ratio = (log_prob - old).exp()
+    a = advantage.detach().to(ratio)
+    loss = torch.maximum(-a * ratio, -a * ratio.clamp(1 - clip, 1 + clip))
+    if kl == 0:
+        return FlowGRPOTerms(loss, ratio.detach(), torch.zeros_like(loss))
+    if mean is None or ref_mean is None or std is None:
+        raise ValueError(f"kl is {kl}: the step's mean, ref_mean and std are expected with it")
+    divergence = squared_distance(mean, ref_mean.detach(), mask) / (2 * std.detach().double().square())
+    return FlowGRPOTerms(loss + kl * divergence, ratio.detach(), divergence)

@@ -1,0 +1,86 @@
+"""DiffusionNFT: a contrast of two implicit policies around the old one, on the forward process.
+
+DiffusionNFT's t is sigma here (1 noise, 0 data). On policy its gradient is that of A times the adaptively weighted flow
+matching error, whatever nft_beta is; the loss's value then does not depend on the rewards at all, so `weighted` is what
+to watch.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from training.matching import clean_prediction, full_precision, mean_over_state
+
+FLOOR = 1e-5  # of the adaptive weight
+
+
+@dataclass(frozen=True)
+class NFTTerms:
+    """float64 [N]: the loss, its two branches L+ and L- (before r and nft_beta), and `weighted`; only loss has gradients.
+
+    `weighted` is advantage_clip (2 r - 1) L(theta), whose gradient the loss's is on policy: the value to log.
+    """
+
+    loss: Tensor
+    positive: Tensor
+    negative: Tensor
+    weighted: Tensor
+
+
+def nft_loss(
+    prediction: Tensor,
+    old: Tensor | None,
+    x_sigma: Tensor,
+    x0: Tensor,
+    sigma: Tensor,
+    advantage: Tensor,
+    *,
+    nft_beta: float = 1.0,
+    advantage_clip: float = 1.0,
+    mask: Tensor | None = None,
+) -> NFTTerms:
+    """advantage_clip (r L+ + (1 - r) L-) / nft_beta for each row, from velocities.
+
+    Velocities `prediction` and `old` [N, ...] (None: on policy, prediction.detach()) at x_sigma = renoise(x0, noise,
+    sigma); sigma and advantage [N]. The branches' velocities are beta v + (1 - beta) v_old and (1 + beta) v_old - beta v;
+    they are mixed after the map to predicted data, with which mixing commutes: see `nft_loss_clean` for the rest.
+    """
+    x = full_precision(x_sigma.detach())
+    clean = clean_prediction(x, full_precision(prediction), sigma)
+    old_clean = None if old is None else clean_prediction(x, full_precision(old.detach()), sigma)
+    return nft_loss_clean(clean, old_clean, x0, advantage, nft_beta=nft_beta, advantage_clip=advantage_clip, mask=mask)
+
+
+def nft_loss_clean(
+    clean: Tensor,
+    old_clean: Tensor | None,
+    x0: Tensor,
+    advantage: Tensor,
+    *,
+    nft_beta: float = 1.0,
+    advantage_clip: float = 1.0,
+    mask: Tensor | None = None,
+) -> NFTTerms:
+    """The same loss for models that predict data: clean, old_clean and x0 [N, ...], advantage [N].
+
+    Branch predictions are x+ = beta x + (1 - beta) x_old and x- = (1 + beta) x_old - beta x; L is the mean over
+    masked-in dims of (branch - x0)^2 divided by the branch's adaptive weight, mean |branch - x0|, detached and at least
+    1e-5. r = clamp(A / advantage_clip / 2 + 1/2, 0, 1): `advantage_clip` is the largest |A| that counts, which is the
+    `scale` of `group_advantages` (the released code takes raw z-scores and 5). Raises ValueError for nft_beta or
+    advantage_clip <= 0.
+    """
+    if nft_beta <= 0 or advantage_clip <= 0:
+        raise ValueError(f"nft_beta is {nft_beta} and advantage_clip {advantage_clip}: both are expected above 0")
+    clean, x0 = full_precision(clean), full_precision(x0.detach())
+    old_clean = clean.detach() if old_clean is None else full_precision(old_clean.detach())
+    r = (advantage.detach().double() / advantage_clip / 2 + 0.5).clamp(0, 1)
+    positive = _adaptive_error(nft_beta * clean + (1 - nft_beta) * old_clean - x0, mask)
+    negative = _adaptive_error((1 + nft_beta) * old_clean - nft_beta * clean - x0, mask)
+    loss = advantage_clip * (r * positive + (1 - r) * negative) / nft_beta
+    weighted = advantage_clip * (2 * r - 1) * _adaptive_error((clean - x0).detach(), mask)
+    return NFTTerms(loss, positive.detach(), negative.detach(), weighted)
+
+
+def _adaptive_error(difference: Tensor, mask: Tensor | None) -> Tensor:
+    weight = mean_over_state(difference.detach().abs(), mask).clamp(min=FLOOR)
+    return mean_over_state(difference.square(), mask) / weight

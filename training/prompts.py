@@ -1,0 +1,37 @@
+"""Which tasks a step trains on, and every seed of it: pure functions of (seed, step), the same for any process count."""
+
+import hashlib
+
+import numpy as np
+
+
+def seed_of(*parts: int | str) -> int:
+    """A 63-bit seed from any integers and words."""
+    digest = hashlib.blake2b("|".join(map(str, parts)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def tasks_of_step(seed: int, step: int, count: int, pairs: int) -> list[int]:
+    """Indices of the `count` pairs of a step (counted from 1): epochs of all `pairs`, each in an order of its own.
+
+    Raises ValueError when there are no pairs.
+    """
+    if pairs < 1:
+        raise ValueError("0 pairs: at least one task-solution pair is needed to train on")
+    chosen, first = [], (step - 1) * count
+    while len(chosen) < count:
+        epoch, at = divmod(first + len(chosen), pairs)
+        order = np.random.default_rng(seed_of(seed, "epoch", epoch)).permutation(pairs)
+        chosen += order[at : at + count - len(chosen)].tolist()
+    return chosen
+
+
+def share_of_rank(tasks: int, rank: int, world: int) -> range:
+    """The places of a step's tasks that a process works on: whole groups, in order.
+
+    Raises ValueError when the tasks cannot be shared out evenly.
+    """
+    if tasks % world:
+        raise ValueError(f"rollout.tasks {tasks}: a multiple of the {world} processes is expected")
+    each = tasks // world
+    return range(rank * each, (rank + 1) * each)
