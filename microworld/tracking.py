@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from microworld.fitting import CELL_PX, hide
 from microworld.scene import Layout, Thing
-from microworld.vision import CELL_PX, Observation, footprint, observe, opponent, small
+from microworld.vision import Observation, observe_all, opponent, small
 
 STRANGER = 1.2  # cells a change of shape or of colour costs when things are matched between frames
 TOO_FAR = 3.0  # cost above which two sightings are not the same thing
@@ -44,9 +45,14 @@ def track(frames: Sequence[np.ndarray]) -> Tracks:
 
     Raises Untraceable when the first frame shows nothing of the microworld.
     """
-    first = observe(frames[0])
+    # Equal frames are common (a clip rests at its end) and read the same.
+    which: dict[bytes, int] = {}
+    index = [which.setdefault(frame.tobytes(), len(which)) for frame in frames]
+    pixels = [small(frames[index.index(i)]) for i in range(len(which))]
+    first = observe_all(pixels[:1])[0]
     if not first.seen:
         raise Untraceable(f"the first frame shows no thing of the microworld: {first.why or 'it is empty'}")
+    read = [first, *observe_all(pixels[1:])]
     things = first.layout.things
     count, total = len(things), len(frames)
     positions = np.zeros((total, count, 2))
@@ -54,24 +60,19 @@ def track(frames: Sequence[np.ndarray]) -> Tracks:
     colours: list[list[str]] = []
     shapes: list[list[str]] = []
     current = list(things)
-    for t, frame in enumerate(frames):
-        # Still frames are common (a clip rests at its end) and read the same.
-        same = t > 0 and np.array_equal(frame, frames[t - 1])
-        if not same:
-            now = first if t == 0 else observe(frame)
-            matched = match(current, list(now.layout.things))
-            extra_now = sum(
-                thing.kind != "stone" for i, thing in enumerate(now.layout.things) if i not in matched.values()
-            )
-            current = [now.layout.things[matched[i]] if i in matched else current[i] for i in range(count)]
-        seen[t] = [i in matched for i in range(count)]
+    for t, i in enumerate(index):
+        now = read[i].layout.things
+        if t == 0 or i != index[t - 1]:
+            matched = match(current, list(now))
+            extra_now = sum(thing.kind != "stone" for j, thing in enumerate(now) if j not in matched.values())
+            current = [now[matched[j]] if j in matched else current[j] for j in range(count)]
+        seen[t] = [j in matched for j in range(count)]
         extra[t] = extra_now
         positions[t] = [(thing.y, thing.x) for thing in current]
         colours.append([thing.colour for thing in current])
         shapes.append([thing.shape for thing in current])
-    return Tracks(
-        first.layout, positions, colours, shapes, seen, extra, background_change(frames, first, positions, seen)
-    )
+    change = background_change(pixels, index, first, positions, seen)
+    return Tracks(first.layout, positions, colours, shapes, seen, extra, change)
 
 
 def match(before: list[Thing], now: list[Thing]) -> dict[int, int]:
@@ -94,27 +95,28 @@ def match(before: list[Thing], now: list[Thing]) -> dict[int, int]:
 
 
 def background_change(
-    frames: Sequence[np.ndarray], first: Observation, positions: np.ndarray, seen: np.ndarray
+    pixels: Sequence[np.ndarray], index: Sequence[int], first: Observation, positions: np.ndarray, seen: np.ndarray
 ) -> np.ndarray:
     """How far the background left the first frame's: float [T], 0..1, the largest mean change over any half a cell.
 
-    Pixels within three pixels (of 16 a cell) of a thing in either frame do not count, nor do frames in which
-    a thing is not seen: it may be anywhere (the judge marks that down by itself).
+    Frame t is `pixels[index[t]]` (vision.small). Pixels within three pixels (of 16 a cell) of a thing in either frame
+    do not count, nor do frames in which a thing is not seen: it may be anywhere (the judge marks that down by itself).
     """
-    base = small(frames[0])
-    quiet = np.ones(base.shape[:2], np.float32)
+    quiet = np.ones(pixels[0].shape[:2], np.float32)
     for thing in first.layout.things:
-        quiet *= 1 - footprint(quiet.shape, thing, 3.0)
-    changes = np.zeros(len(frames))
+        hide(quiet, thing, 3.0)
+    changes = np.zeros(len(index))
     block = CELL_PX // 2
-    for t, frame in enumerate(frames):
-        if not seen[t].all():
+    for t, i in enumerate(index):
+        if i == 0 or not seen[t].all():
+            continue
+        if i == index[t - 1]:
+            changes[t] = changes[t - 1]
             continue
         clear = quiet.copy()
-        for thing, (y, x) in zip(first.layout.things, positions[t], strict=True):
-            if (y, x) != (thing.y, thing.x):
-                clear *= 1 - footprint(clear.shape, replace(thing, y=y, x=x), 3.0)
-        luma, chroma = opponent(small(frame) - base)
+        for thing, (y, x) in zip(first.layout.things, positions[t].tolist(), strict=True):
+            hide(clear, replace(thing, y=y, x=x), 3.0)
+        luma, chroma = opponent(pixels[i] - pixels[0])
         change = np.abs(luma) + np.hypot(chroma[..., 0], chroma[..., 1])
         weight, total = (_blocks(plane, block) for plane in (clear, change * clear))
         enough = weight > 0.3 * block * block

@@ -3,43 +3,35 @@
 The picture is brought to 16 pixels a cell. A pixel that mixes background and one colour lies, in the Cb-Cr plane, on
 the line between the two, so its share of the colour is a projection: one matte per colour. A thing is where its
 blurred outline correlates with its colour's matte. Agents are read first, landmarks where no agent hides them.
+Pictures are read together: what is the same work for all (fitting.py) is done once.
 """
 
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
-from microworld.scene import (
-    AGENT_COLOURS,
-    AGENT_SHAPES,
-    LANDMARK_COLOURS,
-    LANDMARK_SHAPES,
-    SHORT_SIDE,
-    STONE_COLOUR,
-    Layout,
-    Thing,
-)
-from microworld.shapes import coverage, distance
+from microworld.fitting import CELL_PX, EIGHTHS, HALF, SHAPES, WIDE, Region, fits, hide, outlines
+from microworld.scene import AGENT_COLOURS, LANDMARK_COLOURS, SHORT_SIDE, STONE_COLOUR, Layout, Thing
 
-SHAPES = {"agent": AGENT_SHAPES, "stone": ("stone",), "landmark": LANDMARK_SHAPES}
-CELL_PX = 16
-HALF = 9  # pixels from a window's centre to its edge: a cell and a pixel around it
 LEAST_PX = 24  # pictures smaller than this along the shorter side are refused
 PALE = 0.13  # Cb-Cr distance from the background below which a pixel has no colour
 DARK = 0.30  # luma below which a pale pixel may be a stone
-NEIGHBOURHOOD = 3.0  # pixels around an agent
 FIT = {"agent": 0.77, "landmark": 0.73, "stone": 0.72}  # least correlation of a thing with its outline
 LUMA_TRUST = 12.0  # weight of luma against chroma in telling shapes, for each unit of contrast
 MURKY = 0.12  # mean luma difference beside a thing at which luma is trusted a third as much
 LEAST_MASS = 8.0  # pixels of its colour: no thing is smaller
 PARTED = 3  # pixels: parts of a thing lie no further than twice this from one another
 BORDER = 2 * HALF + PARTED  # hidden pixels around the picture
-OPACITY = 0.45  # least mean share of the colour under the outline
 APART = {"agent": 0.45, "landmark": 0.6, "stone": 0.25}  # cells: nearer than this, the better of two fits is kept
 STRAY = 0.02  # share of coloured or dark pixels away from all things above which a picture is not of this world
 ROUGH = 0.11  # the same for the spread of the background's luma
+COLOURS = AGENT_COLOURS | LANDMARK_COLOURS | STONE_COLOUR
+KINDS = {"agent": AGENT_COLOURS, "stone": STONE_COLOUR, "landmark": LANDMARK_COLOURS}  # in the order they are read
+TOUCH = np.ones((2 * PARTED + 1,) * 2, np.uint8)
+# Pixels of a window within 0.45 cells of its centre.
+NEAR = (np.hypot(*np.mgrid[-HALF : HALF + 1, -HALF : HALF + 1]) < 0.45 * CELL_PX).astype(np.float32).ravel()
 
 
 @dataclass(frozen=True)
@@ -56,7 +48,6 @@ class Observation:
 
     rows: int
     cols: int
-    background: tuple[int, int, int]  # median RGB
     seen: tuple[Seen, ...]
     why: str = ""
 
@@ -72,6 +63,22 @@ class Observation:
     def fit(self) -> float:
         """The least certain thing's fit, 0 when there is nothing."""
         return min((seen.fit for seen in self.seen), default=0.0)
+
+
+@dataclass
+class _Picture:
+    """A picture being read. Planes [H, W] of its pixels; those called `wide` have BORDER hidden pixels all around.
+
+    `luma` is the difference to the background's, `share` [H, W] what the strongest colour has of each pixel.
+    """
+
+    luma: np.ndarray
+    pale: np.ndarray  # bool
+    share: np.ndarray
+    wide_luma: np.ndarray
+    wide_mattes: np.ndarray  # [COLOURS, H, W]
+    wide_clear: np.ndarray  # 0 where a thing hides what is below it
+    seen: list[Seen] = field(default_factory=list)
 
 
 def decode(data: bytes) -> np.ndarray:
@@ -105,29 +112,53 @@ def observe(image: np.ndarray) -> Observation:
     A picture that is not of the microworld gives an observation without things that says why. Raises ValueError for
     what is no picture at all.
     """
-    pixels = small(image)
-    rows, cols = pixels.shape[0] // CELL_PX, pixels.shape[1] // CELL_PX
+    return observe_all([small(image)])[0]
+
+
+def observe_all(pictures: Sequence[np.ndarray]) -> list[Observation]:
+    """`observe` for many pictures as `small` gives them, each read as if it were alone."""
+    ground = [_ground(pixels) for pixels in pictures]
+    readable = [one for one in ground if isinstance(one, _Picture)]
+    for kind in KINDS:
+        _read(readable, kind)
+    return [
+        _observation(*(side // CELL_PX for side in pixels.shape[:2]), one)
+        for pixels, one in zip(pictures, ground, strict=True)
+    ]
+
+
+def _observation(rows: int, cols: int, picture: _Picture | str) -> Observation:
+    why = picture if isinstance(picture, str) else _strange(picture)
+    if why:
+        return Observation(rows, cols, (), why)
+    return Observation(rows, cols, tuple(sorted(picture.seen, key=lambda s: (s.thing.kind, s.thing.y, s.thing.x))))
+
+
+def _ground(pixels: np.ndarray) -> _Picture | str:
+    """A picture's planes, or why it has no background of the microworld."""
     luma, chroma = opponent(pixels)
-    pale = np.hypot(*(chroma - np.median(chroma, axis=(0, 1))).transpose(2, 0, 1)) < PALE
+    flat = chroma.reshape(-1, 2)
+    pale = np.hypot(*(chroma - _median(flat)).transpose(2, 0, 1)) < PALE
     if pale.mean() < 0.25:
-        return Observation(rows, cols, _rgb(pixels, pale), (), "no quiet background")
-    back_chroma, back_luma = np.median(chroma[pale], axis=0), float(np.median(luma[pale]))
+        return "no quiet background"
+    back_chroma, back_luma = _median(chroma[pale]), float(_median(luma[pale][:, None])[0])
     if np.hypot(*back_chroma) > 0.15 or back_luma < 0.4:
-        return Observation(rows, cols, _rgb(pixels, pale), (), "the background is dark or gaudy")
-    mattes = matte(chroma - back_chroma, back_chroma)
-    mattes["grey"] = np.clip((back_luma - luma) / (back_luma - 0.18), 0, 1) * (luma < (back_luma + DARK) / 2) * pale
-    clear = np.ones(luma.shape, np.float32)
-    seen: list[Seen] = []
-    for kind, colours in (("agent", AGENT_COLOURS), ("stone", STONE_COLOUR), ("landmark", LANDMARK_COLOURS)):
-        found = [one for c in colours for one in _find(mattes[c], luma - back_luma, clear, kind, c)]
-        found = _best(found, APART[kind])
-        if kind != "landmark":
-            for one in found:
-                clear *= 1 - footprint(clear.shape, one.thing, 1.3)
-        seen += found
-    why = _strange(luma, mattes, pale, seen)
-    order = sorted(seen, key=lambda s: (s.thing.kind, s.thing.y, s.thing.x))
-    return Observation(rows, cols, _rgb(pixels, pale), () if why else tuple(order), why)
+        return "the background is dark or gaudy"
+    nearest, share = matte(flat - back_chroma, back_chroma)
+    grey = np.clip((back_luma - luma) / (back_luma - 0.18), 0, 1) * (luma < (back_luma + DARK) / 2) * pale
+    share, nearest = share.reshape(luma.shape), nearest.reshape(luma.shape)
+    wide = np.zeros((len(COLOURS) + 2, *(side + 2 * BORDER for side in luma.shape)), np.float32)
+    inside = wide[:, BORDER:-BORDER, BORDER:-BORDER]
+    np.multiply(nearest == np.arange(len(COLOURS) - 1)[:, None, None], share, out=inside[: len(COLOURS) - 1])
+    inside[-3], inside[-2], inside[-1] = grey, luma - back_luma, 1
+    return _Picture(luma, pale, np.maximum(share, grey), wide[-2], wide[: len(COLOURS)], wide[-1])
+
+
+def _median(values: np.ndarray) -> np.ndarray:
+    """Medians [D] of the columns of [N, D]: np.median without its search for NaN."""
+    count = len(values)
+    middle = [(count - 1) // 2, count // 2]
+    return np.partition(np.ascontiguousarray(values.T), middle, axis=1)[:, middle].mean(axis=1)
 
 
 def opponent(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -136,125 +167,120 @@ def opponent(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return luma, np.stack([(rgb[..., 2] - luma) * 0.564, (rgb[..., 0] - luma) * 0.713], axis=-1)
 
 
-def matte(chroma: np.ndarray, back: np.ndarray) -> dict[str, np.ndarray]:
-    """Each colour's share of each pixel, 0..1 [H, W], from Cb-Cr differences to the background [H, W, 2]."""
+def matte(chroma: np.ndarray, back: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which colour of agents and landmarks is nearest in each pixel, and its share there: int and float32 0..1 [N].
+
+    `chroma` are Cb-Cr differences to the background's `back`, [N, 2].
+    """
     colours = AGENT_COLOURS | LANDMARK_COLOURS
     ends = opponent(np.array(list(colours.values()), np.float32) / 255)[1] - back
     lengths = np.hypot(*ends.T)
-    along = chroma @ (ends / lengths[:, None]).T  # [H, W, colours]
+    along = chroma @ (ends / lengths[:, None]).T  # [N, colours]
     nearest = along.argmax(-1)
-    share = np.clip(along / lengths, 0, 1)
-    return {name: np.where(nearest == i, share[..., i], 0).astype(np.float32) for i, name in enumerate(colours)}
+    best = np.take_along_axis(along, nearest[:, None], axis=1)[:, 0]
+    return nearest, np.clip(best / lengths[nearest], 0, 1)
 
 
-@cache
-def around(shape: str) -> np.ndarray:
-    """The pixels that count against a shape: those near it, so that an agent passing another is still read."""
-    at = np.arange(-HALF, HALF + 1) / CELL_PX
-    near = distance(shape, *np.meshgrid(at, at, indexing="ij")) * CELL_PX < NEIGHBOURHOOD
-    return near.astype(np.float32) if shape in AGENT_SHAPES else np.ones_like(near, np.float32)
-
-
-@cache
-def outline_of(shape: str, down: int = 0, right: int = 0) -> np.ndarray:
-    """A shape's coverage [2 HALF + 1, 2 HALF + 1], softened as compression and scaling soften it.
-
-    It is centred but for a shift of `down` and `right` eighths of a pixel.
-    """
-    y, x = ((np.arange(-HALF, HALF + 1) - shift / 8) / CELL_PX for shift in (down, right))
-    fine = coverage(shape, *np.meshgrid(y, x, indexing="ij"), CELL_PX)
-    return cv2.GaussianBlur(fine.astype(np.float32), (0, 0), 0.6)
-
-
-def _find(matte: np.ndarray, luma: np.ndarray, clear: np.ndarray, kind: str, colour: str) -> list[Seen]:
-    """Things of one colour: peaks of the correlation between its matte and each outline, looked for around its pixels.
-
-    `luma` is the pixels' difference to the background's luma, `clear` 0 where something else hides them. Where a thing
-    is, chroma says; of which shape it is, luma says too, since compression halves the resolution of chroma.
-    """
-    if float((matte * clear).sum()) < LEAST_MASS:
-        return []
-    # A border of hidden pixels lets things stand at the picture's edge.
-    planes = [
-        cv2.copyMakeBorder(plane, *[BORDER] * 4, cv2.BORDER_CONSTANT, value=0)
-        for plane in (clear, matte * clear, luma * clear)
+def _read(pictures: Sequence[_Picture], kind: str) -> None:
+    """Adds the things of one kind to each picture, and hides what lies below them."""
+    places = [
+        (picture, colour, region)
+        for picture in pictures
+        for colour in KINDS[kind]
+        for region in _regions(picture, colour)
     ]
+    found: dict[int, list[Seen]] = {}
+    for place, seen in _things([region for *_, region in places], [colour for _, colour, _ in places], kind):
+        found.setdefault(id(places[place][0]), []).append(seen)
+    for picture in pictures:
+        best = _best(found.get(id(picture), []), APART[kind])
+        picture.seen += best
+        if kind != "landmark":
+            for one in best:
+                hide(picture.wide_clear, one.thing, 1.3, BORDER)
+
+
+def _regions(picture: _Picture, colour: str) -> list[Region]:
+    """Where a thing of a colour may be, with room for a window around it."""
+    value = picture.wide_mattes[list(COLOURS).index(colour)] * picture.wide_clear
+    if float(value.sum()) < LEAST_MASS:
+        return []
+    marked = (value > 0.3).view(np.uint8)
+    x0, y0, width, height = cv2.boundingRect(marked)
+    if not width:
+        return []
+    x0, y0 = x0 - PARTED, y0 - PARTED
     # Parts of one thing that another divides are taken as one region.
-    marked = cv2.dilate((planes[1] > 0.3).astype(np.uint8), np.ones((2 * PARTED + 1,) * 2, np.uint8))
+    marked = cv2.dilate(marked[y0 : y0 + height + 2 * PARTED, x0 : x0 + width + 2 * PARTED], TOUCH)
     count, _, boxes, _ = cv2.connectedComponentsWithStats(marked)
-    found = []
+    regions = []
     for x, y, width, height, _ in boxes[1:count]:
-        top, left = max(y - HALF, 0), max(x - HALF, 0)
-        part = np.s_[top : y + height + HALF, left : x + width + HALF]
-        if float(planes[1][part].sum()) >= LEAST_MASS:
-            found += _peaks([plane[part] for plane in planes], kind, colour, (top - BORDER, left - BORDER))
-    return found
+        top, left = max(y + y0 - HALF, 0), max(x + x0 - HALF, 0)
+        part = np.s_[top : y + y0 + height + HALF, left : x + x0 + width + HALF]
+        if float(value[part].sum()) >= LEAST_MASS:
+            clear = picture.wide_clear[part]
+            regions.append(Region(top - BORDER, left - BORDER, clear, value[part], picture.wide_luma[part] * clear))
+    return regions
 
 
-def _peaks(planes: list[np.ndarray], kind: str, colour: str, origin: tuple[int, int]) -> list[Seen]:
-    """The things in one region of the picture (clear, matte, luma), whose corner lies at `origin`, best first."""
-    weight, value, _ = planes
-    square = value * value
-    fits = []
-    for shape in SHAPES[kind]:
-        outline = outline_of(shape)
-        dot, norm = _slide(value, outline), _slide(weight, outline**2)
-        fit = dot / np.sqrt(np.maximum(_slide(square, around(shape)) * norm, 1e-6))
-        enough = (norm > 0.4 * float((outline**2).sum())) & (dot > OPACITY * norm)
-        fits.append(np.where(enough, fit, 0))
-    best = np.max(fits, axis=0)
+def _things(regions: Sequence[Region], colours: Sequence[str], kind: str) -> list[tuple[int, Seen]]:
+    """The things in regions of one colour each: (the region's number, what is there), the best of a region first."""
+    all_fits = fits(regions, kind)
+    peaks = [(i, y, x) for i, fit in enumerate(all_fits) for y, x in _peaks(fit.max(axis=0), kind)]
+    if not peaks:
+        return []
+    clear, value, bright = (
+        np.stack([_window(getattr(regions[i], plane), y, x) for i, y, x in peaks])[:, None]
+        for plane in ("clear", "value", "bright")
+    )
+    near = np.stack([all_fits[i][:, y - 1 : y + 2, x - 1 : x + 2] for i, y, x in peaks])  # [peaks, shapes, 3, 3]
+    dy, dx = _vertex(near[..., 1]), _vertex(near[:, :, 1])
+    # On a pad the surroundings are as dark as the thing: then luma tells nothing about its outline.
+    beside = clear * NEAR * (value < 0.2)
+    murky = (np.abs(bright) * beside).sum(-1) / np.maximum(beside.sum(-1), 1)
+    shapes = np.arange(len(SHAPES[kind]))
+    outline = outlines(kind)[shapes, *(np.rint(8 * shift).astype(int) + EIGHTHS for shift in (dy, dx))] * clear
+    contrast = (bright * outline).sum(-1) / (outline**2).sum(-1)
+    trust = LUMA_TRUST * np.abs(contrast) * np.exp(-((murky / MURKY) ** 2))
+    # Where a thing is, chroma says; of which shape, luma says too, since compression halves chroma's resolution.
+    score = (_cosine(value, outline) + trust * np.abs(_cosine(bright, outline))) / (1 + trust)
+    things = []
+    for n, (i, y, x) in enumerate(peaks):
+        best = int(score[n].argmax())
+        row = (y + float(dy[n, best]) + regions[i].top + 0.5) / CELL_PX
+        col = (x + float(dx[n, best]) + regions[i].left + 0.5) / CELL_PX
+        thing = Thing(kind, SHAPES[kind][best], colours[i], round(row, 3), round(col, 3))
+        things.append((i, Seen(thing, float(near[n, :, 1, 1].max()))))
+    return things
+
+
+def _peaks(best: np.ndarray, kind: str) -> list[tuple[int, int]]:
+    """Where a kind's best fit [h, w] (overwritten) peaks high enough, the highest first, none near a higher one."""
     best[:HALF], best[-HALF:], best[:, :HALF], best[:, -HALF:] = 0, 0, 0, 0  # windows lie in the region
-    found = []
+    reach = int(APART[kind] * CELL_PX)
+    peaks = []
     while True:
-        y, x = np.unravel_index(best.argmax(), best.shape)
+        y, x = divmod(int(best.argmax()), best.shape[1])
         if best[y, x] < FIT[kind]:
-            return found
-        found.append(_named(kind, colour, (int(y), int(x)), fits, planes, origin))
-        reach = int(APART[kind] * CELL_PX)
+            return peaks
+        peaks.append((y, x))
         best[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1] = 0
 
 
-def _named(kind: str, colour: str, peak: tuple[int, int], fits: list, planes: list, origin: tuple[int, int]) -> Seen:
-    """The thing at a peak: its shape by chroma and luma together, each shape at its own place to a part of a pixel."""
-    y, x = peak
-    weight, value, bright = (plane[y - HALF : y + HALF + 1, x - HALF : x + HALF + 1] for plane in planes)
-    # On a pad the surroundings are as dark as the thing: then luma tells nothing about its outline.
-    beside = weight * _near() * (value < 0.2)
-    murky = float((np.abs(bright) * beside).sum() / max(beside.sum(), 1.0))
-    ranked = []
-    for shape, fit in zip(SHAPES[kind], fits, strict=True):
-        dy, dx = _vertex(*fit[y - 1 : y + 2, x]), _vertex(*fit[y, x - 1 : x + 2])
-        outline = outline_of(shape, round(8 * dy), round(8 * dx)) * weight
-        contrast = float((bright * outline).sum() / (outline**2).sum())
-        trust = LUMA_TRUST * abs(contrast) * float(np.exp(-((murky / MURKY) ** 2)))
-        score = (_cosine(value, outline) + trust * abs(_cosine(bright, outline))) / (1 + trust)
-        row, col = (
-            (at + shift + start + 0.5) / CELL_PX for at, shift, start in ((y, dy, origin[0]), (x, dx, origin[1]))
-        )
-        ranked.append((score, shape, round(float(row), 3), round(float(col), 3)))
-    _, shape, row, col = max(ranked)
-    return Seen(Thing(kind, shape, colour, row, col), float(max(fit[y, x] for fit in fits)))
+def _window(plane: np.ndarray, y: int, x: int) -> np.ndarray:
+    return plane[y - HALF : y + HALF + 1, x - HALF : x + HALF + 1].reshape(WIDE * WIDE)
 
 
-@cache
-def _near() -> np.ndarray:
-    """Pixels of a window within 0.45 cells of its centre."""
-    at = np.arange(-HALF, HALF + 1) / CELL_PX
-    return (np.hypot(at[:, None], at[None, :]) < 0.45).astype(np.float32)
+def _cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return (a * b).sum(-1) / np.maximum(np.sqrt((a * a).sum(-1) * (b * b).sum(-1)), 1e-9)
 
 
-def _cosine(a: np.ndarray, b: np.ndarray) -> float:
-    return float((a * b).sum() / max(np.sqrt((a * a).sum() * (b * b).sum()), 1e-9))
-
-
-def _slide(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    return cv2.filter2D(image, cv2.CV_32F, kernel, borderType=cv2.BORDER_CONSTANT)
-
-
-def _vertex(before: float, at: float, after: float) -> float:
-    """Where between -0.5 and 0.5 the parabola through three neighbours peaks."""
+def _vertex(three: np.ndarray) -> np.ndarray:
+    """Where between -0.5 and 0.5 the parabola through three neighbours [..., 3] peaks; 0 where it has no peak."""
+    before, at, after = np.moveaxis(three, -1, 0)
     bend = before - 2 * at + after
-    return float(np.clip((before - after) / (2 * bend), -0.5, 0.5)) if bend < -1e-6 and min(before, after) > 0 else 0.0
+    peaked = (bend < -1e-6) & (np.minimum(before, after) > 0)
+    return np.where(peaked, np.clip((before - after) / np.where(peaked, 2 * bend, 1), -0.5, 0.5), 0).astype(np.float64)
 
 
 def _best(found: list[Seen], apart: float) -> list[Seen]:
@@ -266,26 +292,14 @@ def _best(found: list[Seen], apart: float) -> list[Seen]:
     return kept
 
 
-def footprint(shape: tuple[int, int], thing: Thing, grow: float) -> np.ndarray:
-    """The pixels (float32 0 or 1, CELL_PX a cell) within `grow` pixels of a thing."""
-    y, x = ((np.arange(n) + 0.5) / CELL_PX for n in shape)
-    dy, dx = np.broadcast_arrays((y - thing.y)[:, None], (x - thing.x)[None, :])
-    return (distance(thing.shape, dy, dx) * CELL_PX < grow).astype(np.float32)
-
-
-def _strange(luma: np.ndarray, mattes: dict, pale: np.ndarray, seen: list[Seen]) -> str:
+def _strange(picture: _Picture) -> str:
     """Why the picture is not of this world, "" when it is: everything must be a thing or quiet background."""
-    around = np.zeros(luma.shape, bool)
-    for one in seen:
-        around |= footprint(luma.shape, one.thing, 3.0) > 0
-    stray = np.max(list(mattes.values()), axis=0) > 0.6
-    share = float((stray & ~around).mean())
+    free = np.ones(picture.luma.shape, bool)
+    for one in picture.seen:
+        hide(free, one.thing, 3.0)
+    share = float(((picture.share > 0.6) & free).mean())
     if share > STRAY:
         return f"{share:.1%} of the picture is coloured or dark but no thing"
-    spread = float(luma[pale & ~around].std()) if (pale & ~around).any() else 1.0
+    quiet = picture.luma[picture.pale & free]
+    spread = float(quiet.std()) if len(quiet) else 1.0
     return f"the background's brightness varies by {spread:.2f}" if spread > ROUGH else ""
-
-
-def _rgb(pixels: np.ndarray, pale: np.ndarray) -> tuple[int, int, int]:
-    chosen = pixels[pale] if pale.any() else pixels.reshape(-1, 3)
-    return tuple(round(float(c) * 255) for c in np.median(chosen, axis=0))
