@@ -60,7 +60,7 @@ def cost(disagreements: Tensor, sigmas: Tensor, rule: Literal["step", "trapezoid
     lengths = step_lengths(sigmas).to(disagreements.device)
     if len(disagreements) != len(lengths):
         raise ValueError(
-            f"{len(disagreements)} rows of disagreements for {len(lengths)} sampler steps: one for each step is expected"
+            f"{len(disagreements)} rows of disagreements for {len(lengths)} sampler steps: one a step is expected"
         )
     values = disagreements.double()
     if rule == "trapezoid":

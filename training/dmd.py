@@ -73,7 +73,7 @@ def dmd_loss(
     """Surrogate float64 [N] for the generator, whose gradient in theta is Eq. 21's divided by the number of dims.
 
     mean over masked-in dims of sg(dmd_gradient) * x, with x = G(z) [N, ...] carrying the generator's gradient; its
-    value means nothing. Velocities of the fake and the real model at x_sigma = renoise(x, noise, sigma) get no gradient.
+    value means nothing. The fake and the real model's velocities at x_sigma = renoise(x, noise, sigma) get no gradient.
     """
     gradient = dmd_gradient(x, x_sigma, v_fake, v_real, sigma, weight, mask)
     return mean_over_state(gradient * full_precision(x), mask)

@@ -74,7 +74,7 @@ def matching_error(
 
 
 def flow_matching_loss(prediction: Tensor, x0: Tensor, noise: Tensor, mask: Tensor | None = None) -> Tensor:
-    """L_FM of WMSD A.9, float64 [N]: squared distance of a prediction [N, ...] at renoise(x0, noise, sigma) to noise - x0.
+    """L_FM of WMSD A.9, float64 [N]: squared distance to noise - x0 of a prediction [N, ...] at renoise(x0, noise, sigma).
 
     The loss of supervised fine-tuning and of the base model. No gradient goes to x0 or `noise`.
     """
@@ -88,7 +88,7 @@ def velocity_kl(
     mask: Tensor | None = None,
     weighting: Literal["uniform", "elbo"] = "uniform",
 ) -> Tensor:
-    """Penalty float64 [N] for leaving a reference's velocities, both [N, ...] at the same x and sigma [N] (WMSD A.9, KL).
+    """Penalty float64 [N] for leaving a reference's velocities, both [N, ...] at the same x and sigma [N] (WMSD A.9).
 
     uniform: squared distance; elbo: divided by 2 s^2 with s = 0.7 sqrt(sigma / (1 - sigma)), the SDE's rate of KL,
     which vanishes at pure noise and is infinite at sigma = 0. The reference gets no gradient. Raises ValueError for

@@ -1,12 +1,23 @@
-"""Samplers over a velocity field: the probability-flow ODE and the stochastic steps of Flow-GRPO."""
+"""Samplers over a velocity field: the probability-flow ODE and the stochastic steps of Flow-GRPO.
 
-from collections.abc import Callable
+sigma falls from 1 (noise) to 0 (data), so that a step's dt = sigma_next - sigma is negative. The stochastic steps are
+those of the released Flow-GRPO code, in float32.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from models.video.flow import along, clean_prediction, full_precision, mean_over_state, noise_prediction
+
 Velocity = Callable[[Tensor, Tensor], Tensor]  # (x [B, ...], sigma [B]) -> dx/dsigma [B, ...]
+Noise = Callable[[Sequence[int]], Tensor]  # seeds [B] -> standard normal states [B, ...], as VideoModel.noise
 
 
 @dataclass(frozen=True)
@@ -25,13 +36,36 @@ class Trajectory:
         return self.states[-1]
 
 
+@dataclass(frozen=True, kw_only=True)
+class SDETrajectory(Trajectory):
+    """A trajectory whose steps named by `stochastic` (W indices) were drawn from a Gaussian; the rest are Euler's.
+
+    Of those steps: `means` float32 [W, B, ...], `stds` float32 [W] and `log_probs` float64 [W, B]. To score step i
+    under another policy: sde_step(states[i], v, sigmas[i], sigmas[i + 1], eta, sigmas[1], x_next=states[i + 1]).
+    """
+
+    stochastic: tuple[int, ...]
+    means: Tensor
+    stds: Tensor
+    log_probs: Tensor
+
+
+class Step(NamedTuple):
+    """One stochastic step: x_next and mean float32 [N, ...], std float32 [N], log_prob float64 [N] (mean over dims)."""
+
+    x_next: Tensor
+    mean: Tensor
+    std: Tensor
+    log_prob: Tensor
+
+
 def ode(velocity: Velocity, start: Tensor, sigmas: Tensor, keep: bool = False) -> Trajectory:
     """Euler steps of dx/dsigma = v: the sampler of FlowMatchEulerDiscreteScheduler (WMSD Eq. 2).
 
     `start` is x at sigmas[0]. With `keep` all states and velocities stay, else only the first and the last state.
     """
     x, states, velocities = start, [start], []
-    for here, there in zip(sigmas[:-1], sigmas[1:], strict=True):
+    for here, there in pairwise(sigmas):
         v = velocity(x, here.expand(len(x)))
         x = x + (there - here) * v
         if keep:
@@ -40,3 +74,145 @@ def ode(velocity: Velocity, start: Tensor, sigmas: Tensor, keep: bool = False) -
     if not keep:
         return Trajectory(torch.stack([start, x]), torch.stack([sigmas[0], sigmas[-1]]))
     return Trajectory(torch.stack(states), sigmas, torch.stack(velocities))
+
+
+def sde_step(
+    x: Tensor,
+    v: Tensor,
+    sigma: Tensor,
+    sigma_next: Tensor,
+    eta: float,
+    sigma_max: Tensor | float,
+    *,
+    noise: Tensor | None = None,
+    x_next: Tensor | None = None,
+    mask: Tensor | None = None,
+) -> Step:
+    """Euler-Maruyama step of the SDE that has the ODE's marginals (WMSD A.9, Flow-GRPO), or the density of a given one.
+
+    With s = eta sqrt(sigma / (1 - sigma)): mean = x (1 + s^2 dt / (2 sigma)) + v (1 + s^2 (1 - sigma) / (2 sigma)) dt,
+    std = s sqrt(-dt). In 1 - sigma of s, levels above `sigma_max` count as sigma_max: the sampler's second level, so
+    that s is finite at pure noise. Given `noise`, x_next = mean + std noise; given `x_next`, that one is only scored.
+    log_prob is the Gaussian log-density averaged (not summed) over the masked dims; no gradient goes through x_next.
+
+    x, v, noise, x_next: [N, ...]; sigma > sigma_next: [] or [N]. Elements with mask 0 take the ODE's step: what a model
+    holds has velocity 0 and stays put, what it carries along moves without noise. Raises ValueError for eta <= 0 and
+    unless exactly one of `noise` and `x_next` is given.
+    """
+    if not eta > 0:
+        raise ValueError(f"eta is {eta}: a positive noise level is expected (the step without noise is `ode`'s)")
+    x, v = full_precision(x), full_precision(v)
+    level, dt = along(sigma, x), along(sigma_next, x) - along(sigma, x)
+    s2 = eta**2 * level / (1 - level.clamp(max=float(sigma_max)))
+    drift = s2 / (2 * level)
+    mean = _outside(mask, x * (1 + drift * dt) + v * (1 + drift * (1 - level)) * dt, x + dt * v)
+    std = (s2 * -dt).sqrt()
+    x_next = _drawn(mean, std, noise, x_next, mask)
+    z = (x_next.detach() - mean) / std
+    std = std.flatten()
+    log_prob = -0.5 * mean_over_state(z.square(), mask) - std.double().log() - 0.5 * math.log(2 * math.pi)
+    return Step(x_next, mean, std, log_prob)
+
+
+def cps_step(
+    x: Tensor,
+    v: Tensor,
+    sigma: Tensor,
+    sigma_next: Tensor,
+    eta: float,
+    *,
+    noise: Tensor | None = None,
+    x_next: Tensor | None = None,
+    mask: Tensor | None = None,
+) -> Step:
+    """Coefficient-preserving step: data and noise keep the weights 1 - sigma_next and sigma_next they have on the path.
+
+    std = s = sigma_next sin(eta pi / 2); mean = (1 - sigma_next) data_hat + sqrt(sigma_next^2 - s^2) noise_hat;
+    log_prob = -mean((x_next - mean)^2), as the released code has it: without the density's constants and its 1 / (2
+    s^2), hence on another scale than `sde_step`'s. Arguments and errors as there, and eta <= 1; sigma_next = 0 gives
+    data_hat.
+    """
+    if not 0 < eta <= 1:
+        raise ValueError(f"eta is {eta}: a noise level in (0, 1] is expected (the step without noise is `ode`'s)")
+    x, v = full_precision(x), full_precision(v)
+    level, there = along(sigma, x), along(sigma_next, x)
+    kept = math.cos(eta * math.pi / 2)  # sqrt(sigma_next^2 - s^2) = sigma_next cos, without the rounding below 0
+    mean = (1 - there) * clean_prediction(x, v, level.flatten())
+    mean = _outside(mask, mean + there * kept * noise_prediction(x, v, level.flatten()), x + (there - level) * v)
+    std = there * math.sin(eta * math.pi / 2)
+    x_next = _drawn(mean, std, noise, x_next, mask)
+    log_prob = -mean_over_state((x_next.detach() - mean).square(), mask)
+    return Step(x_next, mean, std.flatten(), log_prob)
+
+
+def sde(
+    velocity: Velocity,
+    start: Tensor,
+    sigmas: Tensor,
+    *,
+    eta: float,
+    noise: Noise,
+    seeds: Sequence[int],
+    window: tuple[int, int] | None = None,
+    kind: Literal["sde", "cps"] = "sde",
+    mask: Tensor | None = None,
+) -> SDETrajectory:
+    """Samples with stochastic steps `first <= i < last` of `window` and the ODE's steps elsewhere (Flow-GRPO-Fast).
+
+    `start` is x [B, ...] at sigmas[0]; `sigmas` float32 [steps + 1]. Without a window every step but the last is
+    stochastic: what the last one adds stays in the video. `noise` draws a standard normal state for each seed
+    (VideoModel.noise); each of the B `seeds` is spread over the steps, so a row's noise depends on its own seed and the
+    step alone. `mask` as in `sde_step`. Raises ValueError for a window outside the steps, for another number of seeds
+    than rows, and for an eta the step refuses.
+    """
+    steps = len(sigmas) - 1
+    first, last = window or (0, steps - 1)
+    if not 0 <= first <= last <= steps:
+        raise ValueError(
+            f"window is {(first, last)}: first <= last within 0 and the sampler's {steps} steps are expected"
+        )
+    if len(seeds) != len(start):
+        raise ValueError(f"{len(seeds)} seeds for {len(start)} rows: one seed for each row is expected")
+    x, states, velocities, drawn = start, [start], [], []
+    for i in range(steps):
+        here, there = sigmas[i], sigmas[i + 1]
+        v = velocity(x, here.expand(len(x)))
+        if first <= i < last:
+            fresh = noise([step_seed(seed, i) for seed in seeds]).to(x)
+            if kind == "sde":
+                drawn.append(sde_step(x, v, here, there, eta, sigmas[1], noise=fresh, mask=mask))
+            else:
+                drawn.append(cps_step(x, v, here, there, eta, noise=fresh, mask=mask))
+            x = drawn[-1].x_next
+        else:
+            x = x + (there - here) * v
+        states.append(x)
+        velocities.append(v)
+    return SDETrajectory(
+        torch.stack(states),
+        sigmas,
+        torch.stack(velocities),
+        stochastic=tuple(range(first, last)),
+        means=torch.stack([step.mean for step in drawn]) if drawn else start.new_empty(0, *start.shape),
+        stds=torch.stack([step.std[0] for step in drawn]) if drawn else start.new_empty(0),
+        log_probs=torch.stack([step.log_prob for step in drawn])
+        if drawn
+        else start.new_empty(0, len(start), dtype=torch.float64),
+    )
+
+
+def step_seed(seed: int, step: int) -> int:
+    """The seed of one stochastic step of the rollout with this seed: in [0, 2^63), unlike its neighbours'."""
+    return int.from_bytes(hashlib.blake2b(f"{seed}:{step}".encode(), digest_size=8).digest(), "big") >> 1
+
+
+def _outside(mask: Tensor | None, inside: Tensor, outside: Tensor) -> Tensor:
+    return inside if mask is None else torch.where(mask.to(inside.device) > 0, inside, outside)
+
+
+def _drawn(mean: Tensor, std: Tensor, noise: Tensor | None, x_next: Tensor | None, mask: Tensor | None) -> Tensor:
+    if (noise is None) == (x_next is None):
+        raise ValueError("a step takes either `noise` to draw with or the `x_next` to score, exactly one of them")
+    if x_next is not None:
+        return full_precision(x_next)
+    return _outside(mask, mean + std * noise, mean)

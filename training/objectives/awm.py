@@ -1,7 +1,7 @@
 """Advantage-Weighted Matching: the matching error of a sample stands in for its negative log-probability (WMSD A.9).
 
-AWM's t is sigma here (1 noise, 0 data); the WMSD paper's t is 1 - sigma. The form is AWM's `exp_first`: a ratio for each
-(sample, level), averaged after clipping.
+AWM's t is sigma here (1 noise, 0 data); the WMSD paper's t is 1 - sigma. The form is AWM's `exp_first`: one ratio for
+each (sample, level), averaged after clipping.
 """
 
 from dataclasses import dataclass

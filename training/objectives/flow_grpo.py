@@ -1,7 +1,7 @@
 """Flow-GRPO: clipped policy gradient on the Gaussian steps of a stochastic sampler (WMSD A.9).
 
-Rows are (sample, step) pairs of `sampling.sde`, log-probabilities those of `sampling.sde_step` or `cps_step`: means over
-dims, not sums, hence very small clip ranges.
+Rows are (sample, step) pairs of `sampling.sde`, log-probabilities those of `sampling.sde_step` or `cps_step`: means
+over dims, not sums, hence very small clip ranges.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from training.matching import squared_distance
 
 @dataclass(frozen=True)
 class FlowGRPOTerms:
-    """loss [N] with its penalty, ratio [N] (no gradient) and the KL [N] before its coefficient (0 where not asked for)."""
+    """float64 [N]: loss with its penalty, ratio (no gradient) and KL before its coefficient (0 where not asked for)."""
 
     loss: Tensor
     ratio: Tensor
@@ -33,7 +33,7 @@ def flow_grpo_loss(
     kl: float = 0.0,
     mask: Tensor | None = None,
 ) -> FlowGRPOTerms:
-    """max(-A ratio, -A clamp(ratio, 1 - clip, 1 + clip)) + kl KL, with ratio = exp(log_prob - old_log_prob), float64 [N].
+    """max(-A ratio, -A clamp(ratio, 1 - clip, 1 + clip)) + kl KL for each row, ratio = exp(log_prob - old_log_prob).
 
     log_prob, old_log_prob and advantage [N]; old None is on policy (log_prob.detach()). For kl > 0: KL = mean over
     masked-in dims of (mean - ref_mean)^2 / (2 std^2), with the step's means [N, ...] under the policy and the reference

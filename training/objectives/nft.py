@@ -16,7 +16,7 @@ FLOOR = 1e-5  # of the adaptive weight
 
 @dataclass(frozen=True)
 class NFTTerms:
-    """float64 [N]: the loss, its two branches L+ and L- (before r and nft_beta), and `weighted`; only loss has gradients.
+    """float64 [N]: loss, its branches L+ and L- (before r and nft_beta) and `weighted`; only loss carries gradients.
 
     `weighted` is advantage_clip (2 r - 1) L(theta), whose gradient the loss's is on policy: the value to log.
     """
@@ -42,8 +42,8 @@ def nft_loss(
     """advantage_clip (r L+ + (1 - r) L-) / nft_beta for each row, from velocities.
 
     Velocities `prediction` and `old` [N, ...] (None: on policy, prediction.detach()) at x_sigma = renoise(x0, noise,
-    sigma); sigma and advantage [N]. The branches' velocities are beta v + (1 - beta) v_old and (1 + beta) v_old - beta v;
-    they are mixed after the map to predicted data, with which mixing commutes: see `nft_loss_clean` for the rest.
+    sigma); sigma and advantage [N]. The branches' velocities beta v + (1 - beta) v_old and (1 + beta) v_old - beta v
+    are mixed after the map to predicted data, with which mixing commutes: see `nft_loss_clean` for the rest.
     """
     x = full_precision(x_sigma.detach())
     clean = clean_prediction(x, full_precision(prediction), sigma)
