@@ -20,8 +20,10 @@ CELL_PX = 16  # pixels a cell is read at
 HALF = 9  # pixels from a window's centre to its edge: a cell and a pixel around it
 WIDE = 2 * HALF + 1
 NEIGHBOURHOOD = 3.0  # pixels around an agent
+FIT = {"agent": 0.77, "landmark": 0.73, "stone": 0.72}  # least correlation of a thing with its outline
+APART = {"agent": 0.45, "landmark": 0.6, "stone": 0.25}  # cells: nearer than this, the better of two fits is kept
 OPACITY = 0.45  # least mean share of the colour under the outline
-TILES = (32, 40, 48, 64, 96, 128, 192, 256, 384, 512, 1024)  # sizes that an FFT likes
+TILES = (32, 36, 40, 45, 48, 54, 64, 80, 96, 128, 192, 256, 384, 512, 1024)  # sizes that an FFT likes
 EIGHTHS = 4  # outlines are kept at shifts of up to so many eighths of a pixel
 STAMP = 13  # pixels from a thing's centre to the edge of its stamp: 3 pixels around any shape, the triangle's tip too
 
@@ -123,13 +125,39 @@ def _fit_tiles(clear: np.ndarray, value: np.ndarray, kind: str) -> np.ndarray:
     return np.where(enough, dot / np.sqrt(np.maximum(energy * norm, 1e-6)), 0)
 
 
+def peaks(best: np.ndarray, kind: str) -> list[tuple[int, int]]:
+    """Where a kind's best fit [h, w] (overwritten) peaks high enough, the highest first, none near a higher one."""
+    best[:HALF], best[-HALF:], best[:, :HALF], best[:, -HALF:] = 0, 0, 0, 0  # windows lie in the region
+    reach = int(APART[kind] * CELL_PX)
+    peaks = []
+    while True:
+        y, x = divmod(int(best.argmax()), best.shape[1])
+        if best[y, x] < FIT[kind]:
+            return peaks
+        peaks.append((y, x))
+        best[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1] = 0
+
+
+def vertex(three: np.ndarray) -> np.ndarray:
+    """Where between -0.5 and 0.5 the parabola through three neighbours [..., 3] peaks; 0 where it has no peak."""
+    before, at, after = np.moveaxis(three, -1, 0)
+    bend = before - 2 * at + after
+    peaked = (bend < -1e-6) & (np.minimum(before, after) > 0)
+    return np.where(peaked, np.clip((before - after) / np.where(peaked, 2 * bend, 1), -0.5, 0.5), 0).astype(np.float64)
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Cosines along the last axis of arrays of one shape, or that broadcast to one; 0 where one is all 0."""
+    return (a * b).sum(-1) / np.maximum(np.sqrt((a * a).sum(-1) * (b * b).sum(-1)), 1e-9)
+
+
 @lru_cache(maxsize=4096)
 def stamp(shape: str, y: float, x: float, grow: float) -> tuple[int, int, np.ndarray]:
     """The pixels within `grow` (up to 3) pixels of a shape at (y, x) cells: top, left, and read-only bool [n, n]."""
     top, left = (int(np.floor(at * CELL_PX)) - STAMP for at in (y, x))
     span = np.arange(2 * STAMP + 1)
     dy, dx = (span + top + 0.5) / CELL_PX - y, (span + left + 0.5) / CELL_PX - x
-    near = distance(shape, *np.broadcast_arrays(dy[:, None], dx[None, :])) * CELL_PX < grow
+    near = distance(shape, dy[:, None], dx[None, :]) * CELL_PX < grow
     near.flags.writeable = False
     return top, left, near
 

@@ -49,10 +49,10 @@ def track(frames: Sequence[np.ndarray]) -> Tracks:
     which: dict[bytes, int] = {}
     index = [which.setdefault(frame.tobytes(), len(which)) for frame in frames]
     pixels = [small(frames[index.index(i)]) for i in range(len(which))]
-    first = observe_all(pixels[:1])[0]
+    read = observe_all(pixels)
+    first = read[0]
     if not first.seen:
         raise Untraceable(f"the first frame shows no thing of the microworld: {first.why or 'it is empty'}")
-    read = [first, *observe_all(pixels[1:])]
     things = first.layout.things
     count, total = len(things), len(frames)
     positions = np.zeros((total, count, 2))
@@ -117,7 +117,7 @@ def background_change(
         for thing, (y, x) in zip(first.layout.things, positions[t].tolist(), strict=True):
             hide(clear, replace(thing, y=y, x=x), 3.0)
         luma, chroma = opponent(pixels[i] - pixels[0])
-        change = np.abs(luma) + np.hypot(chroma[..., 0], chroma[..., 1])
+        change = np.abs(luma) + np.sqrt(np.square(chroma) @ np.ones(2, np.float32))
         weight, total = (_blocks(plane, block) for plane in (clear, change * clear))
         enough = weight > 0.3 * block * block
         changes[t] = float((total[enough] / weight[enough]).max()) if enough.any() else 0.0

@@ -12,19 +12,31 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from microworld.fitting import CELL_PX, EIGHTHS, HALF, SHAPES, WIDE, Region, fits, hide, outlines
+from microworld.fitting import (
+    APART,
+    CELL_PX,
+    EIGHTHS,
+    HALF,
+    SHAPES,
+    WIDE,
+    Region,
+    cosine,
+    fits,
+    hide,
+    outlines,
+    peaks,
+    vertex,
+)
 from microworld.scene import AGENT_COLOURS, LANDMARK_COLOURS, SHORT_SIDE, STONE_COLOUR, Layout, Thing
 
 LEAST_PX = 24  # pictures smaller than this along the shorter side are refused
 PALE = 0.13  # Cb-Cr distance from the background below which a pixel has no colour
 DARK = 0.30  # luma below which a pale pixel may be a stone
-FIT = {"agent": 0.77, "landmark": 0.73, "stone": 0.72}  # least correlation of a thing with its outline
 LUMA_TRUST = 12.0  # weight of luma against chroma in telling shapes, for each unit of contrast
 MURKY = 0.12  # mean luma difference beside a thing at which luma is trusted a third as much
 LEAST_MASS = 8.0  # pixels of its colour: no thing is smaller
 PARTED = 3  # pixels: parts of a thing lie no further than twice this from one another
 BORDER = 2 * HALF + PARTED  # hidden pixels around the picture
-APART = {"agent": 0.45, "landmark": 0.6, "stone": 0.25}  # cells: nearer than this, the better of two fits is kept
 STRAY = 0.02  # share of coloured or dark pixels away from all things above which a picture is not of this world
 ROUGH = 0.11  # the same for the spread of the background's luma
 COLOURS = AGENT_COLOURS | LANDMARK_COLOURS | STONE_COLOUR
@@ -77,6 +89,7 @@ class _Picture:
     share: np.ndarray
     wide_luma: np.ndarray
     wide_mattes: np.ndarray  # [COLOURS, H, W]
+    masses: np.ndarray  # [COLOURS], the mattes' sums
     wide_clear: np.ndarray  # 0 where a thing hides what is below it
     seen: list[Seen] = field(default_factory=list)
 
@@ -138,7 +151,7 @@ def _ground(pixels: np.ndarray) -> _Picture | str:
     """A picture's planes, or why it has no background of the microworld."""
     luma, chroma = opponent(pixels)
     flat = chroma.reshape(-1, 2)
-    pale = np.hypot(*(chroma - _median(flat)).transpose(2, 0, 1)) < PALE
+    pale = (np.square(chroma - _median(flat)) @ np.ones(2, np.float32)) < PALE**2
     if pale.mean() < 0.25:
         return "no quiet background"
     back_chroma, back_luma = _median(chroma[pale]), float(_median(luma[pale][:, None])[0])
@@ -146,12 +159,14 @@ def _ground(pixels: np.ndarray) -> _Picture | str:
         return "the background is dark or gaudy"
     nearest, share = matte(flat - back_chroma, back_chroma)
     grey = np.clip((back_luma - luma) / (back_luma - 0.18), 0, 1) * (luma < (back_luma + DARK) / 2) * pale
+    masses = np.append(np.bincount(nearest, share, len(COLOURS) - 1), grey.sum())
     share, nearest = share.reshape(luma.shape), nearest.reshape(luma.shape)
     wide = np.zeros((len(COLOURS) + 2, *(side + 2 * BORDER for side in luma.shape)), np.float32)
     inside = wide[:, BORDER:-BORDER, BORDER:-BORDER]
-    np.multiply(nearest == np.arange(len(COLOURS) - 1)[:, None, None], share, out=inside[: len(COLOURS) - 1])
+    for i in np.flatnonzero(masses[:-1] >= LEAST_MASS):
+        np.multiply(nearest == i, share, out=inside[i])
     inside[-3], inside[-2], inside[-1] = grey, luma - back_luma, 1
-    return _Picture(luma, pale, np.maximum(share, grey), wide[-2], wide[: len(COLOURS)], wide[-1])
+    return _Picture(luma, pale, np.maximum(share, grey), wide[-2], wide[: len(COLOURS)], masses, wide[-1])
 
 
 def _median(values: np.ndarray) -> np.ndarray:
@@ -202,9 +217,10 @@ def _read(pictures: Sequence[_Picture], kind: str) -> None:
 
 def _regions(picture: _Picture, colour: str) -> list[Region]:
     """Where a thing of a colour may be, with room for a window around it."""
-    value = picture.wide_mattes[list(COLOURS).index(colour)] * picture.wide_clear
-    if float(value.sum()) < LEAST_MASS:
+    number = list(COLOURS).index(colour)
+    if picture.masses[number] < LEAST_MASS:
         return []
+    value = picture.wide_mattes[number] * picture.wide_clear
     marked = (value > 0.3).view(np.uint8)
     x0, y0, width, height = cv2.boundingRect(marked)
     if not width:
@@ -226,15 +242,15 @@ def _regions(picture: _Picture, colour: str) -> list[Region]:
 def _things(regions: Sequence[Region], colours: Sequence[str], kind: str) -> list[tuple[int, Seen]]:
     """The things in regions of one colour each: (the region's number, what is there), the best of a region first."""
     all_fits = fits(regions, kind)
-    peaks = [(i, y, x) for i, fit in enumerate(all_fits) for y, x in _peaks(fit.max(axis=0), kind)]
-    if not peaks:
+    found = [(i, y, x) for i, fit in enumerate(all_fits) for y, x in peaks(fit.max(axis=0), kind)]
+    if not found:
         return []
     clear, value, bright = (
-        np.stack([_window(getattr(regions[i], plane), y, x) for i, y, x in peaks])[:, None]
+        np.stack([_window(getattr(regions[i], plane), y, x) for i, y, x in found])[:, None]
         for plane in ("clear", "value", "bright")
     )
-    near = np.stack([all_fits[i][:, y - 1 : y + 2, x - 1 : x + 2] for i, y, x in peaks])  # [peaks, shapes, 3, 3]
-    dy, dx = _vertex(near[..., 1]), _vertex(near[:, :, 1])
+    near = np.stack([all_fits[i][:, y - 1 : y + 2, x - 1 : x + 2] for i, y, x in found])  # [peaks, shapes, 3, 3]
+    dy, dx = vertex(near[..., 1]), vertex(near[:, :, 1])
     # On a pad the surroundings are as dark as the thing: then luma tells nothing about its outline.
     beside = clear * NEAR * (value < 0.2)
     murky = (np.abs(bright) * beside).sum(-1) / np.maximum(beside.sum(-1), 1)
@@ -243,9 +259,9 @@ def _things(regions: Sequence[Region], colours: Sequence[str], kind: str) -> lis
     contrast = (bright * outline).sum(-1) / (outline**2).sum(-1)
     trust = LUMA_TRUST * np.abs(contrast) * np.exp(-((murky / MURKY) ** 2))
     # Where a thing is, chroma says; of which shape, luma says too, since compression halves chroma's resolution.
-    score = (_cosine(value, outline) + trust * np.abs(_cosine(bright, outline))) / (1 + trust)
+    score = (cosine(value, outline) + trust * np.abs(cosine(bright, outline))) / (1 + trust)
     things = []
-    for n, (i, y, x) in enumerate(peaks):
+    for n, (i, y, x) in enumerate(found):
         best = int(score[n].argmax())
         row = (y + float(dy[n, best]) + regions[i].top + 0.5) / CELL_PX
         col = (x + float(dx[n, best]) + regions[i].left + 0.5) / CELL_PX
@@ -254,33 +270,8 @@ def _things(regions: Sequence[Region], colours: Sequence[str], kind: str) -> lis
     return things
 
 
-def _peaks(best: np.ndarray, kind: str) -> list[tuple[int, int]]:
-    """Where a kind's best fit [h, w] (overwritten) peaks high enough, the highest first, none near a higher one."""
-    best[:HALF], best[-HALF:], best[:, :HALF], best[:, -HALF:] = 0, 0, 0, 0  # windows lie in the region
-    reach = int(APART[kind] * CELL_PX)
-    peaks = []
-    while True:
-        y, x = divmod(int(best.argmax()), best.shape[1])
-        if best[y, x] < FIT[kind]:
-            return peaks
-        peaks.append((y, x))
-        best[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1] = 0
-
-
 def _window(plane: np.ndarray, y: int, x: int) -> np.ndarray:
     return plane[y - HALF : y + HALF + 1, x - HALF : x + HALF + 1].reshape(WIDE * WIDE)
-
-
-def _cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return (a * b).sum(-1) / np.maximum(np.sqrt((a * a).sum(-1) * (b * b).sum(-1)), 1e-9)
-
-
-def _vertex(three: np.ndarray) -> np.ndarray:
-    """Where between -0.5 and 0.5 the parabola through three neighbours [..., 3] peaks; 0 where it has no peak."""
-    before, at, after = np.moveaxis(three, -1, 0)
-    bend = before - 2 * at + after
-    peaked = (bend < -1e-6) & (np.minimum(before, after) > 0)
-    return np.where(peaked, np.clip((before - after) / np.where(peaked, 2 * bend, 1), -0.5, 0.5), 0).astype(np.float64)
 
 
 def _best(found: list[Seen], apart: float) -> list[Seen]:
