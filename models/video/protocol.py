@@ -4,8 +4,8 @@ Flow time follows diffusers: sigma = 1 is noise, sigma = 0 data; x_sigma = (1 - 
 velocity is dx/dsigma = noise - x_data. The WMSD paper's t is 1 - sigma and its velocity the negative of ours; squared
 distances between velocities are the same in both.
 
-A state x is one float32 tensor [B, ...] of a shape that only its model knows. What a model holds fixed (the first frame
-of LTX-2) or carries along without a loss (its audio) lies inside x and is left out by `mask`.
+A state x is one float32 tensor [B, ...] of a shape that only its model knows. Inside x lie also what a model holds
+fixed (the first frame of LTX-2: `held`) and what moves but takes no loss (its audio); `mask` leaves out both.
 """
 
 from collections.abc import Mapping, Sequence
@@ -71,7 +71,11 @@ class VideoModel(Protocol):
 
     @property
     def mask(self) -> Tensor | None:
-        """Float32, broadcastable to one state: 1 where x is generated and a loss may look, 0 elsewhere. None: all 1."""
+        """Float32, broadcastable to one state: 1 where a loss may look, 0 elsewhere. None: all 1."""
+
+    @property
+    def held(self) -> Tensor | None:
+        """Float32, broadcastable to one state: 1 where x never moves (nor takes noise). None: all 0."""
 
     def encode_image(self, images: Tensor) -> Condition:
         """First frames uint8 [B, H, W, 3] RGB of this model's height and width -> what conditions on them."""
@@ -89,7 +93,10 @@ class VideoModel(Protocol):
         """The sampler's noise levels float32 [steps + 1], falling from about 1 to 0, shifted as the model wants."""
 
     def velocity(self, x: Tensor, sigma: Tensor, condition: Condition) -> Tensor:
-        """dx/dsigma, float32 like x [B, ...], at levels sigma float32 [B]; 0 where the mask is 0 and x is held."""
+        """dx/dsigma, float32 like x [B, ...], at levels sigma float32 [B]; 0 where x is held.
+
+        What is held is read from `condition`, not from x: a state re-noised all over gives the same velocity.
+        """
 
     def start(self, noise: Tensor, condition: Condition) -> Tensor:
         """The state at sigma = 1: `noise` with what is held fixed put in its place."""

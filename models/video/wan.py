@@ -1,55 +1,178 @@
-"""Wan image-to-video models: the first frame's latents and a mask join the noisy latents by channels (Wan 2.1)."""
+"""Wan image-to-video models, as diffusers' WanImageToVideoPipeline runs them, without guidance.
 
-from collections.abc import Sequence
-from pathlib import Path
+Three ways to give the first frame, told apart by the checkpoint's configs:
+- by channels (the microworld's own model): the latents of the frame followed by grey, and a mask, beside the noise;
+- by channels and CLIP (Wan 2.1 I2V): the same, and the frame's CLIP embedding in the cross-attention;
+- held (Wan 2.2 TI2V-5B, `expand_timesteps`): the frame's latents stand in the state's first place, at time 0.
+
+Wan 2.2 A14B has one transformer for high and one for low noise, each of 14 B parameters. One LoRA on one transformer
+cannot train both, so such checkpoints are refused.
+"""
+
+import html
+import re
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from models.video.loading import Checkpoint, count_parameters
+from models.video.pixels import check_images, check_size, check_videos, draw, in_chunks, to_bytes, to_unit
 from models.video.protocol import Condition, VideoShape
 
 LORA_TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "ffn.net.0.proj", "ffn.net.2")
+PROMPT_TOKENS = 512  # with CLIP embeddings diffusers' attention takes the last 512 tokens for the prompt
+CLIP = ("image_encoder", "image_processor")
+PARTS = {
+    "transformer": "weights",
+    "vae": "weights",
+    "scheduler": "scheduler",
+    "text_encoder": "weights",
+    "tokenizer": "tokenizer",
+    "image_encoder": "weights",
+    "image_processor": "processor",
+}
 
 
 class Wan:
-    """Implements models.video.protocol.VideoModel over the parts of a WanImageToVideoPipeline folder."""
+    """Implements models.video.protocol.VideoModel over the parts of a WanImageToVideoPipeline folder.
+
+    `parts` are by their folder names; without text_encoder and tokenizer conditions can only come from a cache. Raises
+    ValueError when the parts or the shape do not fit together. A state is the latents [C, T', H', W'], normalised.
+    """
 
     lora_targets = LORA_TARGETS
 
-    def __init__(self, parts: dict, shape: VideoShape, identity: str, device: torch.device, max_prompt_tokens: int):
+    def __init__(
+        self,
+        parts: Mapping,
+        shape: VideoShape,
+        identity: str,
+        device: torch.device,
+        max_prompt_tokens: int,
+        expand_timesteps: bool = False,
+        vae_batch: int = 1,
+    ):
         self.transformer, self.vae, self.scheduler = parts["transformer"], parts["vae"], parts["scheduler"]
         self.text_encoder, self.tokenizer = parts.get("text_encoder"), parts.get("tokenizer")
+        self.image_encoder, self.image_processor = parts.get("image_encoder"), parts.get("image_processor")
         self.shape, self.identity, self.device = shape, identity, device
-        self.max_prompt_tokens = max_prompt_tokens
-        config = self.vae.config
-        view = (1, config.z_dim, 1, 1, 1)
-        self._mean = torch.tensor(config.latents_mean, device=device).view(view)
-        self._std = torch.tensor(config.latents_std, device=device).view(view)
-        self.mask = None
+        self.max_prompt_tokens, self.vae_batch, self.expand_timesteps = max_prompt_tokens, vae_batch, expand_timesteps
+        self.dtype = self.transformer.dtype
+        check_fit(self.transformer.config, self.vae.config, shape, max_prompt_tokens, expand_timesteps)
+        view = (1, self.vae.config.z_dim, 1, 1, 1)
+        self._mean = torch.tensor(self.vae.config.latents_mean, device=device).view(view)
+        self._std = torch.tensor(self.vae.config.latents_std, device=device).view(view)
 
     @property
     def state_shape(self) -> tuple[int, ...]:
-        config = self.vae.config
-        frames = (self.shape.frames - 1) // config.scale_factor_temporal + 1
-        side = config.scale_factor_spatial
-        return (config.z_dim, frames, self.shape.height // side, self.shape.width // side)
+        return latent_shape(self.vae.config, self.shape)
+
+    @property
+    def mask(self) -> Tensor | None:
+        return None if self.held is None else 1 - self.held
+
+    @property
+    def held(self) -> Tensor | None:
+        if not self.expand_timesteps:
+            return None
+        held = torch.zeros(1, self.state_shape[1], 1, 1, device=self.device)
+        held[:, 0] = 1
+        return held
 
     @torch.no_grad()
     def encode_image(self, images: Tensor) -> Condition:
-        video = images.new_zeros((len(images), 3, self.shape.frames, *images.shape[1:3]), dtype=torch.float32)
-        video[:, :, 0] = images.permute(0, 3, 1, 2).float() / 127.5 - 1
-        latents = self._encode(video.to(self.device))
-        factor = self.vae.config.scale_factor_temporal
-        mask = latents.new_zeros((len(latents), factor, *latents.shape[2:]))
+        """-> image float32: [B, M + C, T', H', W'] (mask, latents) or, held, [B, C, 1, H', W']; clip [B, N, D]."""
+        check_images(images, self.shape)
+        first = images.to(self.device)[:, None]
+        if self.expand_timesteps:
+            return Condition({"image": in_chunks(lambda part: self._encode(to_unit(part)), first, self.vae_batch)})
+        grey = images.new_zeros(1, 3, self.shape.frames - 1, *images.shape[1:3], dtype=torch.float32).to(self.device)
+
+        def encode(frame: Tensor) -> Tensor:
+            return self._encode(torch.cat([to_unit(frame), grey.expand(len(frame), -1, -1, -1, -1)], dim=2))
+
+        latents = in_chunks(encode, first, self.vae_batch)
+        mask = latents.new_zeros(len(latents), self.vae.config.scale_factor_temporal, *latents.shape[2:])
         mask[:, :, 0] = 1
-        return Condition({"image": torch.cat([mask, latents], dim=1)})
+        tensors = {"image": torch.cat([mask, latents], dim=1)}
+        if self.transformer.config.image_dim is not None:
+            tensors["clip"] = self._encode_clip(images)
+        return Condition(tensors)
 
     @torch.no_grad()
     def encode_prompt(self, prompts: Sequence[str]) -> Condition:
+        """-> prompt [B, max_prompt_tokens, D], zero behind each prompt's end (and attended to, as Wan does)."""
         if self.text_encoder is None:
-            raise RuntimeError("the text encoder is not in memory: conditions come from their cache")
+            raise RuntimeError("the text encoder is not in memory: prompts are encoded before it is freed")
+        return Condition({"prompt": torch.cat([self._encode_one_prompt(prompt) for prompt in prompts])})
+
+    def free_encoders(self) -> None:
+        self.text_encoder = self.tokenizer = self.image_encoder = self.image_processor = None
+
+    def noise(self, seeds: Sequence[int]) -> Tensor:
+        return draw(seeds, self.state_shape)[0].to(self.device)
+
+    def sigmas(self, steps: int) -> Tensor:
+        """As the checkpoint's own scheduler sets them: its shift, its first and last level."""
+        self.scheduler.set_timesteps(steps)
+        return self.scheduler.sigmas.float()
+
+    def velocity(self, x: Tensor, sigma: Tensor, condition: Condition) -> Tensor:
+        time = sigma * self.scheduler.config.num_train_timesteps
+        image = condition.tensors["image"].to(x)
+        clip = condition.tensors.get("clip")
+        if self.expand_timesteps:
+            inputs = torch.cat([image, x[:, :, 1:]], dim=2)
+            time = time[:, None] * self._moving_tokens()
+        else:
+            inputs = torch.cat([x, image], dim=1)
+        velocity = self.transformer(
+            hidden_states=inputs.to(self.dtype),
+            timestep=time,
+            encoder_hidden_states=condition.tensors["prompt"].to(x.device, self.dtype),
+            encoder_hidden_states_image=None if clip is None else clip.to(x.device, self.dtype),
+            return_dict=False,
+        )[0].float()
+        return velocity if self.mask is None else velocity * self.mask
+
+    def start(self, noise: Tensor, condition: Condition) -> Tensor:
+        if not self.expand_timesteps:
+            return noise
+        return torch.cat([condition.tensors["image"].to(noise), noise[:, :, 1:]], dim=2)
+
+    @torch.no_grad()
+    def encode_video(self, videos: Tensor) -> Tensor:
+        check_videos(videos, self.shape)
+        x = in_chunks(lambda part: self._encode(to_unit(part.to(self.device))), videos, self.vae_batch)
+        return x
+
+    @torch.no_grad()
+    def decode(self, x: Tensor) -> Tensor:
+        def decode(part: Tensor) -> Tensor:
+            return to_bytes(self.vae.decode((part * self._std + self._mean).to(self.vae.dtype), return_dict=False)[0])
+
+        return in_chunks(decode, x.to(self.device), self.vae_batch)
+
+    def _encode(self, video: Tensor) -> Tensor:
+        latents = self.vae.encode(video.to(self.vae.dtype)).latent_dist.mode().float()
+        return (latents - self._mean) / self._std
+
+    def _encode_clip(self, images: Tensor) -> Tensor:
+        if self.image_encoder is None:
+            raise RuntimeError("the CLIP image encoder is not in memory: images are encoded before it is freed")
+        from PIL import Image
+
+        pictures = [Image.fromarray(image) for image in images.cpu().numpy()]
+        hidden = []
+        for picture in pictures:  # one at a time: its embedding must not depend on the others
+            pixels = self.image_processor(images=picture, return_tensors="pt").to(self.device)
+            hidden.append(self.image_encoder(**pixels, output_hidden_states=True).hidden_states[-2])
+        return torch.cat(hidden)
+
+    def _encode_one_prompt(self, prompt: str) -> Tensor:
         tokens = self.tokenizer(
-            list(prompts),
+            [clean(prompt)],
             padding="max_length",
             max_length=self.max_prompt_tokens,
             truncation=True,
@@ -58,59 +181,142 @@ class Wan:
             return_tensors="pt",
         ).to(self.device)
         hidden = self.text_encoder(tokens.input_ids, tokens.attention_mask).last_hidden_state
-        # As Wan does: what lies behind a prompt's end is zero, and attended to.
-        return Condition({"prompt": (hidden * tokens.attention_mask[..., None]).float()})
+        return hidden * tokens.attention_mask[..., None].to(hidden.dtype)
 
-    def free_encoders(self) -> None:
-        self.text_encoder = self.tokenizer = None
-
-    def noise(self, seeds: Sequence[int]) -> Tensor:
-        drawn = [torch.randn(self.state_shape, generator=torch.Generator().manual_seed(int(seed))) for seed in seeds]
-        return torch.stack(drawn).to(self.device)
-
-    def sigmas(self, steps: int) -> Tensor:
-        self.scheduler.set_timesteps(steps)
-        return self.scheduler.sigmas.float()
-
-    def velocity(self, x: Tensor, sigma: Tensor, condition: Condition) -> Tensor:
-        dtype = self.transformer.dtype
-        inputs = torch.cat([x, condition.tensors["image"].to(x)], dim=1).to(dtype)
-        return self.transformer(
-            hidden_states=inputs,
-            timestep=sigma * self.scheduler.config.num_train_timesteps,
-            encoder_hidden_states=condition.tensors["prompt"].to(dtype),
-            return_dict=False,
-        )[0].float()
-
-    def start(self, noise: Tensor, condition: Condition) -> Tensor:
-        return noise
-
-    @torch.no_grad()
-    def encode_video(self, videos: Tensor) -> Tensor:
-        return self._encode(videos.to(self.device).permute(0, 4, 1, 2, 3).float() / 127.5 - 1)
-
-    @torch.no_grad()
-    def decode(self, x: Tensor) -> Tensor:
-        video = self.vae.decode((x * self._std + self._mean).to(self.vae.dtype), return_dict=False)[0]
-        return ((video.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 4, 1).cpu()
-
-    def _encode(self, video: Tensor) -> Tensor:
-        latents = self.vae.encode(video.to(self.vae.dtype)).latent_dist.mode().float()
-        return (latents - self._mean) / self._std
+    def _moving_tokens(self) -> Tensor:
+        """Float32 [tokens]: 0 at the tokens of the held first frame, 1 elsewhere."""
+        frames, height, width = self.state_shape[1:]
+        depth, rows, columns = self.transformer.config.patch_size
+        moving = torch.ones(frames // depth, height // rows * (width // columns), device=self.device)
+        moving[0] = 0
+        return moving.flatten()
 
 
-def load(path: Path, shape: VideoShape, device: torch.device, max_prompt_tokens: int) -> Wan:
-    """From a local folder, in its own precision (first version: build.py replaces it)."""
-    from diffusers import FlowMatchEulerDiscreteScheduler, WanTransformer3DModel
-    from transformers import AutoTokenizer, UMT5EncoderModel
+def clean(prompt: str) -> str:
+    """Text as Wan's tokenizer wants it: mended encoding, no HTML entities, single spaces."""
+    import ftfy
+
+    return re.sub(r"\s+", " ", html.unescape(html.unescape(ftfy.fix_text(prompt)))).strip()
+
+
+def latent_shape(vae: Mapping, shape: VideoShape) -> tuple[int, int, int, int]:
+    """(C, T', H', W') of the latents, from the VAE's config."""
+    side, steps = vae["scale_factor_spatial"], vae["scale_factor_temporal"]
+    return (vae["z_dim"], (shape.frames - 1) // steps + 1, shape.height // side, shape.width // side)
+
+
+def check_fit(
+    transformer: Mapping, vae: Mapping, shape: VideoShape, max_prompt_tokens: int, expand_timesteps: bool
+) -> None:
+    """Raises ValueError unless the configs belong to one image-to-video model that can make videos of `shape`."""
+    patch = transformer["patch_size"]
+    check_size(shape, vae["scale_factor_spatial"] * max(patch[1:]), vae["scale_factor_temporal"], "this Wan model")
+    channels, frames, height, width = latent_shape(vae, shape)
+    wanted = channels if expand_timesteps else 2 * channels + vae["scale_factor_temporal"]
+    if transformer["in_channels"] != wanted:
+        what = "held first frame" if expand_timesteps else "first frame and its mask"
+        raise ValueError(
+            f"the transformer takes {transformer['in_channels']} channels, {wanted} are needed for {channels} latent "
+            f"channels with the {what}: is this a text-to-video checkpoint?"
+        )
+    tokens = (frames // patch[0], height // patch[1], width // patch[2])
+    if max(tokens) > transformer["rope_max_seq_len"]:
+        raise ValueError(
+            f"{shape.frames} frames of {shape.height}x{shape.width} are {tokens} tokens: at most "
+            f"{transformer['rope_max_seq_len']} along each axis have positions (rope_max_seq_len)"
+        )
+    if transformer.get("image_dim") is not None and max_prompt_tokens != PROMPT_TOKENS:
+        raise ValueError(
+            f"max_prompt_tokens: {max_prompt_tokens} with CLIP image embeddings: {PROMPT_TOKENS} is the only length "
+            "that diffusers' attention can tell from the image"
+        )
+
+
+def part_kinds(checkpoint: Checkpoint) -> dict[str, str]:
+    """Every part this checkpoint needs: name -> kind, as `Checkpoint.check` takes them.
+
+    Raises ValueError for checkpoints of two transformers.
+    """
+    index = checkpoint.index()
+    if index.get("boundary_ratio") is not None or checkpoint.has("transformer_2"):
+        raise ValueError(
+            f"{checkpoint.source} has two transformers, one for high and one for low noise (Wan 2.2 A14B): one LoRA "
+            "cannot train both. Supported: Wan 2.1 I2V, Wan 2.2 TI2V-5B, and models that join the frame by channels"
+        )
+    if not (checkpoint.root / "transformer").is_dir() or checkpoint.config("transformer").get("image_dim") is not None:
+        return dict(PARTS)
+    return {part: kind for part, kind in PARTS.items() if part not in CLIP}
+
+
+def read_configs(checkpoint: Checkpoint) -> tuple[dict, dict, bool]:
+    """(transformer, vae, expand_timesteps), with the classes' own defaults for what is left out."""
+    from diffusers import AutoencoderKLWan, WanTransformer3DModel
 
     from models.video.frame_vae import FrameVAE
 
-    parts = {
-        "transformer": WanTransformer3DModel.from_pretrained(path / "transformer").to(device),
-        "vae": FrameVAE.from_pretrained(path / "vae").to(device),
-        "scheduler": FlowMatchEulerDiscreteScheduler.from_pretrained(path / "scheduler"),
-        "text_encoder": UMT5EncoderModel.from_pretrained(path / "text_encoder").to(device),
-        "tokenizer": AutoTokenizer.from_pretrained(path / "tokenizer"),
+    vae = FrameVAE if checkpoint.config("vae").get("_class_name") == "FrameVAE" else AutoencoderKLWan
+    transformer = checkpoint.full_config("transformer", WanTransformer3DModel)
+    expand = bool(checkpoint.index().get("expand_timesteps", False))
+    return transformer, checkpoint.full_config("vae", vae), expand
+
+
+def facts(checkpoint: Checkpoint, shape: VideoShape, max_prompt_tokens: int) -> dict:
+    """See models.video.build.describe."""
+    from diffusers import WanTransformer3DModel
+
+    transformer, vae, expand = read_configs(checkpoint)
+    check_fit(transformer, vae, shape, max_prompt_tokens, expand)
+    channels, frames, height, width = latent_shape(vae, shape)
+    depth, rows, columns = transformer["patch_size"]
+    clip = 0
+    if transformer["image_dim"] is not None:
+        vision = checkpoint.config("image_encoder")
+        clip = (vision.get("image_size", 224) // vision.get("patch_size", 32)) ** 2 + 1
+    return {
+        "parameters": count_parameters(WanTransformer3DModel, transformer),
+        "layers": transformer["num_layers"],
+        "hidden_size": transformer["num_attention_heads"] * transformer["attention_head_dim"],
+        "ffn_size": transformer["ffn_dim"],
+        "tokens": (frames // depth) * (height // rows) * (width // columns),
+        "audio_tokens": 0,
+        "context_tokens": max_prompt_tokens + clip,
+        "joint_context": False,
+        "state_size": channels * frames * height * width,
     }
-    return Wan(parts, shape, str(path), device, max_prompt_tokens)
+
+
+def load(
+    checkpoint: Checkpoint,
+    shape: VideoShape,
+    identity: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    encoders: bool = True,
+    max_prompt_tokens: int = PROMPT_TOKENS,
+    vae_batch: int = 1,
+) -> Wan:
+    """From a checkpoint that `Checkpoint.check` has passed. VAE and CLIP stay float32, as Wan's authors run them."""
+    from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
+    from diffusers import WanTransformer3DModel as Transformer
+
+    from models.video.frame_vae import FrameVAE
+
+    transformer, vae, expand = read_configs(checkpoint)
+    check_fit(transformer, vae, shape, max_prompt_tokens, expand)
+    vae_class = FrameVAE if vae.get("_class_name") == "FrameVAE" else AutoencoderKLWan
+    parts = {
+        "transformer": checkpoint.load("transformer", Transformer, dtype, device),
+        "vae": checkpoint.load("vae", vae_class, torch.float32, device),
+        "scheduler": checkpoint.load_scheduler(FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler),
+    }
+    if encoders:
+        from transformers import UMT5EncoderModel
+
+        parts["text_encoder"] = checkpoint.load("text_encoder", UMT5EncoderModel, dtype, device)
+        parts["tokenizer"] = checkpoint.load_tokenizer("tokenizer")
+    if encoders and transformer["image_dim"] is not None:
+        from transformers import CLIPImageProcessor, CLIPVisionModel
+
+        parts["image_encoder"] = checkpoint.load("image_encoder", CLIPVisionModel, torch.float32, device)
+        parts["image_processor"] = CLIPImageProcessor.from_pretrained(checkpoint.root / "image_processor")
+    return Wan(parts, shape, identity, device, max_prompt_tokens, expand, vae_batch)

@@ -1,0 +1,256 @@
+"""HunyuanVideo-1.5 image-to-video, as diffusers' HunyuanVideo15ImageToVideoPipeline runs it, without guidance.
+
+The first frame is given twice: its latents and a mask beside the noisy latents, by channels, and its SigLIP tokens in
+the joint attention, before the glyphs that the prompt quotes (ByT5) and the prompt itself (Qwen2.5-VL). diffusers'
+transformer has no guidance embedding: a checkpoint distilled to run without guidance is one like any other here, the
+others lose what guidance would add. Checkpoints of `use_meanflow` predict the mean velocity from one time to another,
+which is no velocity field, and are refused.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from models.video.loading import Checkpoint, count_parameters
+from models.video.pixels import check_images, check_size, check_videos, draw, in_chunks, to_bytes, to_unit
+from models.video.protocol import Condition, VideoShape
+
+LORA_TARGETS = (
+    *("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out"),
+    *("ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj", "ff_context.net.2"),
+)
+PROMPT_TOKENS = 1000
+GLYPH_TOKENS = 256
+PARTS = {
+    "transformer": "weights",
+    "vae": "weights",
+    "scheduler": "scheduler",
+    "text_encoder": "weights",
+    "tokenizer": "tokenizer",
+    "text_encoder_2": "weights",
+    "tokenizer_2": "tokenizer",
+    "image_encoder": "weights",
+    "feature_extractor": "processor",
+}
+
+
+class Hunyuan15:
+    """Implements models.video.protocol.VideoModel over the parts of a HunyuanVideo15ImageToVideoPipeline folder.
+
+    `parts` are by their folder names; without the encoders conditions can only come from a cache. A state is the
+    latents [C, T', H', W'].
+    """
+
+    lora_targets = LORA_TARGETS
+    mask = held = None
+
+    def __init__(
+        self,
+        parts: Mapping,
+        shape: VideoShape,
+        identity: str,
+        device: torch.device,
+        max_prompt_tokens: int,
+        vae_batch: int = 1,
+    ):
+        self.transformer, self.vae, self.scheduler = parts["transformer"], parts["vae"], parts["scheduler"]
+        self.text_encoder, self.tokenizer = parts.get("text_encoder"), parts.get("tokenizer")
+        self.text_encoder_2, self.tokenizer_2 = parts.get("text_encoder_2"), parts.get("tokenizer_2")
+        self.image_encoder, self.feature_extractor = parts.get("image_encoder"), parts.get("feature_extractor")
+        self.shape, self.identity, self.device = shape, identity, device
+        self.max_prompt_tokens, self.vae_batch = max_prompt_tokens, vae_batch
+        self.dtype = self.transformer.dtype
+
+    @property
+    def state_shape(self) -> tuple[int, ...]:
+        return latent_shape(self.vae.config, self.shape)
+
+    @torch.no_grad()
+    def encode_image(self, images: Tensor) -> Condition:
+        """-> image float32 [B, C, 1, H', W'], image_tokens [B, N, D]. Raises RuntimeError when SigLIP was freed."""
+        check_images(images, self.shape)
+        if self.image_encoder is None:
+            raise RuntimeError("the SigLIP image encoder is not in memory: images are encoded before it is freed")
+        first = images.to(self.device)[:, None]
+        latents = in_chunks(lambda part: self._encode(to_unit(part)), first, self.vae_batch)
+        tokens = [self._encode_one_image(image) for image in images.cpu().numpy()]
+        return Condition({"image": latents, "image_tokens": torch.cat(tokens)})
+
+    @torch.no_grad()
+    def encode_prompt(self, prompts: Sequence[str]) -> Condition:
+        """-> prompt [B, L, D], glyphs [B, 256, D'], and prompt_mask, glyphs_mask int64. The chat template, the layer
+        that is read and how quoted glyphs are found are the pipeline's own."""
+        if self.text_encoder is None:
+            raise RuntimeError("the text encoders are not in memory: prompts are encoded before they are freed")
+        encoded = [self._encode_one_prompt(prompt) for prompt in prompts]
+        names = ("prompt", "prompt_mask", "glyphs", "glyphs_mask")
+        return Condition(
+            {name: torch.cat(parts) for name, parts in zip(names, zip(*encoded, strict=True), strict=True)}
+        )
+
+    def free_encoders(self) -> None:
+        self.text_encoder = self.tokenizer = self.text_encoder_2 = self.tokenizer_2 = None
+        self.image_encoder = self.feature_extractor = None
+
+    def noise(self, seeds: Sequence[int]) -> Tensor:
+        return draw(seeds, self.state_shape)[0].to(self.device)
+
+    def sigmas(self, steps: int) -> Tensor:
+        """Even levels, shifted as the checkpoint's scheduler says."""
+        self.scheduler.set_timesteps(sigmas=torch.linspace(1, 0, steps + 1, dtype=torch.float64)[:-1].tolist())
+        return self.scheduler.sigmas.float().to(self.device)
+
+    def velocity(self, x: Tensor, sigma: Tensor, condition: Condition) -> Tensor:
+        parts = {name: tensor.to(x.device) for name, tensor in condition.tensors.items()}
+        image = torch.zeros_like(x)
+        image[:, :, :1] = parts["image"]
+        mask = torch.zeros_like(x[:, :1])
+        mask[:, :, 0] = 1
+        return self.transformer(
+            hidden_states=torch.cat([x, image, mask], dim=1).to(self.dtype),
+            # In the weights' precision, as the pipeline gives it: the embedding has no cast of its own.
+            timestep=(sigma * self.scheduler.config.num_train_timesteps).to(self.dtype),
+            encoder_hidden_states=parts["prompt"].to(self.dtype),
+            encoder_attention_mask=parts["prompt_mask"].to(self.dtype),
+            encoder_hidden_states_2=parts["glyphs"].to(self.dtype),
+            encoder_attention_mask_2=parts["glyphs_mask"].to(self.dtype),
+            image_embeds=parts["image_tokens"].to(self.dtype),
+            return_dict=False,
+        )[0].float()
+
+    def start(self, noise: Tensor, condition: Condition) -> Tensor:
+        return noise
+
+    @torch.no_grad()
+    def encode_video(self, videos: Tensor) -> Tensor:
+        check_videos(videos, self.shape)
+        return in_chunks(lambda part: self._encode(to_unit(part.to(self.device))), videos, self.vae_batch)
+
+    @torch.no_grad()
+    def decode(self, x: Tensor) -> Tensor:
+        def decode(part: Tensor) -> Tensor:
+            latents = (part / self.vae.config.scaling_factor).to(self.vae.dtype)
+            return to_bytes(self.vae.decode(latents, return_dict=False)[0])
+
+        return in_chunks(decode, x, self.vae_batch)
+
+    def _encode(self, video: Tensor) -> Tensor:
+        return self.vae.encode(video.to(self.vae.dtype)).latent_dist.mode().float() * self.vae.config.scaling_factor
+
+    def _encode_one_image(self, image) -> Tensor:
+        from PIL import Image
+
+        pixels = self.feature_extractor.preprocess(
+            images=Image.fromarray(image), do_resize=True, do_convert_rgb=True, return_tensors="pt"
+        ).to(device=self.device, dtype=self.image_encoder.dtype)
+        return self.image_encoder(**pixels).last_hidden_state
+
+    def _encode_one_prompt(self, prompt: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        from diffusers import HunyuanVideo15ImageToVideoPipeline as Pipeline
+
+        hidden, mask = Pipeline._get_mllm_prompt_embeds(
+            self.text_encoder, self.tokenizer, [prompt], self.device, tokenizer_max_length=self.max_prompt_tokens
+        )
+        glyphs, glyphs_mask = Pipeline._get_byt5_prompt_embeds(
+            self.tokenizer_2, self.text_encoder_2, [prompt], self.device, tokenizer_max_length=GLYPH_TOKENS
+        )
+        return hidden, mask, glyphs, glyphs_mask
+
+
+def latent_shape(vae: Mapping, shape: VideoShape) -> tuple[int, int, int, int]:
+    """(C, T', H', W') of the latents, from the VAE's config."""
+    side, steps = vae["spatial_compression_ratio"], vae["temporal_compression_ratio"]
+    return (vae["latent_channels"], (shape.frames - 1) // steps + 1, shape.height // side, shape.width // side)
+
+
+def check_fit(transformer: Mapping, vae: Mapping, shape: VideoShape) -> None:
+    """Raises ValueError unless the configs belong to one image-to-video model that can make videos of `shape`."""
+    if transformer["use_meanflow"]:
+        raise ValueError(
+            "the transformer has use_meanflow: it predicts means over a step, a plain checkpoint is expected"
+        )
+    if transformer["task_type"] != "i2v":
+        raise ValueError(f"the transformer's task_type is {transformer['task_type']!r}: 'i2v' is expected")
+    if transformer["patch_size_t"] != 1:
+        raise ValueError(f"the transformer's patch_size_t is {transformer['patch_size_t']}: 1 is expected")
+    spatial = vae["spatial_compression_ratio"] * transformer["patch_size"]
+    check_size(shape, spatial, vae["temporal_compression_ratio"], "HunyuanVideo-1.5")
+    wanted = 2 * vae["latent_channels"] + 1
+    if transformer["in_channels"] != wanted:
+        raise ValueError(
+            f"the transformer takes {transformer['in_channels']} channels, the VAE's latents need {wanted}"
+        )
+
+
+def part_kinds(checkpoint: Checkpoint) -> dict[str, str]:
+    """Every part the checkpoint needs: name -> kind, as `Checkpoint.check` takes them."""
+    return dict(PARTS)
+
+
+def read_configs(checkpoint: Checkpoint) -> tuple[dict, dict]:
+    """(transformer, vae), with the classes' own defaults for what is left out."""
+    from diffusers import AutoencoderKLHunyuanVideo15, HunyuanVideo15Transformer3DModel
+
+    transformer = checkpoint.full_config("transformer", HunyuanVideo15Transformer3DModel)
+    return transformer, checkpoint.full_config("vae", AutoencoderKLHunyuanVideo15)
+
+
+def facts(checkpoint: Checkpoint, shape: VideoShape, max_prompt_tokens: int) -> dict:
+    """See models.video.build.describe."""
+    from diffusers import HunyuanVideo15Transformer3DModel
+
+    transformer, vae = read_configs(checkpoint)
+    check_fit(transformer, vae, shape)
+    channels, frames, height, width = latent_shape(vae, shape)
+    patch = transformer["patch_size"]
+    hidden = transformer["num_attention_heads"] * transformer["attention_head_dim"]
+    vision = checkpoint.config("image_encoder")
+    image_tokens = (vision.get("image_size", 224) // vision.get("patch_size", 16)) ** 2
+    return {
+        "parameters": count_parameters(HunyuanVideo15Transformer3DModel, transformer),
+        "layers": transformer["num_layers"],
+        "hidden_size": hidden,
+        "ffn_size": int(hidden * transformer["mlp_ratio"]),
+        "tokens": frames * (height // patch) * (width // patch),
+        "audio_tokens": 0,
+        "context_tokens": max_prompt_tokens + GLYPH_TOKENS + image_tokens,
+        "joint_context": True,
+        "state_size": channels * frames * height * width,
+    }
+
+
+def load(
+    checkpoint: Checkpoint,
+    shape: VideoShape,
+    identity: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    encoders: bool,
+    max_prompt_tokens: int,
+    vae_batch: int,
+) -> Hunyuan15:
+    """From a checkpoint that `Checkpoint.check` has passed."""
+    from diffusers import (
+        AutoencoderKLHunyuanVideo15,
+        FlowMatchEulerDiscreteScheduler,
+        HunyuanVideo15Transformer3DModel,
+    )
+
+    transformer, vae = read_configs(checkpoint)
+    check_fit(transformer, vae, shape)
+    parts = {
+        "transformer": checkpoint.load("transformer", HunyuanVideo15Transformer3DModel, dtype, device),
+        "vae": checkpoint.load("vae", AutoencoderKLHunyuanVideo15, dtype, device),
+        "scheduler": checkpoint.load_scheduler(FlowMatchEulerDiscreteScheduler),
+    }
+    if encoders:
+        from transformers import Qwen2_5_VLTextModel, SiglipImageProcessor, SiglipVisionModel, T5EncoderModel
+
+        parts["text_encoder"] = checkpoint.load("text_encoder", Qwen2_5_VLTextModel, dtype, device)
+        parts["tokenizer"] = checkpoint.load_tokenizer("tokenizer")
+        parts["text_encoder_2"] = checkpoint.load("text_encoder_2", T5EncoderModel, dtype, device)
+        parts["tokenizer_2"] = checkpoint.load_tokenizer("tokenizer_2")
+        parts["image_encoder"] = checkpoint.load("image_encoder", SiglipVisionModel, dtype, device)
+        parts["feature_extractor"] = SiglipImageProcessor.from_pretrained(checkpoint.root / "feature_extractor")
+    return Hunyuan15(parts, shape, identity, device, max_prompt_tokens, vae_batch)

@@ -1,0 +1,240 @@
+"""Checkpoint folders in the layout of diffusers: found, checked before anything is loaded, named by their content.
+
+Weights are read from safetensors only; the other formats in circulation (.bin, .pt, .ckpt) are pickles, which can run
+code. What class a part has is decided by the adapter, never by the folder: its model_index.json is only compared.
+"""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage.files import PathOutsideRoot, sha256_file
+
+INDEX = "model_index.json"
+WEIGHTS = ("diffusion_pytorch_model.safetensors", "model.safetensors")
+TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "spiece.model", "tokenizer.model", "vocab.json")
+CONFIGS = {
+    "weights": "config.json",
+    "config": "config.json",
+    "scheduler": "scheduler_config.json",
+    "processor": "preprocessor_config.json",
+}
+SMALL = 64 * 2**20  # bytes: files up to this are hashed whole
+SAMPLES, SAMPLE = 256, 64 * 2**10  # larger ones: their header and this many blocks of this many bytes
+HEADER_LIMIT = 100 * 2**20  # the format's own limit
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder of parts. `commit` names its content when it came from the Hub; a local folder has none."""
+
+    root: Path
+    source: str
+    commit: str | None = None
+
+    def index(self) -> dict:
+        """model_index.json: the pipeline's class, its parts' classes and its own settings."""
+        return read_json(self.root / INDEX)
+
+    def config(self, part: str, kind: str = "weights") -> dict:
+        return read_json(self.root / part / CONFIGS[kind])
+
+    def has(self, part: str) -> bool:
+        """Whether the checkpoint lists `part` (an optional one is listed as [null, null]) or holds its folder."""
+        return any(self.index().get(part) or ()) or (self.root / part).is_dir()
+
+    def check(self, parts: Mapping[str, str]) -> None:
+        """Raises FileNotFoundError or ValueError unless every part (name -> weights, scheduler, tokenizer, processor)
+        is there whole."""
+        missing = [part for part in parts if not (self.root / part).is_dir()]
+        if missing:
+            raise FileNotFoundError(
+                f"{self.source} has no {', '.join(f'{part}/' for part in missing)}: a diffusers folder with "
+                f"{', '.join(f'{part}/' for part in parts)} is expected"
+            )
+        for part, kind in parts.items():
+            if kind == "tokenizer":
+                if not any((self.root / part / name).is_file() for name in TOKENIZERS):
+                    raise FileNotFoundError(f"{self.root / part} holds no tokenizer: one of {TOKENIZERS} is expected")
+                continue
+            self.config(part, kind)
+            if kind == "weights":
+                for file in weight_files(self.root / part):
+                    read_header(file)
+
+    def load(self, part: str, cls: type, dtype, device):
+        """The part as `cls` (of diffusers or transformers), in `dtype` on `device`, frozen and in evaluation mode.
+
+        Raises ValueError when the config names another class, or when its weights do not fill every parameter: the
+        libraries only warn and leave what is missing random.
+        """
+        self._check_class(part, cls, self.config(part))
+        model, report = cls.from_pretrained(
+            self.root / part,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            **{"dtype" if cls.__module__.startswith("transformers") else "torch_dtype": dtype},
+        )
+        wrong = {name: sorted(map(str, report[name])) for name in ("missing_keys", "mismatched_keys") if report[name]}
+        if wrong:
+            shown = "; ".join(f"{name}: {', '.join(keys[:3])} ({len(keys)} in all)" for name, keys in wrong.items())
+            raise ValueError(f"the weights in {self.root / part} do not fit its config.json: {shown}")
+        return model.eval().requires_grad_(False).to(device)
+
+    def load_scheduler(self, *classes: type):
+        """The scheduler, whichever of `classes` its config names; raises ValueError for any other."""
+        saved = self.config("scheduler", "scheduler").get("_class_name")
+        for cls in classes:
+            if cls.__name__ == saved:
+                return cls.from_pretrained(self.root / "scheduler", local_files_only=True)
+        known = " or ".join(cls.__name__ for cls in classes)
+        raise ValueError(f"{self.source} has the scheduler {saved!r}: {known} is expected")
+
+    def load_tokenizer(self, part: str):
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(self.root / part, local_files_only=True)
+
+    def full_config(self, part: str, cls: type) -> dict:
+        """The part's config with the defaults of diffusers' `cls` for what it leaves out.
+
+        Raises ValueError when the config names another class.
+        """
+        config = self.config(part)
+        self._check_class(part, cls, config)
+        defaults = inspect.signature(cls.__init__).parameters.values()
+        return {**{option.name: option.default for option in defaults if option.name != "self"}, **config}
+
+    def _check_class(self, part: str, cls: type, config: dict) -> None:
+        saved = config.get("_class_name", cls.__name__)
+        if saved != cls.__name__:
+            raise ValueError(f"{self.source}: {part} is a {saved}, a {cls.__name__} is expected")
+
+    def content(self, parts: Mapping[str, str]) -> str:
+        """A hash of what the parts hold, for cache keys.
+
+        From the Hub: repository and commit. In a folder: the name and content of every file of every part, whole up to
+        64 MiB; of larger ones the size, the header and 256 blocks of 64 KiB spread evenly, which catches any training
+        that moved all weights, but not a hand-made change of a few numbers in between.
+        """
+        if self.commit:
+            return hashlib.sha256(f"{self.source}@{self.commit}".encode()).hexdigest()
+        files = [self.root / INDEX] if (self.root / INDEX).is_file() else []
+        for part in sorted(parts):
+            files += sorted(path for path in (self.root / part).rglob("*") if path.is_file())
+        lines = [f"{path.relative_to(self.root).as_posix()} {fingerprint(path)}" for path in files]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def open_checkpoint(path: str, revision: str | None, parts: Mapping[str, str], weights: bool = True) -> Checkpoint:
+    """The folder `path`, or the Hub repository `owner/name` at `revision` in the Hub's own cache.
+
+    From the Hub only the parts' configs, tokenizers and (with `weights`) safetensors are fetched. Raises
+    FileNotFoundError when there is neither, ValueError for a revision of a local folder, huggingface_hub's errors when
+    a download fails.
+    """
+    folder = Path(path).expanduser()
+    if folder.is_dir():
+        if revision is not None:
+            raise ValueError(f"revision {revision!r} was given for the local folder {path}: it is for Hub ids")
+        if not (folder / INDEX).is_file():
+            raise FileNotFoundError(f"{path} has no {INDEX}: a folder in the layout of diffusers is expected")
+        return Checkpoint(folder.resolve(), path)
+    if path.count("/") != 1 or path.startswith((".", "/", "~")):
+        raise FileNotFoundError(f"no folder {path!r}: a diffusers folder or a Hub id owner/name is expected")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    wanted = ("*.json", "*.jinja", "*.txt", "*.model", *(("*.safetensors",) if weights else ()))
+    patterns = [INDEX, *(f"{part}/{name}" for part in parts for name in wanted)]
+    try:
+        root = Path(snapshot_download(path, revision=revision, allow_patterns=patterns))
+    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
+        raise FileNotFoundError(f"{path!r} is no folder here, and could not be had from the Hub: {error}") from error
+    return Checkpoint(root, path, root.name)
+
+
+def read_json(path: Path) -> dict:
+    """The JSON object in `path`; raises FileNotFoundError, or ValueError naming the file when it is something else."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no {path}: the checkpoint is not whole")
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} holds a {type(value).__name__}: a JSON object is expected")
+    return value
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors of one part: one file, or the shards that its index names (all there, none outside)."""
+    for name in WEIGHTS:
+        index = folder / f"{name}.index.json"
+        if index.is_file():
+            shards = read_json(index).get("weight_map")
+            if not isinstance(shards, dict) or not all(isinstance(shard, str) for shard in shards.values()):
+                raise ValueError(f"{index} has no weight_map of file names")
+            files = [_inside(folder, shard) for shard in sorted(set(shards.values()))]
+            missing = [file.name for file in files if not file.is_file()]
+            if missing:
+                raise FileNotFoundError(f"{folder} lacks {len(missing)} of {len(files)} shards: {', '.join(missing)}")
+            return files
+        if (folder / name).is_file():
+            return [folder / name]
+    pickles = [path.name for path in folder.iterdir() if path.suffix in {".bin", ".pt", ".pth", ".ckpt"}]
+    hint = f"; {', '.join(sorted(pickles))} could run code when loaded and is not read" if pickles else ""
+    raise FileNotFoundError(f"{folder} holds no weights: {' or '.join(WEIGHTS)} is expected{hint}")
+
+
+def _inside(folder: Path, shard: str) -> Path:
+    """`shard` in `folder`. Hub caches link their files elsewhere, so the name is judged, not where a link leads."""
+    if Path(shard).name != shard:
+        raise PathOutsideRoot(f"the index in {folder} names the shard {shard!r}: a plain file name is expected")
+    return folder / shard
+
+
+def read_header(file: Path) -> dict:
+    """The header of a safetensors file; raises ValueError when the file is cut off or something else."""
+    size = file.stat().st_size
+    with file.open("rb") as handle:
+        length = int.from_bytes(handle.read(8), "little")
+        if size < 8 or not 2 <= length <= min(HEADER_LIMIT, size - 8):
+            raise ValueError(f"{file} ({size} bytes) is not a whole safetensors file")
+        try:
+            header = json.loads(handle.read(length))
+            end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
+        except (UnicodeDecodeError, json.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError) as error:
+            raise ValueError(f"{file} is not a safetensors file: its header cannot be read") from error
+    if 8 + length + end != size:
+        raise ValueError(f"{file} has {size} bytes, its header says {8 + length + end}: fetch it again")
+    return header
+
+
+def fingerprint(file: Path) -> str:
+    """Content of a file in hexadecimal: its SHA-256, or a sampled one for large files (see `Checkpoint.content`)."""
+    size = file.stat().st_size
+    if size <= SMALL:
+        return sha256_file(file)
+    digest = hashlib.sha256(f"sampled {size}".encode())
+    with file.open("rb") as handle:
+        if file.suffix == ".safetensors":
+            length = int.from_bytes(handle.read(8), "little")
+            digest.update(handle.read(min(length, HEADER_LIMIT)))
+        for block in range(SAMPLES):
+            handle.seek(block * (size - SAMPLE) // (SAMPLES - 1))
+            digest.update(handle.read(SAMPLE))
+    return digest.hexdigest()
+
+
+def count_parameters(cls: type, config: Mapping) -> int:
+    """Parameters of diffusers' `cls` with `config`; built without memory for its weights."""
+    import torch
+
+    with torch.device("meta"):
+        model = cls.from_config({name: value for name, value in config.items() if not name.startswith("_")})
+    return sum(parameter.numel() for parameter in model.parameters())

@@ -1,0 +1,361 @@
+"""LTX-2 (19 B, video with sound), as diffusers' LTX2ImageToVideoPipeline runs it, without guidance of any kind.
+
+A state is flat: the video's tokens, then the audio's. The tokens of the first latent frame are held: they carry the
+image and have time 0. The audio is carried along from noise by its own velocity, since the video attends to it, but no
+loss looks at it. Two-stage upsampling is not used, and no sound is ever decoded: of the audio VAE only the config is
+read.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from models.video.loading import Checkpoint, count_parameters
+from models.video.options import LTX2Options
+from models.video.pixels import check_images, check_size, check_videos, draw, in_chunks, to_bytes, to_unit
+from models.video.protocol import Condition, VideoShape
+
+# Levels of the distilled 8-step model, from packages/ltx-pipelines/src/ltx_pipelines/utils/constants.py of the
+# repository Lightricks/LTX-2 (diffusers holds the same list in pipelines/ltx2/utils.py).
+DISTILLED_SIGMAS = (1.0, 0.99375, 0.9875, 0.98125, 0.975, 0.909375, 0.725, 0.421875, 0.0)
+
+# The video's layers and its attention to the audio. The audio's own layers stay as they are: no loss looks at them.
+ATTENTIONS = ("attn1", "attn2", "audio_to_video_attn")
+LORA_TARGETS = (
+    *(f"{attention}.{layer}" for attention in ATTENTIONS for layer in ("to_q", "to_k", "to_v", "to_out.0")),
+    "ff.net.0.proj",
+    "ff.net.2",
+)
+PROMPT_TOKENS = 1024
+AUDIO_COMPRESSION = 4  # of AutoencoderKLLTX2Audio, in time and in mel bins
+PARTS = {
+    "transformer": "weights",
+    "vae": "weights",
+    "audio_vae": "config",
+    "connectors": "weights",
+    "scheduler": "scheduler",
+    "text_encoder": "weights",
+    "tokenizer": "tokenizer",
+}
+
+
+class LTX2:
+    """Implements models.video.protocol.VideoModel over the parts of an LTX2ImageToVideoPipeline folder.
+
+    `parts` are by their folder names; without text_encoder, tokenizer and connectors prompts only come from a cache.
+    """
+
+    lora_targets = LORA_TARGETS
+
+    def __init__(
+        self,
+        parts: Mapping,
+        audio_shape: tuple[int, int, int],
+        shape: VideoShape,
+        identity: str,
+        device: torch.device,
+        max_prompt_tokens: int,
+        vae_batch: int = 1,
+        options: LTX2Options | None = None,
+    ):
+        self.transformer, self.vae, self.scheduler = parts["transformer"], parts["vae"], parts["scheduler"]
+        self.text_encoder, self.tokenizer = parts.get("text_encoder"), parts.get("tokenizer")
+        self.connectors = parts.get("connectors")
+        self.shape, self.identity, self.device = shape, identity, device
+        self.max_prompt_tokens, self.vae_batch = max_prompt_tokens, vae_batch
+        self.options = options or LTX2Options()
+        self.dtype = self.transformer.dtype
+        self.latent_shape = latent_shape(self.transformer.config, shape)
+        self.audio_shape = audio_shape  # (C, L, M) of the audio latents
+        view = (1, -1, 1, 1, 1)
+        self._mean = self.vae.latents_mean.float().view(view).to(device)
+        self._std = (self.vae.latents_std.float() / self.vae.config.scaling_factor).view(view).to(device)
+
+    @property
+    def state_shape(self) -> tuple[int, ...]:
+        return (self._tokens * self.latent_shape[0] + self._audio_tokens * self._audio_channels,)
+
+    @property
+    def mask(self) -> Tensor | None:
+        mask = 1 - self.held
+        mask[self._tokens * self.latent_shape[0] :] = 0
+        return mask
+
+    @property
+    def held(self) -> Tensor | None:
+        held = torch.zeros(self.state_shape, device=self.device)
+        held[: self._first * self.latent_shape[0]] = 1
+        return held
+
+    @torch.no_grad()
+    def encode_image(self, images: Tensor) -> Condition:
+        """-> image float32 [B, N, C]: the tokens of the first latent frame."""
+        check_images(images, self.shape)
+        frames = torch.stack([torch.from_numpy(self._compressed(image)) for image in images.cpu().numpy()])
+        latents = in_chunks(lambda part: self._encode(to_unit(part)), frames[:, None].to(self.device), self.vae_batch)
+        return Condition({"image": pack(latents)})
+
+    @torch.no_grad()
+    def encode_prompt(self, prompts: Sequence[str]) -> Condition:
+        """-> prompt [B, L, D], audio_prompt [B, L, D'], prompt_mask int64 [B, L]: what the connectors make of Gemma's
+        layers. One prompt at a time: the stacked layers of a prompt are about 0.4 GB, and no batch changes a result."""
+        if self.text_encoder is None:
+            raise RuntimeError("the text encoder is not in memory: prompts are encoded before it is freed")
+        encoded = [self._encode_one_prompt(prompt) for prompt in prompts]
+        names = ("prompt", "audio_prompt", "prompt_mask")
+        return Condition(
+            {name: torch.cat(parts) for name, parts in zip(names, zip(*encoded, strict=True), strict=True)}
+        )
+
+    def free_encoders(self) -> None:
+        self.text_encoder = self.tokenizer = self.connectors = None
+
+    def noise(self, seeds: Sequence[int]) -> Tensor:
+        video, audio = draw(seeds, self.latent_shape, self.audio_shape)
+        return self._join(pack(video), audio.transpose(1, 2).flatten(2)).to(self.device)
+
+    def sigmas(self, steps: int) -> Tensor:
+        """Shifted by the number of video tokens, or the 8 distilled levels (WMSD's "LTX-2 8-step")."""
+        if self.options.schedule == "distilled":
+            if steps != len(DISTILLED_SIGMAS) - 1:
+                raise ValueError(f"steps: {steps} with the distilled schedule: it has {len(DISTILLED_SIGMAS) - 1}")
+            return torch.tensor(DISTILLED_SIGMAS, device=self.device)
+        config = self.scheduler.config
+        low, high = config.get("base_image_seq_len", 1024), config.get("max_image_seq_len", 4096)
+        base, most = config.get("base_shift", 0.95), config.get("max_shift", 2.05)
+        shift = base + (most - base) * (self._tokens - low) / (high - low)
+        levels = torch.linspace(1, 1 / steps, steps, dtype=torch.float64).tolist()
+        self.scheduler.set_timesteps(sigmas=levels, mu=shift)
+        return self.scheduler.sigmas.float().to(self.device)
+
+    def velocity(self, x: Tensor, sigma: Tensor, condition: Condition) -> Tensor:
+        parts = {name: tensor.to(x.device) for name, tensor in condition.tensors.items()}
+        video, audio = self._split(x)
+        video = torch.cat([parts["image"].to(x), video[:, self._first :]], dim=1)
+        time = sigma * self.scheduler.config.num_train_timesteps
+        moving = torch.ones(self._tokens, device=x.device)
+        moving[: self._first] = 0
+        frames, height, width = self.latent_shape[1:]
+        video_velocity, audio_velocity = self.transformer(
+            hidden_states=video.to(self.dtype),
+            audio_hidden_states=audio.to(self.dtype),
+            encoder_hidden_states=parts["prompt"].to(self.dtype),
+            audio_encoder_hidden_states=parts["audio_prompt"].to(self.dtype),
+            timestep=time[:, None] * moving,
+            audio_timestep=time,
+            sigma=time,
+            encoder_attention_mask=parts["prompt_mask"],
+            audio_encoder_attention_mask=parts["prompt_mask"],
+            num_frames=frames,
+            height=height,
+            width=width,
+            fps=self.shape.fps,
+            audio_num_frames=self._audio_tokens,
+            use_cross_timestep=self._cross_timestep,
+            return_dict=False,
+        )
+        return self._join(video_velocity.float() * moving[:, None], audio_velocity.float())
+
+    def start(self, noise: Tensor, condition: Condition) -> Tensor:
+        image = condition.tensors["image"].to(noise).flatten(1)
+        return torch.cat([image, noise[:, image.shape[1] :]], dim=1)
+
+    @torch.no_grad()
+    def encode_video(self, videos: Tensor) -> Tensor:
+        """The audio of a silent video is unknown: its tokens are 0, the mean of normalised audio latents."""
+        check_videos(videos, self.shape)
+        latents = in_chunks(lambda part: self._encode(to_unit(part.to(self.device))), videos, self.vae_batch)
+        audio = latents.new_zeros(len(latents), self._audio_tokens, self._audio_channels)
+        return self._join(pack(latents), audio)
+
+    @torch.no_grad()
+    def decode(self, x: Tensor) -> Tensor:
+        def decode(part: Tensor) -> Tensor:
+            tokens, _ = self._split(part)
+            latents = tokens.transpose(1, 2).unflatten(2, self.latent_shape[1:]) * self._std + self._mean
+            # VAEs that are told a time are told 0, as the pipeline does unless asked otherwise: nothing is added.
+            time = torch.zeros(len(part), device=x.device) if self.vae.config.timestep_conditioning else None
+            return to_bytes(self.vae.decode(latents.to(self.vae.dtype), time, return_dict=False)[0])
+
+        return in_chunks(decode, x, self.vae_batch)
+
+    @property
+    def _tokens(self) -> int:
+        return self.latent_shape[1] * self._first
+
+    @property
+    def _first(self) -> int:
+        """Tokens of the first latent frame."""
+        return self.latent_shape[2] * self.latent_shape[3]
+
+    @property
+    def _audio_tokens(self) -> int:
+        return self.audio_shape[1]
+
+    @property
+    def _audio_channels(self) -> int:
+        return self.audio_shape[0] * self.audio_shape[2]
+
+    @property
+    def _cross_timestep(self) -> bool:
+        """LTX-2.3, told by its modulated prompts, looks at the other stream's time; LTX-2.0 does not."""
+        asked = self.options.cross_timestep
+        config = self.transformer.config
+        return (config.cross_attn_mod or config.audio_cross_attn_mod) if asked is None else asked
+
+    def _split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Flat states -> video tokens [B, S, C], audio tokens [B, L, C']."""
+        border = self._tokens * self.latent_shape[0]
+        video, audio = x[:, :border], x[:, border:]
+        return video.unflatten(1, (self._tokens, -1)), audio.unflatten(1, (self._audio_tokens, -1))
+
+    @staticmethod
+    def _join(video: Tensor, audio: Tensor) -> Tensor:
+        return torch.cat([video.flatten(1), audio.flatten(1)], dim=1)
+
+    def _compressed(self, image):
+        """The model was trained on first frames cut from compressed videos; an untouched picture is foreign to it."""
+        if not self.options.image_crf:
+            return image
+        from diffusers.pipelines.ltx2.utils import apply_image_conditioning_crf
+
+        return apply_image_conditioning_crf(image, self.options.image_crf)
+
+    def _encode(self, video: Tensor) -> Tensor:
+        return (self.vae.encode(video.to(self.vae.dtype)).latent_dist.mode().float() - self._mean) / self._std
+
+    def _encode_one_prompt(self, prompt: str) -> tuple[Tensor, Tensor, Tensor]:
+        tokens = self.tokenizer(
+            [prompt.strip()],
+            padding="max_length",
+            max_length=self.max_prompt_tokens,
+            truncation=True,
+            add_special_tokens=True,
+            return_tensors="pt",
+        ).to(self.device)
+        layers = self.text_encoder(**tokens, output_hidden_states=True).hidden_states
+        stacked = torch.stack(layers, dim=-1).flatten(2, 3)
+        return self.connectors(stacked, tokens.attention_mask, padding_side="left")
+
+
+def pack(latents: Tensor) -> Tensor:
+    """[B, C, T', H', W'] -> tokens [B, T' H' W', C], frame by frame, row by row."""
+    return latents.flatten(2).transpose(1, 2)
+
+
+def latent_shape(transformer: Mapping, shape: VideoShape) -> tuple[int, int, int, int]:
+    """(C, T', H', W') of the video's latents."""
+    steps, rows, columns = transformer["vae_scale_factors"]
+    return (transformer["in_channels"], (shape.frames - 1) // steps + 1, shape.height // rows, shape.width // columns)
+
+
+def audio_latent_shape(audio_vae: Mapping, shape: VideoShape) -> tuple[int, int, int]:
+    """(C, L, M) of the audio's latents: as many seconds as the video."""
+    rate = audio_vae["sample_rate"] / audio_vae["mel_hop_length"] / AUDIO_COMPRESSION  # latents a second
+    return (
+        audio_vae["latent_channels"],
+        round(shape.frames / shape.fps * rate),
+        audio_vae["mel_bins"] // AUDIO_COMPRESSION,
+    )
+
+
+def check_fit(configs: Mapping[str, Mapping], shape: VideoShape, max_prompt_tokens: int) -> None:
+    """Raises ValueError unless the configs belong to one model that can make videos of `shape`."""
+    transformer, audio = configs["transformer"], audio_latent_shape(configs["audio_vae"], shape)
+    if (transformer["patch_size"], transformer["patch_size_t"]) != (1, 1):
+        raise ValueError("the transformer's patch_size and patch_size_t must be 1, as in all LTX-2 checkpoints")
+    steps, rows, columns = transformer["vae_scale_factors"]
+    check_size(shape, max(rows, columns), steps, "LTX-2")
+    if not audio[1]:
+        raise ValueError(f"{shape.frames} frames at {shape.fps} a second are too short to carry any audio latent")
+    if audio[0] * audio[2] != transformer["audio_in_channels"]:
+        raise ValueError(
+            f"audio_vae makes {audio[0]} x {audio[2]} numbers a latent, the transformer takes "
+            f"{transformer['audio_in_channels']}: are they of one checkpoint?"
+        )
+    for stream in ("video", "audio"):
+        registers = configs["connectors"][f"{stream}_connector_num_learnable_registers"]
+        if registers and max_prompt_tokens % registers:
+            raise ValueError(f"max_prompt_tokens: {max_prompt_tokens}, a multiple of {registers} (registers) is right")
+    if configs["text_encoder"].get("model_type") != "gemma3":
+        found = configs["text_encoder"].get("model_type")
+        raise ValueError(f"the text encoder is {found!r}: LTX-2.0 and 2.3 have 'gemma3', and no others are supported")
+
+
+def part_kinds(checkpoint: Checkpoint) -> dict[str, str]:
+    """Every part an LTX-2 checkpoint needs: name -> kind, as `Checkpoint.check` takes them."""
+    return dict(PARTS)
+
+
+def read_configs(checkpoint: Checkpoint) -> dict[str, dict]:
+    """The configs by part, with the classes' own defaults for what is left out."""
+    from diffusers import AutoencoderKLLTX2Audio, AutoencoderKLLTX2Video, LTX2VideoTransformer3DModel
+    from diffusers.pipelines.ltx2 import LTX2TextConnectors
+
+    classes = {
+        "transformer": LTX2VideoTransformer3DModel,
+        "vae": AutoencoderKLLTX2Video,
+        "audio_vae": AutoencoderKLLTX2Audio,
+        "connectors": LTX2TextConnectors,
+    }
+    configs = {part: checkpoint.full_config(part, cls) for part, cls in classes.items()}
+    return {**configs, "text_encoder": checkpoint.config("text_encoder")}
+
+
+def facts(checkpoint: Checkpoint, shape: VideoShape, max_prompt_tokens: int) -> dict:
+    """See models.video.build.describe."""
+    from diffusers import LTX2VideoTransformer3DModel
+
+    configs = read_configs(checkpoint)
+    check_fit(configs, shape, max_prompt_tokens)
+    transformer = configs["transformer"]
+    channels, frames, height, width = latent_shape(transformer, shape)
+    audio = audio_latent_shape(configs["audio_vae"], shape)
+    hidden = transformer["num_attention_heads"] * transformer["attention_head_dim"]
+    return {
+        "parameters": count_parameters(LTX2VideoTransformer3DModel, transformer),
+        "layers": transformer["num_layers"],
+        "hidden_size": hidden,
+        "ffn_size": 4 * hidden,
+        "tokens": frames * height * width,
+        "audio_tokens": audio[1],
+        "context_tokens": max_prompt_tokens,
+        "joint_context": False,
+        "state_size": channels * frames * height * width + audio[0] * audio[1] * audio[2],
+    }
+
+
+def load(
+    checkpoint: Checkpoint,
+    shape: VideoShape,
+    identity: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    encoders: bool,
+    max_prompt_tokens: int,
+    vae_batch: int,
+    options: LTX2Options,
+) -> LTX2:
+    """From a checkpoint that `Checkpoint.check` has passed."""
+    from diffusers import AutoencoderKLLTX2Video, FlowMatchEulerDiscreteScheduler, LTX2VideoTransformer3DModel
+
+    configs = read_configs(checkpoint)
+    check_fit(configs, shape, max_prompt_tokens)
+    parts = {
+        "transformer": checkpoint.load("transformer", LTX2VideoTransformer3DModel, dtype, device),
+        "vae": checkpoint.load("vae", AutoencoderKLLTX2Video, dtype, device),
+        "scheduler": checkpoint.load_scheduler(FlowMatchEulerDiscreteScheduler),
+    }
+    if encoders:
+        from diffusers.pipelines.ltx2 import LTX2TextConnectors
+        from transformers import Gemma3ForConditionalGeneration
+
+        parts["connectors"] = checkpoint.load("connectors", LTX2TextConnectors, dtype, device)
+        parts["text_encoder"] = checkpoint.load("text_encoder", Gemma3ForConditionalGeneration, dtype, device)
+        parts["tokenizer"] = checkpoint.load_tokenizer("tokenizer")
+        parts["tokenizer"].padding_side = "left"  # Gemma's
+        if parts["tokenizer"].pad_token is None:
+            parts["tokenizer"].pad_token = parts["tokenizer"].eos_token
+    audio = audio_latent_shape(configs["audio_vae"], shape)
+    return LTX2(parts, audio, shape, identity, device, max_prompt_tokens, vae_batch, options)

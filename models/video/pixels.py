@@ -1,0 +1,66 @@
+"""Between bytes and latents: checks, ranges, encoders and decoders fed a few at a time, noise from seeds."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from models.video.protocol import VideoShape
+
+
+def check_size(shape: VideoShape, spatial: int, temporal: int, model: str) -> None:
+    """Raises ValueError naming the nearest sizes that fit, unless height and width are multiples of `spatial` pixels
+    and the frames are one more than a multiple of `temporal`."""
+    for name in ("height", "width"):
+        value = getattr(shape, name)
+        if value % spatial:
+            below = value // spatial * spatial
+            right = f"{below} or {below + spatial}" if below else f"{spatial}"
+            raise ValueError(f"{name}: {value} pixels do not fit {model}, a multiple of {spatial} does: {right}")
+    if (shape.frames - 1) % temporal:
+        below = (shape.frames - 1) // temporal * temporal + 1
+        raise ValueError(
+            f"frames: {shape.frames} do not fit {model}, 1 + a multiple of {temporal} does: "
+            f"{below} or {below + temporal}"
+        )
+
+
+def check_images(images: Tensor, shape: VideoShape) -> None:
+    """Raises ValueError unless `images` is uint8 [B, H, W, 3] of the shape's height and width."""
+    wanted = (shape.height, shape.width, 3)
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1:] != wanted:
+        raise ValueError(
+            f"images are {images.dtype} {list(images.shape)}: uint8 [B, {', '.join(map(str, wanted))}] is right"
+        )
+
+
+def check_videos(videos: Tensor, shape: VideoShape) -> None:
+    """Raises ValueError unless `videos` is uint8 [B, T, H, W, 3] of the shape's frames, height and width."""
+    wanted = (shape.frames, shape.height, shape.width, 3)
+    if videos.dtype != torch.uint8 or videos.ndim != 5 or videos.shape[1:] != wanted:
+        raise ValueError(
+            f"videos are {videos.dtype} {list(videos.shape)}: uint8 [B, {', '.join(map(str, wanted))}] is right"
+        )
+
+
+def to_unit(videos: Tensor) -> Tensor:
+    """uint8 [B, T, H, W, 3] -> float32 [B, 3, T, H, W] in [-1, 1]."""
+    return videos.permute(0, 4, 1, 2, 3).float() / 127.5 - 1
+
+
+def to_bytes(videos: Tensor) -> Tensor:
+    """[B, 3, T, H, W] in about [-1, 1] -> uint8 [B, T, H, W, 3] on the CPU."""
+    pixels = ((videos.float().clamp(-1, 1) + 1) * 127.5).round()
+    return pixels.to(torch.uint8).permute(0, 2, 3, 4, 1).contiguous().cpu()
+
+
+def in_chunks(function: Callable[[Tensor], Tensor], batch: Tensor, size: int) -> Tensor:
+    """`function` over [B, ...], `size` of them at a time: what a VAE can hold, and the same however many come."""
+    return torch.cat([function(part) for part in batch.split(size)])
+
+
+def draw(seeds: Sequence[int], *shapes: tuple[int, ...]) -> list[Tensor]:
+    """Standard normal float32 [B, *shape] for each shape. Each seed has a CPU generator of its own, which draws the
+    shapes in order: what diffusers' pipelines draw from `[torch.Generator().manual_seed(seed) for seed in seeds]`."""
+    generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
+    return [torch.stack([torch.randn(shape, generator=generator) for generator in generators]) for shape in shapes]
