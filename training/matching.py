@@ -74,7 +74,7 @@ def matching_error(
 
 
 def flow_matching_loss(prediction: Tensor, x0: Tensor, noise: Tensor, mask: Tensor | None = None) -> Tensor:
-    """L_FM of WMSD A.9, float64 [N]: squared distance to noise - x0 of a prediction [N, ...] at renoise(x0, noise, sigma).
+    """L_FM of WMSD A.9, float64 [N]: squared distance of a prediction [N, ...] at renoise(x0, noise, s) to noise - x0.
 
     The loss of supervised fine-tuning and of the base model. No gradient goes to x0 or `noise`.
     """
