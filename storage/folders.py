@@ -1,0 +1,95 @@
+"""Folders that appear whole: built beside their place, then renamed into it."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from storage.files import fsync_folder
+
+BUILDING, REPLACED = ".building", ".replaced"
+
+
+@contextlib.contextmanager
+def building(place: Path) -> Iterator[Path]:
+    """Yields an empty folder beside `place`; on success everything in it is fsynced and it is renamed to `place`.
+
+    On failure it is removed, and what was at `place` stays. What killed writers left beside `place` is swept first; a
+    folder that a live process is building is left alone. An older folder at `place` steps aside for the rename, and a
+    process killed in that instant leaves it aside: `restore`, or the next `building`, brings it back.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    sweep(place.parent)
+    folder, descriptor = _locked_folder(place)
+    try:
+        yield folder
+        _fsync_tree(folder)
+        folder.chmod(0o755)
+        aside = place.with_name(f".{place.name}{REPLACED}")
+        if place.exists():
+            place.rename(aside)
+        folder.rename(place)
+        fsync_folder(place.parent)
+        shutil.rmtree(aside, ignore_errors=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+def sweep(parent: Path) -> None:
+    """Removes the half-built folders of dead processes in `parent`, and restores every folder that stepped aside."""
+    for folder in sorted(parent.glob(f".*{BUILDING}")):
+        descriptor = _lock(folder)
+        if descriptor is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(descriptor)
+    for aside in sorted(parent.glob(f".*{REPLACED}")):
+        restore(parent / aside.name[1 : -len(REPLACED)])
+
+
+def restore(place: Path) -> None:
+    """Brings back the folder of `place` that a killed replacement left aside, or removes it where `place` is there."""
+    aside = place.with_name(f".{place.name}{REPLACED}")
+    if not aside.exists():
+        return
+    if place.exists():
+        shutil.rmtree(aside, ignore_errors=True)
+    else:
+        aside.rename(place)
+
+
+def _locked_folder(place: Path) -> tuple[Path, int]:
+    """A new folder and the lock on it, which the kernel frees when this process dies."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=BUILDING, dir=place.parent))
+        descriptor = _lock(folder)
+        # Between the two lines another process's sweep may have taken the folder for a dead one's.
+        if descriptor is not None and folder.exists():
+            return folder, descriptor
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _lock(folder: Path) -> int | None:
+    """An open descriptor that holds the exclusive lock on `folder`; None when another holds it or it is gone."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _fsync_tree(folder: Path) -> None:
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with open(os.path.join(root, name), "rb") as handle:
+                os.fsync(handle.fileno())
+        fsync_folder(Path(root))
