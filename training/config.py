@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from models.video.build import VideoModelOptions
+from models.video.options import VideoModelOptions
 from training.rewards import JudgeOptions
 
 
@@ -80,6 +80,11 @@ class DistillOptions(Options):
         "states the policy gradient is trained at, which saves one Executor pass a state.",
     )
     timesteps: int = Field(4, ge=1, description="Trajectory states at which the Demonstrator is asked.")
+    flow_time: bool = Field(
+        True,
+        description="Trajectory states count by the flow time their step covers, as the integrals of Eq. 9 and 11 have "
+        "it; false: each step alike, which gives early (noisy) states more weight under a shifted schedule.",
+    )
     period: int = Field(5, ge=2, description="alternating: every how many steps the Demonstrator is trained (N).")
     beta_phi: float = Field(0.01, ge=0, description="Weight of the Demonstrator's own anchor to the base (Alg. 2).")
 

@@ -1,0 +1,70 @@
+"""Everything a run needs to go on where it was: adapters, optimizers, shadows, normaliser, step, random states."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from training import checkpoint
+
+if TYPE_CHECKING:
+    from training.trainer import Trainer
+
+
+def folder_of(trainer: "Trainer") -> Path:
+    return Path(trainer.options.output) / "checkpoints"
+
+
+def save(trainer: "Trainer") -> None:
+    """Writes a checkpoint of the finished step (first process only; the others hold the same tensors)."""
+    if not trainer.world.first:
+        return
+    tensors = checkpoint.rng_tensors(trainer.model.device)
+    for name, trained in trainer.trained.items():
+        named = trainer.policies.named(name)
+        tensors |= {f"adapter/{name}/{key}": p.detach() for key, p in named.items()}
+        optimizer = checkpoint.optimizer_tensors(trained.optimizer, list(named))
+        tensors |= {f"{name}/{key}": value for key, value in optimizer.items()}
+        for kind, shadow in trained.shadows.items():
+            tensors |= {f"shadow/{name}/{kind}/{i}": t for i, t in enumerate(shadow.tensors)}
+    state = {
+        "step": trainer.step,
+        "recipe": trainer.options.model_dump(mode="json"),
+        "dataset_version": trainer.store.dataset_version,
+        "model": trainer.model.identity,
+        "normaliser": trainer.normaliser.state_dict(),
+        "notes": trainer.notes,
+    }
+    checkpoint.save(folder_of(trainer), trainer.step, tensors, state, trainer.options.run.keep)
+
+
+@torch.no_grad()
+def restore(trainer: "Trainer") -> bool:
+    """Goes on from the newest checkpoint; False when there is none.
+
+    Raises checkpoint.ChangedRecipe when the run began under another recipe, data or model, and DamagedCheckpoint.
+    """
+    path = checkpoint.latest(folder_of(trainer))
+    if path is None:
+        return False
+    tensors, state = checkpoint.load(path)
+    now = {
+        "recipe": trainer.options.model_dump(mode="json"),
+        "dataset_version": trainer.store.dataset_version,
+        "model": trainer.model.identity,
+    }
+    checkpoint.same_recipe({key: state[key] for key in now}, now)
+    for name, trained in trainer.trained.items():
+        named = trainer.policies.named(name)
+        for key, parameter in named.items():
+            parameter.copy_(tensors[f"adapter/{name}/{key}"])
+        own = {key.removeprefix(f"{name}/"): value for key, value in tensors.items() if key.startswith(f"{name}/")}
+        checkpoint.load_optimizer(trained.optimizer, own, list(named))
+        for kind, shadow in trained.shadows.items():
+            for i, tensor in enumerate(shadow.tensors):
+                tensor.copy_(tensors[f"shadow/{name}/{kind}/{i}"])
+    trainer.normaliser.load_state_dict(state["normaliser"])
+    trainer.notes = state["notes"]
+    trainer.step = state["step"]
+    checkpoint.load_rng(tensors, trainer.model.device)
+    return True

@@ -1,0 +1,321 @@
+"""The trainer: rollout, rewards, advantages, losses, one optimizer step; every method is a configuration of it."""
+
+import math
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.video.protocol import VideoModel
+from training.advantages import RewardNormaliser, combine, group_advantages
+from training.bundle import Predictor, States
+from training.conditions import ConditionStore, Pair
+from training.config import TrainOptions
+from training.distributed import World
+from training.dmd_step import dmd_step
+from training.log import RunLog
+from training.methods import METHODS, Round, round_of, trains_demonstrator
+from training.policy import Policies, Shadow
+from training.prompts import share_of_rank, tasks_of_step
+from training.rewards import Judge, Judgements, TooManyFailures
+from training.rollout import Rollouts, plan, sample
+from training.sft_step import sft_step
+from training.state import save
+from training.update import Learner, Teacher, Update, distillation_rewards, distilled_steps, trajectory_states
+
+QUESTIONS = ("task", "agent", "consistency")
+
+
+class Diverged(RuntimeError):
+    """A gradient that is not finite or too large; the last checkpoint is from before it."""
+
+
+class Stopped(Exception):
+    """The run was asked to end (SIGTERM or SIGINT) and has saved."""
+
+
+@dataclass
+class Trained:
+    """One adapter under training: its optimizer and its shadows."""
+
+    optimizer: torch.optim.Optimizer
+    shadows: dict[str, Shadow]
+
+
+class Trainer:
+    """Trains the adapters of one run. `log` writes on the first process only."""
+
+    def __init__(
+        self, options: TrainOptions, model: VideoModel, store: ConditionStore, judge: Judge, log: RunLog, world: World
+    ):
+        self.options, self.model, self.store, self.judge, self.log, self.world = (
+            options,
+            model,
+            store,
+            judge,
+            log,
+            world,
+        )
+        self.pairs = store.pairs("train")
+        self.places = share_of_rank(options.rollout.tasks, world.rank, world.size)
+        names = ["executor"]
+        names += ["demonstrator"] if trains_demonstrator(options.method) else []
+        names += ["fake"] if options.method == "dmd" else []
+        self.policies = Policies(
+            model.transformer,
+            names,
+            rank=options.lora.rank,
+            alpha=options.lora.alpha,
+            targets=options.lora.targets or model.lora_targets,
+            seed=options.run.seed,
+        )
+        self.predictor = Predictor(model, self.policies)
+        self.update = Update(options, self.predictor)
+        self.trained = {name: self._trained(name) for name in names}
+        self.normaliser = RewardNormaliser()
+        self.videos = [video_id for video_id, _ in store.videos()] if options.method == "sft" else []
+        self.notes: dict[str, Any] = {}  # what else a resumed run must know: JSON, kept in checkpoints
+        self.step = 0
+        self._asked_to_stop = 0
+
+    def _trained(self, name: str) -> Trained:
+        o, rl = self.options.optimizer, any(r.rl for r in METHODS[self.options.method])
+        parameters = self.policies.parameters(name)
+        optimizer = torch.optim.AdamW(parameters, lr=o.lr, betas=o.betas, weight_decay=o.weight_decay)
+        shadows = {}
+        if rl and self.options.objective.kind == "nft" and self.options.objective.old_decay_max > 0:
+            shadows["old"] = Shadow(parameters)
+        if rl and self.options.regularisers.kl_ema:
+            shadows["ema"] = Shadow(parameters)
+        return Trained(optimizer, shadows)
+
+    # -- the loop ----------------------------------------------------------------------------------------------------
+
+    def run(self, after_step: Callable[[int], None] = lambda step: None) -> None:
+        """Trains to `run.steps`, calling `after_step` with each finished step (evaluation, pictures).
+
+        Raises Diverged, TooManyFailures, or Stopped after saving on a signal.
+        """
+        before = {s: signal.signal(s, self._ask_to_stop) for s in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            while self.step < self.options.run.steps:
+                self.step += 1
+                metrics = self.train_step()
+                self.log.step(self.step, metrics)
+                stop = metrics["stop_signal"]
+                if stop or self.step % self.options.run.checkpoint_every == 0 or self.step == self.options.run.steps:
+                    save(self)
+                if stop:
+                    raise Stopped(f"asked to end by signal {int(stop)}: saved at step {self.step}")
+                after_step(self.step)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _ask_to_stop(self, number: int, frame) -> None:
+        self._asked_to_stop = number
+
+    def train_step(self) -> dict[str, float]:
+        """One step of this run's method; returns its metrics, the same on every process."""
+        start = time.perf_counter()
+        part = round_of(self.options.method, self.step, self.options.distill.period)
+        for trained in self.trained.values():
+            trained.optimizer.zero_grad(set_to_none=True)
+        match part.kind:
+            case "policy":
+                metrics = self._policy_step(part)
+            case "sft":
+                metrics = sft_step(self)
+            case "dmd":
+                metrics = dmd_step(self)
+        metrics["seconds"] = time.perf_counter() - start
+        return metrics
+
+    def _policy_step(self, part: Round) -> dict[str, float]:
+        options = self.options
+        pairs = [self.pairs[i] for i in self.tasks()]
+        conditions = {"executor": self.store.executor(pairs), "demonstrator": self.store.demonstrator(pairs)}
+        conditions = {role: condition.to(self.model.device) for role, condition in conditions.items()}
+        rollouts, pending = self._rollouts(part, pairs, conditions[part.rollouts])
+        clock = time.perf_counter()
+        known, distilled, apart = self._ask_teacher(part, rollouts, conditions)
+        teacher_s, clock = time.perf_counter() - clock, time.perf_counter()
+        advantages, metrics = self._advantages(part, rollouts, pending, distilled)
+        metrics |= {"seconds/teacher": teacher_s, "seconds/judge_wait": time.perf_counter() - clock}
+        if apart is not None:
+            metrics["disagreement"] = float(apart)
+        clock = time.perf_counter()
+        trained = self.trained[part.learner]
+        learner = Learner(part.learner, conditions[part.learner], **trained.shadows)
+        teacher = None
+        if part.base_anchor:
+            teacher = Teacher(None, conditions[part.learner])
+        elif part.anchor:
+            teacher = Teacher(self._demonstrator(), conditions["demonstrator"])
+        sums = self.update.run(self.step, part, rollouts, advantages, learner, teacher, known)
+        metrics |= self.apply(part.learner, sums, metrics)
+        metrics["seconds/update"] = time.perf_counter() - clock
+        return metrics
+
+    def tasks(self) -> list[int]:
+        """Indices of this process's pairs in this step."""
+        chosen = tasks_of_step(self.options.run.seed, self.step, self.options.rollout.tasks, len(self.pairs))
+        return [chosen[place] for place in self.places]
+
+    def _demonstrator(self) -> str | None:
+        """The policy that is the Demonstrator: the base, unless the method trains it."""
+        return "demonstrator" if "demonstrator" in self.trained else None
+
+    def _rollouts(self, part: Round, pairs: list[Pair], conditions) -> tuple[Rollouts, list]:
+        """Samples this process's groups and submits each batch to the judge as soon as it is decoded."""
+        options, pending = self.options, []
+        rows = plan(options.run.seed, self.step, self.places, options.rollout.group)
+        policy = part.rollouts if part.rollouts in self.trained else None
+        shadow = self.trained[policy].shadows.get("old") if policy and part.rl else None
+
+        def field(x: Tensor, sigma: Tensor, condition) -> Tensor:
+            return self.predictor.velocity(policy, x, sigma, condition, shadow=shadow, counted="rollout")
+
+        def sampled(span: slice, clean: Tensor) -> None:
+            if part.judged:
+                texts = [pairs[i].task for i in rows.tasks[span].tolist()]
+                pending.append(self.judge.submit(self.model.decode(clean), texts, self.model.shape.fps))
+
+        stochastic = options.objective if part.rl and options.objective.kind == "flow_grpo" else None
+        keep = part.anchor or part.base_anchor or part.distilled
+        size = options.rollout
+        rollouts = sample(
+            self.model,
+            field,
+            conditions,
+            rows,
+            steps=size.steps,
+            batch=size.batch,
+            keep=keep,
+            objective=stochastic,
+            sampled=sampled,
+        )
+        return rollouts, pending
+
+    def _ask_teacher(self, part: Round, rollouts: Rollouts, conditions) -> tuple[States | None, Tensor | None, ...]:
+        """The teacher's velocities on the trajectory: for r_distill, and kept for an anchor on the same states."""
+        distill, size = self.options.distill, self.options.memory.batch
+        on_trajectory = distill.states == "trajectory" or not part.rl or rollouts.stochastic
+        anchored = part.anchor or part.base_anchor
+        if not (part.distilled or (anchored and on_trajectory)):
+            return None, None, None
+        steps = list(rollouts.stochastic) or distilled_steps(
+            len(rollouts.sigmas) - 1, distill.timesteps, self.options.run.seed, self.step
+        )
+        states, tasks = trajectory_states(rollouts, steps), rollouts.plan.tasks
+        if part.base_anchor:
+            policy, under = None, conditions[part.learner]
+        else:
+            policy, under = self._demonstrator(), conditions["demonstrator"]
+        if part.rollouts == "demonstrator" and policy == self._demonstrator():
+            # Off-policy: the sampler was the teacher itself, whose velocities are at hand.
+            teacher = rollouts.velocities[torch.as_tensor(steps)].flatten(0, 1)
+        else:
+            teacher = self.predictor.in_batches(policy, states, under, tasks, size, counted="teacher")
+        rewards = apart = None
+        if part.distilled:
+            rewards, apart = distillation_rewards(rollouts, states, teacher, steps, self.model.mask, distill.flow_time)
+        states = States(**{**vars(states), "teacher": teacher})
+        return states, rewards, apart
+
+    def _advantages(self, part: Round, rollouts: Rollouts, pending: list, distilled: Tensor | None):
+        """Rewards of all processes -> advantages of this one's rollouts, and metrics. None without policy gradient."""
+        rewards, count = self.options.rewards, len(rollouts.plan)
+        judged = {name: torch.full((count,), torch.nan, dtype=torch.float64) for name in QUESTIONS}
+        failed, error = torch.zeros(count, dtype=torch.bool), ""
+        if part.judged:
+            judgements = Judgements.cat([one.result() for one in pending])
+            judged |= judgements.log_odds
+            failed, error = judgements.any_failed(self._asked()), judgements.last_error
+        columns = [judged[name] for name in QUESTIONS]
+        columns += [distilled if distilled is not None else torch.zeros(count, dtype=torch.float64)]
+        columns += [failed.double(), torch.full((count,), float(self._asked_to_stop), dtype=torch.float64)]
+        columns += [rollouts.plan.groups.double()]
+        table = self.world.gather(torch.stack(columns, dim=1).to(self.model.device)).cpu()
+        metrics = {"stop_signal": table[:, 5].max().item()}
+        if not part.rl:
+            return None, metrics
+        named = dict(zip((*QUESTIONS, "distill"), table[:, :4].T, strict=True))
+        weights = {name: getattr(rewards, name) if part.judged else 0.0 for name in QUESTIONS}
+        weights["distill"] = rewards.distill if part.distilled else 0.0
+        if rewards.normalise:
+            self.normaliser.update({name: values for name, values in named.items() if weights[name]})
+        total = combine(named, weights, normaliser=self.normaliser if rewards.normalise else None)
+        valid = torch.isfinite(total)
+        share = float(table[:, 4].mean())
+        if part.judged and share > rewards.judge.max_failed_share:
+            raise TooManyFailures(
+                f"step {self.step}: {int(table[:, 4].sum())} of {len(table)} judgements failed, at most a share of "
+                f"{rewards.judge.max_failed_share} is allowed; the last error: {error or 'on another process'}"
+            )
+        result = group_advantages(
+            total, table[:, 6].long(), valid, std_scope=rewards.std_scope, clip=rewards.clip, scale=rewards.scale
+        )
+        metrics |= {"reward": _mean(total), "judge/failed_share": share}
+        metrics |= {f"reward/{name}": _mean(values) for name, values in named.items() if weights[name]}
+        if part.judged:
+            solved = table[:, 0][torch.isfinite(table[:, 0])] > 0
+            metrics["solved"] = float(solved.double().mean()) if len(solved) else math.nan
+        metrics |= {"groups/zero_variance": float(result.zero_variance), "groups/empty": float(result.empty)}
+        own = slice(self.world.rank * count, (self.world.rank + 1) * count)
+        return result.values[own], metrics
+
+    def agree_to_stop(self) -> dict[str, float]:
+        """Whether any process was asked to end: the same answer on all."""
+        asked = torch.tensor([float(self._asked_to_stop)], dtype=torch.float64, device=self.model.device)
+        return {"stop_signal": float(self.world.gather(asked).max())}
+
+    def _asked(self) -> tuple[str, ...]:
+        """The judge's questions that carry weight."""
+        return tuple(name for name in QUESTIONS if getattr(self.options.rewards, name))
+
+    def apply(self, name: str, sums: Mapping[str, Tensor], metrics: dict[str, float]) -> dict[str, float]:
+        """Sums gradients and measurements over processes in one all-reduce, checks them, and steps the optimizer."""
+        parameters, trained, o = self.policies.parameters(name), self.trained[name], self.options.optimizer
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        keys = sorted(sums)
+        measured = torch.tensor([float(sums[key]) for key in keys], dtype=torch.float32, device=self.model.device)
+        self.world.sum_([*(p.grad for p in parameters), measured])
+        norm = float(torch.nn.utils.clip_grad_norm_(parameters, o.clip_norm))
+        if not math.isfinite(norm) or norm > o.stop_norm:
+            where = [key for key, p in self.policies.named(name).items() if not torch.isfinite(p.grad).all()]
+            raise Diverged(
+                f"step {self.step}: the gradient norm of {name} is {norm:g}, at most optimizer.stop_norm {o.stop_norm:g} "
+                f"is allowed{'; not finite in ' + ', '.join(where[:3]) if where else ''}; metrics {metrics}"
+            )
+        for group in trained.optimizer.param_groups:
+            group["lr"] = o.lr * self._rate()
+        trained.optimizer.step()
+        for kind, shadow in trained.shadows.items():
+            shadow.update(self._decay(kind))
+        return {"grad_norm": norm, "lr": o.lr * self._rate()} | dict(zip(keys, measured.tolist(), strict=True))
+
+    def _rate(self) -> float:
+        """The learning rate's factor: linear warm-up, then a cosine to `decay_to`."""
+        o, steps = self.options.optimizer, self.options.run.steps
+        if self.step <= o.warmup:
+            return self.step / (o.warmup + 1)
+        done = (self.step - o.warmup) / max(steps - o.warmup, 1)
+        return o.decay_to + (1 - o.decay_to) * 0.5 * (1 + math.cos(math.pi * done))
+
+    def _decay(self, kind: str) -> float:
+        if kind == "ema":
+            return self.options.regularisers.ema_decay
+        return min(self.options.objective.old_decay_rate * self.step, self.options.objective.old_decay_max)
+
+
+def _mean(values: Tensor) -> float:
+    """The mean of what did not fail; NaN where all did."""
+    kept = values[torch.isfinite(values)]
+    return float(kept.mean()) if len(kept) else math.nan
