@@ -52,7 +52,7 @@ def make_tokenizer(words: list[str] | None = None):
     )
 
 
-def make_parts(width: int = 96, depth: int = 4, heads: int = 4, z_dim: int = 16, seed: int = 0) -> dict:
+def make_parts(width: int = 128, depth: int = 4, heads: int = 4, z_dim: int = 16, seed: int = 0) -> dict:
     """Freshly initialised parts, by their folder names in a diffusers pipeline."""
     from diffusers import FlowMatchEulerDiscreteScheduler, WanTransformer3DModel
     from transformers import UMT5Config, UMT5EncoderModel
@@ -82,7 +82,7 @@ def make_parts(width: int = 96, depth: int = 4, heads: int = 4, z_dim: int = 16,
         out_channels=z_dim,
         text_dim=96,
         freq_dim=64,
-        ffn_dim=3 * width,
+        ffn_dim=2 * width,
         num_layers=depth,
         rope_max_seq_len=64,
     )

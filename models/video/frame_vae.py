@@ -74,8 +74,17 @@ class FrameVAE(ModelMixin, ConfigMixin):
         self.decoder = Refined(z_dim, width, 48)
 
     def encode(self, x: torch.Tensor, return_dict: bool = True) -> Latents | tuple[Latents]:
-        """Video float [B, 3, T, H, W] in [-1, 1] -> raw latents [B, C, T, H/4, W/4]."""
+        """Video float [B, 3, T, H, W] in [-1, 1] -> raw latents [B, C, T, H/4, W/4].
+
+        A frame of nothing but zeros, with which Wan pads the first frame to a video, counts as the frame before it. So
+        the first frame's latents stand beside every frame: a transformer this small learns slowly to look for them.
+        """
         batch, _, frames = x.shape[:3]
+        if frames > 1:
+            shown = x.ne(0).any(1).flatten(2).any(2)
+            shown[:, 0] = True
+            place = torch.where(shown, torch.arange(frames, device=x.device), 0).cummax(1).values
+            x = x[torch.arange(batch, device=x.device)[:, None], :, place].transpose(1, 2)
         z = self.encoder(nn.functional.pixel_unshuffle(x.transpose(1, 2).flatten(0, 1), 4))
         z = Latents(z.unflatten(0, (batch, frames)).transpose(1, 2))
         return z if return_dict else (z,)
