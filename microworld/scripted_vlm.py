@@ -5,8 +5,9 @@ import hashlib
 import json
 import math
 import re
+import threading
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from microworld import photo
 from microworld.families import instructions, sample_tasks
 from microworld.flaws import PAPER_RATE, spoil
 from microworld.grammar import Instruction, TaskNotUnderstood, parse
-from microworld.judge import LIMIT, Verdict, judge
+from microworld.judge import Verdict
+from microworld.judge_pool import JudgePool
+from microworld.judge_worker import judge_encoded
 from microworld.vision import Observation, decode, observe
 from models.vlm.protocol import Completion, Image, LogOdds, Media, Prompt, Usage, Video
 
@@ -24,6 +27,7 @@ TOKENS_PER_WORD = 1.3
 IMAGE_TOKENS = 256
 JUDGES = {"judge_task": "task", "judge_agent": "agent", "judge_consistency": "consistency"}
 TASK_TYPES = {"movement": "navigation", "positioning": "positioning", "interaction": "object_interaction"}
+KEPT = 256  # verdicts: the questions about a video come close together
 NUMBERED = re.compile(r"^\s*(\d+)[.)]\s+(.+?)\s*$", re.MULTILINE)
 
 
@@ -35,14 +39,21 @@ class ScriptedVLM:
     and seed give the same answer. Prompts it knows: "screening", "tasks" (field count), "taxonomy" (field tasks),
     "judge_task", "judge_agent", "judge_consistency" (field task). Raises ValueError for another one, for media
     that are no picture, and for a flaw_rate outside 0..1.
+
+    Videos are judged in `workers` processes (judge_pool.py), started at the first one; with 0 in a thread of this
+    process. All questions about a video share one verdict.
     """
 
-    def __init__(self, *, flaw_rate: float = PAPER_RATE, photo_tasks: bool = False):
+    def __init__(self, *, flaw_rate: float = PAPER_RATE, photo_tasks: bool = False, workers: int = 0):
         if not 0 <= flaw_rate <= 1:
             raise ValueError(f"flaw_rate {flaw_rate}: a share from 0 to 1 is expected")
         flaws = "" if flaw_rate == PAPER_RATE else f";flaw_rate={flaw_rate:g}"
         self.model_id = MODEL_ID + ("+photo" if photo_tasks else "") + flaws
         self.flaw_rate, self.photo_tasks = flaw_rate, photo_tasks
+        self.pool = JudgePool(workers) if workers else None
+        self._threads = ThreadPoolExecutor(max(workers, 1), "microworld-judge")
+        self._verdicts: dict[tuple[str, str], Future[Verdict]] = {}
+        self._lock = threading.Lock()
 
     async def complete(
         self, prompt: Prompt, media: Sequence[Media], schema: Mapping[str, Any], *, max_tokens: int, seed: int = 0
@@ -52,13 +63,21 @@ class ScriptedVLM:
 
     async def log_odds(self, question: Prompt, media: Sequence[Media]) -> LogOdds:
         """Answers "screening" (one image) and the judges (one video)."""
-        value = await asyncio.to_thread(self._log_odds, question, media)
+        if question.name in JUDGES:
+            verdict = self._verdict(_only(media, Video, question), question.fields["task"])
+            # Shielded: one caller's cancellation must not take the verdict from the others.
+            value = getattr(await asyncio.shield(asyncio.wrap_future(verdict)), JUDGES[question.name])
+        else:
+            value = await asyncio.to_thread(self._screening, question, media)
         # Both log-probabilities of a two-way choice with these odds, without overflow.
         log_p_yes, log_p_no = -math.log1p(math.exp(-value)), -math.log1p(math.exp(value))
         return LogOdds(value, log_p_yes, log_p_no, True, Usage(_prompt_tokens(question, media), 1))
 
     async def aclose(self) -> None:
-        """Nothing to free."""
+        """Ends the workers; verdicts not begun are cancelled."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self.pool:
+            self.pool.close()
 
     def _complete(self, prompt, media, schema, max_tokens, seed) -> Completion:
         match prompt.name:
@@ -96,9 +115,7 @@ class ScriptedVLM:
         pairs = [pairs[i % len(pairs)] for i in range(count)]  # as many as asked, repeating itself where it must
         return {"pairs": [{"task": t, "solution": d} for t, d in spoil(pairs, key, self.flaw_rate)]}
 
-    def _log_odds(self, question: Prompt, media: Sequence[Media]) -> float:
-        if question.name in JUDGES:
-            return getattr(_verdict(_only(media, Video, question), question.fields["task"]), JUDGES[question.name])
+    def _screening(self, question: Prompt, media: Sequence[Media]) -> float:
         if question.name != "screening":
             raise ValueError(
                 f"the scripted VLM cannot answer {question.name!r}: screening and {', '.join(JUDGES)} it can"
@@ -109,14 +126,25 @@ class ScriptedVLM:
             return photo.screening_score(pixels)
         return screening_score(seen)
 
+    def _verdict(self, video: Video, task: str) -> Future[Verdict]:
+        """The verdict on a video, to come, shared by the three questions that are asked of it."""
+        key = video.sha256, task
+        with self._lock:
+            if key not in self._verdicts:
+                judge = self.pool.verdict if self.pool else judge_encoded
+                self._verdicts[key] = self._threads.submit(judge, video.frames, task)
+                while len(self._verdicts) > KEPT:
+                    self._verdicts.pop(next(iter(self._verdicts)))
+            verdict = self._verdicts[key]
+        verdict.add_done_callback(lambda done: self._forget_failed(key, done))
+        return verdict
 
-@lru_cache(maxsize=32)
-def _verdict(video: Video, task: str) -> Verdict:
-    """The judge's verdict, kept for the three questions that are asked of each video."""
-    try:
-        return judge([decode(frame) for frame in video.frames], task)
-    except TaskNotUnderstood:
-        return Verdict(-LIMIT, -LIMIT, -LIMIT)
+    def _forget_failed(self, key: tuple[str, str], done: Future[Verdict]) -> None:
+        """A verdict that could not be had is asked for again the next time."""
+        if done.cancelled() or done.exception():
+            with self._lock:
+                if self._verdicts.get(key) is done:
+                    del self._verdicts[key]
 
 
 def screening_score(seen: Observation) -> float:

@@ -46,6 +46,9 @@ class VLMOptions(BaseModel):
     )
     flaw_rate: float = Field(0.085, ge=0, le=1, description="scripted: share of pairs written badly on purpose.")
     photo_tasks: bool = Field(False, description="scripted: placeholder answers for pictures that are no microworld.")
+    workers: int = Field(
+        1, ge=0, le=256, description="scripted: processes that judge videos, started at the first; 0: this process."
+    )
 
     @field_validator("base_url")
     @classmethod
@@ -83,7 +86,7 @@ def build_vlm(options: VLMOptions) -> VLM:
         case "scripted":
             from microworld.scripted_vlm import ScriptedVLM  # the one import upwards: models know no world otherwise
 
-            return ScriptedVLM(flaw_rate=options.flaw_rate, photo_tasks=options.photo_tasks)
+            return ScriptedVLM(flaw_rate=options.flaw_rate, photo_tasks=options.photo_tasks, workers=options.workers)
         case "openai":
             from models.vlm.openai_server import OpenAIServer
 

@@ -1,0 +1,157 @@
+"""The judge at work: an event loop in a thread of its own, so that the caller goes on sampling."""
+
+import asyncio
+import math
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+import numpy as np
+
+from models.vlm.build import build_vlm
+from models.vlm.prompts import prompt
+from models.vlm.protocol import VLM, Prompt, Video, VLMUnavailable
+from training.rewards import Judgements, JudgeOptions, checked, frame_indices
+
+Answer = tuple[float, int, str]  # log-odds (NaN: failed), attempts, the last error
+
+
+class Pending:
+    """Judgements to come."""
+
+    def __init__(self, future: "Future[Judgements]"):
+        self._future = future
+
+    def result(self) -> Judgements:
+        """Waits for the judgements.
+
+        Raises what the VLM raised but for VLMUnavailable: a mistake of the program, such as a prompt it does not know.
+        Raises concurrent.futures.CancelledError when the judge was closed before.
+        """
+        return self._future.result()
+
+    def done(self) -> bool:
+        return self._future.done()
+
+
+class Judge:
+    """Asks the questions of `options` about videos. Use as a context manager, or close it.
+
+    `vlm` answers; it is built from the options when None is given, and closed with the judge either way. What is
+    submitted together or apart shares one limit of requests in flight. Judgements depend on nothing but the videos, the
+    tasks and the VLM: neither on concurrency nor on the order of answers.
+    """
+
+    def __init__(self, options: JudgeOptions, vlm: VLM | None = None):
+        self.options = options
+        self.vlm = build_vlm(options.vlm) if vlm is None else vlm
+        self._loop = asyncio.new_event_loop()
+        self._slots = asyncio.Semaphore(options.concurrency)
+        self._thread = threading.Thread(target=self._loop.run_forever, name="judge", daemon=True)
+        self._thread.start()
+
+    def submit(self, videos: np.ndarray, tasks: Sequence[str], fps: float) -> Pending:
+        """Begins to judge videos and returns at once.
+
+        videos uint8 [N, T, H, W, 3] RGB (numpy, or torch on the CPU; the frames to be judged are copied), one task T
+        each, `fps` frames a second. Raises ValueError for other shapes or types, RuntimeError after `close`.
+        """
+        pixels = checked(videos, tasks, fps)
+        if self._loop.is_closed():
+            raise RuntimeError("the judge is closed: nothing can be submitted any more")
+        chosen = frame_indices(pixels.shape[1], self.options.frames)
+        work = self._judge(pixels[:, list(chosen)], tuple(tasks), tuple(i / fps for i in chosen))
+        return Pending(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    def close(self) -> None:
+        """Cancels what is still asked, closes the VLM and ends the thread. May be called twice."""
+        if self._loop.is_closed():
+            return
+        asyncio.run_coroutine_threadsafe(self._wind_up(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def __enter__(self) -> "Judge":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    async def _wind_up(self) -> None:
+        running = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await self.vlm.aclose()
+        await self._loop.shutdown_default_executor()
+
+    async def _judge(self, frames: np.ndarray, tasks: tuple[str, ...], times_s: tuple[float, ...]) -> Judgements:
+        """Judges frames uint8 [N, F, H, W, 3]."""
+        begun = time.monotonic()
+        videos = [
+            Video(await asyncio.to_thread(encoded, video, self.options.image_format), times_s) for video in frames
+        ]
+        # Rollouts that came out the same are asked about once.
+        kinds: dict[tuple[str, str], int] = {}
+        of = [
+            kinds.setdefault((video.sha256, task), n) for n, (video, task) in enumerate(zip(videos, tasks, strict=True))
+        ]
+        asked = [(n, question) for n in kinds.values() for question in self.options.questions]
+        try:
+            async with asyncio.TaskGroup() as group:
+                running = [
+                    group.create_task(self._ask(prompt(f"judge_{question}", task=tasks[n]), videos[n]))
+                    for n, question in asked
+                ]
+        except ExceptionGroup as mistakes:  # the same one for many videos, as a rule
+            raise mistakes.exceptions[0] from mistakes
+        answers = {key: task.result() for key, task in zip(asked, running, strict=True)}
+        log_odds = {q: np.array([answers[n, q][0] for n in of], np.float64) for q in self.options.questions}
+        return Judgements(
+            log_odds,
+            {question: np.isnan(values) for question, values in log_odds.items()},
+            time.monotonic() - begun,
+            sum(attempts for _, attempts, _ in answers.values()),
+            next((error for value, _, error in answers.values() if math.isnan(value)), ""),
+        )
+
+    async def _ask(self, question: Prompt, video: Video) -> Answer:
+        """One question about one video, asked again while it fails."""
+        options = self.options
+        error = ""
+        for attempt in range(options.retries + 1):
+            if attempt:
+                await asyncio.sleep(options.retry_wait_s * 2 ** (attempt - 1))
+            async with self._slots:
+                try:
+                    async with asyncio.timeout(options.timeout_s):
+                        value = (await self.vlm.log_odds(question, [video])).value
+                except VLMUnavailable as failure:
+                    error = f"{question.name}: {failure}"
+                    continue
+                except TimeoutError:
+                    error = f"{question.name}: no answer after {options.timeout_s:g} s"
+                    continue
+            if math.isfinite(value):
+                return float(value), attempt + 1, ""
+            error = f"{question.name}: log-odds {value} is no finite number"
+        return math.nan, options.retries + 1, error
+
+
+def encoded(frames: np.ndarray, image_format: str) -> tuple[bytes, ...]:
+    """Frames uint8 [F, H, W, 3] RGB as PNG or JPEG files; the same pixels give the same bytes."""
+    import cv2
+
+    if image_format == "png":
+        suffix, settings = ".png", [cv2.IMWRITE_PNG_COMPRESSION, 1]
+    else:
+        suffix, settings = ".jpg", [cv2.IMWRITE_JPEG_QUALITY, 95]
+    files = []
+    for frame in frames:
+        written, data = cv2.imencode(suffix, np.ascontiguousarray(frame[:, :, ::-1]), settings)
+        if not written:
+            raise ValueError(f"a frame of shape {frame.shape} cannot be written as {image_format}")
+        files.append(data.tobytes())
+    return tuple(files)
