@@ -1,10 +1,12 @@
 """What a training run is told: the strict block that recipes write and `python -m training.train --config` reads."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.video.options import VideoModelOptions
+from storage.strict_yaml import read_yaml
 from training.rewards import JudgeOptions
 
 
@@ -173,3 +175,20 @@ class TrainOptions(Options):
                 f"distill.timesteps {self.distill.timesteps}: at most rollout.steps ({self.rollout.steps}) is expected"
             )
         return self
+
+
+class InvalidOptions(ValueError):
+    """A file of options that cannot be read; the message lists every mistake."""
+
+
+def read_options(path: Path) -> TrainOptions:
+    """The options in a YAML or JSON file. Raises InvalidOptions for unknown or doubled keys, wrong values, no file."""
+    try:
+        return TrainOptions.model_validate(read_yaml(path))
+    except OSError as error:
+        raise InvalidOptions(f"{path}: {error.strerror}: a file of training options is expected") from error
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, item['loc'])) or 'options'}: {item['msg']}" for item in error.errors()]
+        raise InvalidOptions("\n".join([f"{path}: {len(lines)} mistakes in the options:", *lines])) from error
+    except ValueError as error:
+        raise InvalidOptions(str(error)) from error

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,7 +22,8 @@ from training.log import RunLog
 from training.methods import METHODS, Round, round_of, trains_demonstrator
 from training.policy import Policies, Shadow
 from training.prompts import share_of_rank, tasks_of_step
-from training.rewards import Judge, Judgements, TooManyFailures
+from training.judging import Judge
+from training.rewards import Judgements, TooManyFailures
 from training.rollout import Rollouts, plan, sample
 from training.sft_step import sft_step
 from training.state import save
@@ -234,8 +236,9 @@ class Trainer:
         failed, error = torch.zeros(count, dtype=torch.bool), ""
         if part.judged:
             judgements = Judgements.cat([one.result() for one in pending])
-            judged |= judgements.log_odds
-            failed, error = judgements.any_failed(self._asked()), judgements.last_error
+            judged |= {name: torch.from_numpy(values) for name, values in judgements.log_odds.items()}
+            lost = [judgements.failed[name] for name in QUESTIONS if getattr(rewards, name)]
+            failed, error = torch.from_numpy(np.any(lost, axis=0)), judgements.last_error
         columns = [judged[name] for name in QUESTIONS]
         columns += [distilled if distilled is not None else torch.zeros(count, dtype=torch.float64)]
         columns += [failed.double(), torch.full((count,), float(self._asked_to_stop), dtype=torch.float64)]
@@ -273,10 +276,6 @@ class Trainer:
         """Whether any process was asked to end: the same answer on all."""
         asked = torch.tensor([float(self._asked_to_stop)], dtype=torch.float64, device=self.model.device)
         return {"stop_signal": float(self.world.gather(asked).max())}
-
-    def _asked(self) -> tuple[str, ...]:
-        """The judge's questions that carry weight."""
-        return tuple(name for name in QUESTIONS if getattr(self.options.rewards, name))
 
     def apply(self, name: str, sums: Mapping[str, Tensor], metrics: dict[str, float]) -> dict[str, float]:
         """Sums gradients and measurements over processes in one all-reduce, checks them, and steps the optimizer."""

@@ -3,7 +3,8 @@
 import pytest
 
 from assets.run_config import OPTIONS, WrongRunConfig, check_run_config
-from pipelines.recipes import RECIPES, DuplicateKey, load_recipe
+from pipelines.recipes import RECIPES, load_recipe
+from storage.strict_yaml import DuplicateKey
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)

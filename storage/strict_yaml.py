@@ -1,0 +1,31 @@
+"""YAML as plain data, read strictly: a key that stands twice is an error, no tag makes an object."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+class DuplicateKey(ValueError):
+    """A key that stands twice in one mapping: YAML would silently keep the last."""
+
+
+class _Strict(yaml.SafeLoader):
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                where = key_node.start_mark
+                raise DuplicateKey(f"{where.name}, line {where.line + 1}: key {key!r} stands twice")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> Any:
+    """What the file holds. Raises OSError, DuplicateKey, and ValueError for what is not YAML."""
+    with path.open(encoding="utf-8") as handle:
+        try:
+            return yaml.load(handle, _Strict)  # a SafeLoader: plain data only
+        except yaml.YAMLError as error:
+            raise ValueError(f"{path} is not YAML: {error}") from error

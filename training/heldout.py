@@ -1,0 +1,94 @@
+"""Scores on tasks that training never sees: the base under T, the Demonstrator under D, the Executor under T."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+
+from training.bundle import Predictor
+from training.condition_store import ConditionStore, Pair
+from training.config import TrainOptions
+from training.distributed import World
+from training.judging import Judge
+from training.prompts import seed_of
+from training.rewards import Judgements
+from training.rollout import Plan, sample
+from training.scores import Comparison, ScoreTable, compare, score
+
+SPLIT = "heldout"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to act: a policy (None: the base) under T or under D."""
+
+    name: str
+    policy: str | None
+    prompt: Literal["task", "solution"]
+
+
+BASE = Arm("base under T", None, "task")
+DEMONSTRATOR = Arm("Demonstrator (base under D)", None, "solution")
+EXECUTOR = Arm("Executor under T", "executor", "task")
+
+
+class HeldOut:
+    """The held-out tasks of a run, each with one initial noise of its own that all arms share."""
+
+    def __init__(
+        self, options: TrainOptions, predictor: Predictor, store: ConditionStore, judge: Judge, world: World
+    ):
+        self.options, self.predictor, self.store, self.judge, self.world = options, predictor, store, judge, world
+        self.pairs: list[Pair] = store.pairs(SPLIT)[: options.held_out.tasks]
+        self.own = range(world.rank, len(self.pairs), world.size)
+
+    def judge_arm(self, arm: Arm) -> dict[str, np.ndarray]:
+        """Log-odds float64 [tasks] by question, NaN where the judge failed; the same on every process."""
+        pending, videos = [], self.videos(arm, self.own, pending)
+        del videos
+        found = {}
+        if pending:
+            judgements = Judgements.cat([one.result() for one in pending])
+            found = {name: values.tolist() for name, values in judgements.log_odds.items()}
+        gathered = self.world.objects((list(self.own), found))
+        names = next(found for _, found in gathered if found)
+        log_odds = {name: np.full(len(self.pairs), np.nan) for name in names}
+        for places, values in gathered:
+            for name in values:
+                log_odds[name][places] = values[name]
+        return log_odds
+
+    def videos(self, arm: Arm, places: Sequence[int], pending: list | None = None) -> torch.Tensor:
+        """The arm's videos uint8 [N, T, H, W, 3] for the tasks at `places`, each batch given to the judge on the way."""
+        options, model = self.options, self.predictor.model
+        pairs = [self.pairs[place] for place in places]
+        made = []
+        size = options.rollout.batch
+        for first in range(0, len(pairs), size):
+            part = pairs[first : first + size]
+            under = self.store.executor(part) if arm.prompt == "task" else self.store.demonstrator(part)
+            seeds = tuple(seed_of(options.held_out.seed, "heldout", pair.pair_id) for pair in part)
+            rows = Plan(torch.arange(len(part)), torch.arange(len(part)), seeds)
+
+            def field(x, sigma, condition):
+                return self.predictor.velocity(arm.policy, x, sigma, condition, counted="held-out")
+
+            steps = options.held_out.steps
+            rollouts = sample(model, field, under.to(model.device), rows, steps=steps, batch=size, keep=False)
+            made.append(model.decode(rollouts.clean))
+            if pending is not None:
+                pending.append(self.judge.submit(made[-1], [pair.task for pair in part], model.shape.fps))
+        return torch.cat(made) if made else torch.empty(0)
+
+
+def table(results: dict[str, dict[str, np.ndarray]]) -> ScoreTable:
+    """Scores of arms, by name, side by side."""
+    return ScoreTable(tuple(score(name, log_odds) for name, log_odds in results.items()))
+
+
+def comparisons(results: dict[str, dict[str, np.ndarray]]) -> dict[str, Comparison]:
+    """The Executor's Task score against each other arm's, on the same tasks and noise."""
+    ours = results[EXECUTOR.name]["task"]
+    return {name: compare(ours, other["task"]) for name, other in results.items() if name != EXECUTOR.name}

@@ -1,0 +1,68 @@
+"""Trains one Executor: on one process, or on several under torchrun.
+
+    python -m training.train --config config.yaml
+    python -m torch.distributed.run --standalone --nproc_per_node 2 -m training.train --config config.yaml
+
+The file holds the options of training/config.py (YAML or JSON). A run whose folder has checkpoints goes on from the
+newest one; --fresh begins anew. SIGTERM and SIGINT save and end it (exit status 3).
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+STOPPED = 3
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, required=True, help="options of the run (YAML or JSON)")
+    parser.add_argument("--fresh", action="store_true", help="forget earlier checkpoints of this folder")
+    given = parser.parse_args(arguments)
+    from training.config import InvalidOptions, read_options
+
+    try:
+        options = read_options(given.config)
+    except InvalidOptions as error:
+        print(error, file=sys.stderr)
+        return 2
+    import torch
+
+    from training.checkpoint import ChangedRecipe, DamagedCheckpoint
+    from training.condition_store import DamagedConditions, StaleConditions
+    from training.distributed import join_world, leave_world
+    from training.policy import NoSuchLayer
+    from training.rewards import TooManyFailures
+    from training.session import run
+    from training.trainer import Diverged, Stopped
+
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    world = join_world()
+    try:
+        run(options, world, fresh=given.fresh)
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        return STOPPED
+    except (
+        ChangedRecipe,
+        DamagedCheckpoint,
+        DamagedConditions,
+        Diverged,
+        FileNotFoundError,
+        NoSuchLayer,
+        StaleConditions,
+        TooManyFailures,
+        ValueError,
+    ) as error:
+        if os.environ.get("WMSD_TRACEBACK"):
+            raise
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    finally:
+        leave_world(world)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
