@@ -6,7 +6,7 @@ paper's Table 4, and is counted beside it.
 
 import html
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,9 +64,16 @@ class Scores:
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """Scores side by side. All rows were asked the same questions."""
+    """Scores side by side. Raises ValueError when there is no row, or the rows' questions differ."""
 
     rows: tuple[Scores, ...]
+
+    def __post_init__(self):
+        questions = {tuple(row.rates) for row in self.rows}
+        if len(questions) != 1:
+            raise ValueError(
+                f"{len(self.rows)} rows with questions {sorted(questions)}: at least one row, all alike, is expected"
+            )
 
     def to_markdown(self) -> str:
         """A markdown table; names are escaped."""
@@ -139,7 +146,7 @@ def score(name: str, log_odds: Mapping[str, np.ndarray], seed: int = 0) -> Score
 
 
 def compare(ours: np.ndarray, theirs: np.ndarray, seed: int = 0) -> Comparison:
-    """Two models' answers to one question about the same tasks with the same seeds: log-odds float [N] each, NaN failed.
+    """Two models' answers to one question about the same tasks and seeds: log-odds float [N] each, NaN where failed.
 
     Raises ValueError for different lengths, or when no pair is judged for both.
     """
@@ -159,6 +166,14 @@ def compare(ours: np.ndarray, theirs: np.ndarray, seed: int = 0) -> Comparison:
     low, high = np.percentile((drawn[:, 0] - drawn[:, 1]) / pairs, [2.5, 97.5])
     gain = (better - worse) / pairs
     return Comparison(pairs, better, worse, gain, float(low), float(high), sign_test(better, worse))
+
+
+def describe(question: str, ours: str, theirs: str, result: Comparison) -> str:
+    """One line that says how two models compare on a question."""
+    return (
+        f"{question}: {ours} - {theirs} = {result.gain:+.3f} [{result.low:+.3f}, {result.high:+.3f}] over "
+        f"{result.pairs} pairs ({result.better} won, {result.worse} lost, p = {result.p_value:.2g})"
+    )
 
 
 def sign_test(better: int, worse: int) -> float:
@@ -202,19 +217,3 @@ def _printable(name: str) -> str:
 def _escaped(name: str) -> str:
     text = html.escape(" ".join(_printable(name).split()), quote=False)
     return "".join("\\" + character if character in "\\|`*_[]#~" else character for character in text)
-
-
-def describe(question: str, ours: str, theirs: str, result: Comparison) -> str:
-    """One line that says how two models compare on a question."""
-    return (
-        f"{question}: {ours} - {theirs} = {result.gain:+.3f} [{result.low:+.3f}, {result.high:+.3f}] over "
-        f"{result.pairs} pairs ({result.better} won, {result.worse} lost, p = {result.p_value:.2g})"
-    )
-
-
-def table(rows: Sequence[Scores]) -> ScoreTable:
-    """Rows as one table. Raises ValueError when there is none or their questions differ."""
-    questions = {tuple(row.rates) for row in rows}
-    if len(questions) != 1:
-        raise ValueError(f"{len(rows)} rows with questions {sorted(questions)}: rows with the same ones are expected")
-    return ScoreTable(tuple(rows))

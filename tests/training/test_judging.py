@@ -1,0 +1,314 @@
+"""The judge answers the same whatever the order and the trouble on the way, and never turns a failure into a reward."""
+
+import asyncio
+import math
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from microworld.families import sample_tasks
+from microworld.judge import judge
+from microworld.render import render_batch
+from microworld.scene import sample_scene
+from microworld.scripted_vlm import ScriptedVLM
+from models.vlm.prompts import prompt
+from models.vlm.protocol import LogOdds, Usage, Video, VLMUnavailable
+from training.judging import Judge, encoded
+from training.rewards import Judgements, JudgeOptions, TooManyFailures, check_failures, frame_indices
+
+QUESTIONS = ("task", "agent", "consistency")
+FAST = {"retry_wait_s": 0.0, "timeout_s": 20.0}
+
+
+class TableVLM:
+    """Answers `answers[task]`, a list of one entry a call: a number, or an exception to raise; the last one repeats."""
+
+    model_id = "table"
+
+    def __init__(self, answers, delay=None):
+        self.answers, self.delay = answers, delay
+        self.calls: list[tuple[str, str]] = []
+        self.running = self.most = 0
+        self.closed = False
+
+    async def log_odds(self, question, media):
+        task = question.fields["task"]
+        asked = self.calls.count((question.name, task))
+        self.calls.append((question.name, task))
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            if self.delay:
+                await asyncio.sleep(self.delay(task))
+        finally:
+            self.running -= 1
+        answer = self.answers[task][min(asked, len(self.answers[task]) - 1)]
+        if isinstance(answer, Exception):
+            raise answer
+        return LogOdds(answer, -1.0, -1.0, True, Usage())
+
+    async def aclose(self):
+        self.closed = True
+
+
+def clips(count, frames=8, size=32, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, frames, size, size, 3), np.uint8)
+
+
+def names(count):
+    return [f"[A{i}]: Go." for i in range(count)]
+
+
+def judged(client, videos, tasks, **options) -> Judgements:
+    with Judge(JudgeOptions(**{**FAST, **options}), client) as judge:
+        return judge.submit(videos, tasks, 8.0).result()
+
+
+@pytest.fixture(scope="module")
+def world():
+    """Six microworld rollouts with their tasks: right ones, another task's, one that stands still."""
+    rng = np.random.default_rng(3)
+    videos, tasks = [], []
+    while len(tasks) < 6:
+        scene = sample_scene(rng)
+        found = sample_tasks(scene.layout, rng, 2)
+        if len(found) == 2:
+            video = render_batch([scene], [found[len(tasks) % 3 == 1].program], 8, 32)[0]
+            videos.append(video if len(tasks) != 4 else np.repeat(video[:1], 8, axis=0))
+            tasks.append(found[0].text)
+    return np.stack(videos), tasks
+
+
+def test_every_question_is_answered_for_every_video():
+    tasks = names(5)
+    got = judged(TableVLM({task: [float(i) - 2] for i, task in enumerate(tasks)}), clips(5), tasks)
+    assert list(got.log_odds) == list(QUESTIONS)
+    for question in QUESTIONS:
+        assert got.log_odds[question].dtype == np.float64
+        assert got.log_odds[question].tolist() == [-2, -1, 0, 1, 2]
+        assert not got.failed[question].any()
+    assert got.requests == 15
+    assert got.last_error == ""
+
+
+def test_a_call_that_fails_once_is_asked_again_and_counts():
+    tasks = names(3)
+    answers = {tasks[0]: [1.0], tasks[1]: [VLMUnavailable("http_500", "busy"), 2.0], tasks[2]: [math.nan, 3.0]}
+    got = judged(TableVLM(answers), clips(3), tasks, questions=["task"])
+    assert got.log_odds["task"].tolist() == [1, 2, 3]
+    assert got.failures() == {"task": 0}
+    assert got.requests == 5
+
+
+@pytest.mark.parametrize("bad", [VLMUnavailable("http_500", "it burns"), math.nan, math.inf, -math.inf])
+def test_a_call_that_always_fails_is_masked_and_never_a_number(bad):
+    tasks = names(4)
+    vlm = TableVLM({task: [bad] if i == 2 else [1.0] for i, task in enumerate(tasks)})
+    got = judged(vlm, clips(4), tasks, questions=["task"], retries=3)
+    assert got.failed["task"].tolist() == [False, False, True, False]
+    assert np.isnan(got.log_odds["task"]).tolist() == got.failed["task"].tolist()
+    assert vlm.calls.count(("judge_task", tasks[2])) == 4
+    assert ("it burns" in got.last_error) == isinstance(bad, VLMUnavailable)
+    assert ("finite" in got.last_error) == isinstance(bad, float)
+
+
+def test_an_answer_that_does_not_come_in_time_has_failed():
+    tasks = names(2)
+    vlm = TableVLM({task: [1.0] for task in tasks}, delay=lambda task: 60 if task == tasks[1] else 0)
+    got = judged(vlm, clips(2), tasks, questions=["agent"], retries=0, timeout_s=0.05)
+    assert got.failed["agent"].tolist() == [False, True]
+    assert "no answer after 0.05 s" in got.last_error
+
+
+def test_a_mistake_of_the_program_is_no_failure_of_the_judge():
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        judged(TableVLM({names(1)[0]: [ZeroDivisionError("mine")]}), clips(1), names(1))
+
+
+def test_too_many_failures_stop_the_run_with_counts_and_the_last_error():
+    def judgements(lost):
+        failed = np.arange(10) < lost
+        return Judgements(
+            {"task": np.where(failed, np.nan, 1.0)}, {"task": failed}, 0.0, 10, "task: http_500: it burns"
+        )
+
+    check_failures(judgements(2), 0.2)
+    check_failures(judgements(1), 0.0)  # a single one proves nothing
+    with pytest.raises(TooManyFailures, match=r"task 3 of 10, where 20% may; .*it burns"):
+        check_failures(judgements(3), 0.2)
+
+
+def test_the_share_counts_each_question_by_itself():
+    failed = {"task": np.ones(6, bool), "consistency": np.zeros(6, bool)}
+    with pytest.raises(TooManyFailures, match="task 6 of 6") as caught:
+        check_failures(Judgements({}, failed, 0.0, 1, "x"), 0.5)
+    assert "consistency" not in str(caught.value)
+
+
+@pytest.mark.parametrize("concurrency", [1, 3, 64])
+def test_answers_that_come_in_any_order_give_the_same_judgements(concurrency):
+    tasks = names(8)
+    slow_first = TableVLM({task: [float(i)] for i, task in enumerate(tasks)}, lambda task: 0.02 / (1 + int(task[2])))
+    got = judged(slow_first, clips(8), tasks, questions=["task"], concurrency=concurrency)
+    assert got.log_odds["task"].tolist() == list(range(8))
+    assert slow_first.most <= concurrency
+
+
+def test_submission_returns_while_nothing_is_answered_yet_and_batches_share_the_limit():
+    gate = threading.Event()
+    tasks = names(4)
+
+    class Gated(TableVLM):
+        async def log_odds(self, question, media):
+            await asyncio.to_thread(gate.wait)
+            return await super().log_odds(question, media)
+
+    vlm = Gated({task: [float(i)] for i, task in enumerate(tasks)})
+    with Judge(JudgeOptions(**FAST, questions=("task",), concurrency=2), vlm) as judge:
+        first = judge.submit(clips(2), tasks[:2], 8)
+        second = judge.submit(clips(2, seed=1), tasks[2:], 8)
+        assert not first.done()
+        assert not second.done()
+        gate.set()
+        assert second.result().log_odds["task"].tolist() == [2, 3]
+        assert Judgements.cat([first.result(), second.result()]).log_odds["task"].tolist() == [0, 1, 2, 3]
+        assert vlm.most <= 2
+
+
+def test_the_caller_may_overwrite_its_videos_after_submission(world):
+    videos, tasks = world
+    videos = videos.copy()
+    with Judge(JudgeOptions(**FAST), ScriptedVLM()) as judge:
+        expected = judge.submit(videos, tasks, 8).result()
+        pending = judge.submit(videos, tasks, 8)
+        videos[:] = 0
+        assert pending.result().log_odds["task"].tolist() == expected.log_odds["task"].tolist()
+
+
+def test_equal_videos_of_one_task_are_asked_about_once_and_all_answered():
+    video, tasks = clips(1), names(2)
+    vlm = TableVLM({tasks[0]: [4.0], tasks[1]: [5.0]})
+    got = judged(vlm, np.repeat(video, 6, axis=0), [tasks[0]] * 3 + [tasks[1]] * 3, questions=["task"])
+    assert got.log_odds["task"].tolist() == [4, 4, 4, 5, 5, 5]
+    assert got.requests == len(vlm.calls) == 2
+
+
+@pytest.mark.parametrize(
+    "videos, tasks, fps, named",
+    [
+        ([clips(1)[0], clips(1, size=48)[0]], 2, 8, r"\(8, 32, 32, 3\), \(8, 48, 48, 3\)"),
+        (clips(2).astype(np.float32), 2, 8, "float32"),
+        (clips(2)[0], 8, 8, r"\[8, 32, 32, 3\]"),
+        (clips(2)[:0], 0, 8, r"\[0, 8, 32, 32, 3\]"),
+        (clips(2), 3, 8, "2 videos with 3 tasks"),
+        (clips(2), 2, 0, "fps 0"),
+        (clips(2), 2, math.nan, "fps nan"),
+    ],
+)
+def test_what_is_no_batch_of_videos_is_refused_at_submission(videos, tasks, fps, named):
+    with Judge(JudgeOptions(**FAST), TableVLM({})) as judge, pytest.raises(ValueError, match=named):
+        judge.submit(videos, names(tasks), fps)
+
+
+def test_torch_tensors_are_taken_as_they_are(world):
+    import torch
+
+    videos, tasks = world
+    with Judge(JudgeOptions(**FAST), ScriptedVLM()) as judge:
+        a, b = (judge.submit(v, tasks, 8).result() for v in (videos, torch.from_numpy(videos)))
+    assert a.log_odds["task"].tolist() == b.log_odds["task"].tolist()
+
+
+def test_the_judge_sees_fixed_frames_with_their_times_and_lossless_pixels():
+    seen = []
+
+    class Looking(TableVLM):
+        async def log_odds(self, question, media):
+            seen.extend(media)
+            return await super().log_odds(question, media)
+
+    task, video = names(1)[0], clips(1, frames=25)
+    judged(Looking({task: [0.0]}), video, [task], questions=["task"], frames=4)
+    assert [round(t, 3) for t in seen[0].times_s] == [0.0, 1.0, 2.0, 3.0]
+    import cv2
+
+    shown = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1] for data in seen[0].frames]
+    assert (np.stack(shown) == video[0, [0, 8, 16, 24]]).all()
+
+
+@pytest.mark.parametrize("total, wanted", [(2, 8), (8, 8), (9, 8), (49, 8), (121, 5)])
+def test_frames_are_spread_from_the_first_to_the_last(total, wanted):
+    index = frame_indices(total, wanted)
+    assert len(index) == len(set(index)) == min(total, wanted)
+    assert (index[0], index[-1]) == (0, total - 1)
+    assert np.ptp(np.diff(index)) <= 1
+
+
+def test_the_scripted_judge_gives_what_the_microworld_s_judge_gives_whoever_runs_it(world):
+    videos, tasks = world
+    expected = [judge(list(video), task) for video, task in zip(videos, tasks, strict=True)]
+    for workers in (0, 1, 2):
+        got = judged(None, videos, tasks, vlm={"workers": workers})
+        for question in QUESTIONS:
+            assert got.log_odds[question].tolist() == [getattr(verdict, question) for verdict in expected]
+    files = Video(encoded(videos[0], "png"), tuple(i / 8 for i in range(8)))
+    alone = asyncio.run(ScriptedVLM().log_odds(prompt("judge_task", task=tasks[0]), [files])).value
+    assert alone == expected[0].task
+
+
+def test_killed_judge_processes_are_replaced_and_change_nothing(world):
+    videos, tasks = world
+    vlm = ScriptedVLM(workers=2)
+    with Judge(JudgeOptions(**FAST), vlm) as judge:
+        expected = judge.submit(videos, tasks, 8).result()
+        killed = vlm.pool.pids
+        assert killed
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        got = judge.submit(videos[:, ::-1], tasks, 8).result()
+        assert not any(got.failures().values())
+        assert not set(killed) & set(vlm.pool.pids)
+        again = judge.submit(videos, tasks, 8).result()
+    assert again.log_odds["task"].tolist() == expected.log_odds["task"].tolist()
+    assert vlm.pool.pids == []
+
+
+def test_a_closed_judge_takes_nothing_more_and_its_vlm_is_closed():
+    vlm = TableVLM({names(1)[0]: [1.0]})
+    judge = Judge(JudgeOptions(**FAST), vlm)
+    judge.close()
+    judge.close()
+    assert vlm.closed
+    with pytest.raises(RuntimeError, match="closed"):
+        judge.submit(clips(1), names(1), 8)
+
+
+@pytest.mark.parametrize(
+    "options, named",
+    [
+        ({"frame": 8}, "frame"),
+        ({"frames": 1}, "frames"),
+        ({"image_format": "gif"}, "gif"),
+        ({"questions": ()}, "questions"),
+        ({"questions": ("task", "beauty")}, "beauty"),
+        ({"questions": ("task", "task")}, "each is expected once"),
+        ({"max_failed_share": 1.5}, "max_failed_share"),
+        ({"concurrency": 0}, "concurrency"),
+        ({"vlm": {"workers": -1}}, "workers"),
+    ],
+)
+def test_a_wrong_option_is_an_error_that_names_it(options, named):
+    with pytest.raises(ValidationError, match=named):
+        JudgeOptions(**options)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_the_prompts_hold_the_task_whatever_it_says_and_ask_for_yes_or_no(question):
+    task = "[Man]: Take the $100 {bill} and leave."
+    text = prompt(f"judge_{question}", task=task).text
+    assert task in text
+    assert text.endswith("Answer with one word, yes or no.")
