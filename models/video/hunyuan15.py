@@ -22,6 +22,7 @@ LORA_TARGETS = (
 )
 PROMPT_TOKENS = 1000
 GLYPH_TOKENS = 256
+VAE_BATCH = 1  # the attention of diffusers' VAE (0.42) masks its first item only, and fails for more than one
 PARTS = {
     "transformer": "weights",
     "vae": "weights",
@@ -52,14 +53,13 @@ class Hunyuan15:
         identity: str,
         device: torch.device,
         max_prompt_tokens: int,
-        vae_batch: int = 1,
     ):
         self.transformer, self.vae, self.scheduler = parts["transformer"], parts["vae"], parts["scheduler"]
         self.text_encoder, self.tokenizer = parts.get("text_encoder"), parts.get("tokenizer")
         self.text_encoder_2, self.tokenizer_2 = parts.get("text_encoder_2"), parts.get("tokenizer_2")
         self.image_encoder, self.feature_extractor = parts.get("image_encoder"), parts.get("feature_extractor")
         self.shape, self.identity, self.device = shape, identity, device
-        self.max_prompt_tokens, self.vae_batch = max_prompt_tokens, vae_batch
+        self.max_prompt_tokens = max_prompt_tokens
         self.dtype = self.transformer.dtype
 
     @property
@@ -73,7 +73,7 @@ class Hunyuan15:
         if self.image_encoder is None:
             raise RuntimeError("the SigLIP image encoder is not in memory: images are encoded before it is freed")
         first = images.to(self.device)[:, None]
-        latents = in_chunks(lambda part: self._encode(to_unit(part)), first, self.vae_batch)
+        latents = in_chunks(lambda part: self._encode(to_unit(part)), first, VAE_BATCH)
         tokens = [self._encode_one_image(image) for image in images.cpu().numpy()]
         return Condition({"image": latents, "image_tokens": torch.cat(tokens)})
 
@@ -125,7 +125,7 @@ class Hunyuan15:
     @torch.no_grad()
     def encode_video(self, videos: Tensor) -> Tensor:
         check_videos(videos, self.shape)
-        return in_chunks(lambda part: self._encode(to_unit(part.to(self.device))), videos, self.vae_batch)
+        return in_chunks(lambda part: self._encode(to_unit(part.to(self.device))), videos, VAE_BATCH)
 
     @torch.no_grad()
     def decode(self, x: Tensor) -> Tensor:
@@ -133,7 +133,7 @@ class Hunyuan15:
             latents = (part / self.vae.config.scaling_factor).to(self.vae.dtype)
             return to_bytes(self.vae.decode(latents, return_dict=False)[0])
 
-        return in_chunks(decode, x, self.vae_batch)
+        return in_chunks(decode, x, VAE_BATCH)
 
     def _encode(self, video: Tensor) -> Tensor:
         return self.vae.encode(video.to(self.vae.dtype)).latent_dist.mode().float() * self.vae.config.scaling_factor
@@ -155,7 +155,9 @@ class Hunyuan15:
         glyphs, glyphs_mask = Pipeline._get_byt5_prompt_embeds(
             self.tokenizer_2, self.text_encoder_2, [prompt], self.device, tokenizer_max_length=GLYPH_TOKENS
         )
-        return hidden, mask, glyphs, glyphs_mask
+        # What the masks hide is never looked at; zeros there make a cache of conditions about ten times smaller.
+        hidden = hidden.masked_fill(mask[..., None] == 0, 0)
+        return hidden, mask, glyphs.masked_fill(glyphs_mask[..., None] == 0, 0), glyphs_mask
 
 
 def latent_shape(vae: Mapping, shape: VideoShape) -> tuple[int, int, int, int]:
@@ -230,7 +232,7 @@ def load(
     max_prompt_tokens: int,
     vae_batch: int,
 ) -> Hunyuan15:
-    """From a checkpoint that `Checkpoint.check` has passed."""
+    """From a checkpoint that `Checkpoint.check` has passed. `vae_batch` is always 1 (see VAE_BATCH)."""
     from diffusers import (
         AutoencoderKLHunyuanVideo15,
         FlowMatchEulerDiscreteScheduler,
@@ -253,4 +255,4 @@ def load(
         parts["tokenizer_2"] = checkpoint.load_tokenizer("tokenizer_2")
         parts["image_encoder"] = checkpoint.load("image_encoder", SiglipVisionModel, dtype, device)
         parts["feature_extractor"] = SiglipImageProcessor.from_pretrained(checkpoint.root / "feature_extractor")
-    return Hunyuan15(parts, shape, identity, device, max_prompt_tokens, vae_batch)
+    return Hunyuan15(parts, shape, identity, device, max_prompt_tokens)

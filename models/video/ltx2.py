@@ -99,7 +99,10 @@ class LTX2:
     @torch.no_grad()
     def encode_prompt(self, prompts: Sequence[str]) -> Condition:
         """-> prompt [B, L, D], audio_prompt [B, L, D'], prompt_mask int64 [B, L]: what the connectors make of Gemma's
-        layers. One prompt at a time: the stacked layers of a prompt are about 0.4 GB, and no batch changes a result."""
+        layers; the mask is all 1, since registers fill up short prompts.
+
+        One prompt at a time: its stacked layers are about 0.4 GB, and no batch then changes a result.
+        """
         if self.text_encoder is None:
             raise RuntimeError("the text encoder is not in memory: prompts are encoded before it is freed")
         encoded = [self._encode_one_prompt(prompt) for prompt in prompts]
@@ -250,6 +253,14 @@ def latent_shape(transformer: Mapping, shape: VideoShape) -> tuple[int, int, int
     return (transformer["in_channels"], (shape.frames - 1) // steps + 1, shape.height // rows, shape.width // columns)
 
 
+def vae_compression(vae: Mapping) -> tuple[int, int, int]:
+    """Frames, height and width in one latent: said by the config, or what AutoencoderKLLTX2Video derives from it."""
+    scaling = vae["spatio_temporal_scaling"]
+    halvings = len(vae["block_out_channels"]) * scaling if isinstance(scaling, bool) else sum(scaling)
+    side = vae["spatial_compression_ratio"] or vae["patch_size"] * 2**halvings
+    return (vae["temporal_compression_ratio"] or vae["patch_size_t"] * 2**halvings, side, side)
+
+
 def audio_latent_shape(audio_vae: Mapping, shape: VideoShape) -> tuple[int, int, int]:
     """(C, L, M) of the audio's latents: as many seconds as the video."""
     rate = audio_vae["sample_rate"] / audio_vae["mel_hop_length"] / AUDIO_COMPRESSION  # latents a second
@@ -266,7 +277,17 @@ def check_fit(configs: Mapping[str, Mapping], shape: VideoShape, max_prompt_toke
     if (transformer["patch_size"], transformer["patch_size_t"]) != (1, 1):
         raise ValueError("the transformer's patch_size and patch_size_t must be 1, as in all LTX-2 checkpoints")
     steps, rows, columns = transformer["vae_scale_factors"]
-    check_size(shape, max(rows, columns), steps, "LTX-2")
+    compression = vae_compression(configs["vae"])
+    if compression != (steps, rows, columns):
+        raise ValueError(
+            f"the VAE compresses frames, height and width by {compression}, the transformer expects "
+            f"{(steps, rows, columns)}: are they of one checkpoint?"
+        )
+    check_size(shape, rows, steps, "LTX-2")
+    if min(shape.height, shape.width) < 2 * rows:
+        raise ValueError(
+            f"{shape.height}x{shape.width} pixels: at least {2 * rows} each way are right, as edges are mirrored"
+        )
     if not audio[1]:
         raise ValueError(f"{shape.frames} frames at {shape.fps} a second are too short to carry any audio latent")
     if audio[0] * audio[2] != transformer["audio_in_channels"]:

@@ -116,7 +116,7 @@ class Wan:
     def sigmas(self, steps: int) -> Tensor:
         """As the checkpoint's own scheduler sets them: its shift, its first and last level."""
         self.scheduler.set_timesteps(steps)
-        return self.scheduler.sigmas.float()
+        return self.scheduler.sigmas.float().to(self.device)
 
     def velocity(self, x: Tensor, sigma: Tensor, condition: Condition) -> Tensor:
         time = sigma * self.scheduler.config.num_train_timesteps
