@@ -67,7 +67,7 @@ def group_advantages(
     size = count.clamp(min=1)
     centred = torch.where(valid, kept - (per_group(kept) / size)[member], 0.0)
     std = (per_group(centred.square()) / size).sqrt()
-    alike = (count < 2) | (std < ZERO_STD)
+    alike = std < ZERO_STD  # with fewer than 2 valid members too: one is its own mean
     used = valid & ~alike[member]
     if std_scope == "group":
         spread = std[member]

@@ -35,6 +35,16 @@ def test_global_std_is_that_of_all_valid_rewards_and_the_mean_stays_the_groups()
     torch.testing.assert_close(got.values, (doubles(-1, 1, -3, 3) / (std + 1e-4)).float())
 
 
+def test_failures_are_no_part_of_the_global_std():
+    """Counted as zeros they would widen it."""
+    rewards, groups = doubles(8, 10, float("nan"), 12, 14, float("nan")), torch.tensor([0, 0, 0, 1, 1, 1])
+    valid = torch.isfinite(rewards)
+    got = group_advantages(rewards, groups, valid, std_scope="global")
+    assert torch.equal(
+        got.values[valid], group_advantages(rewards[valid], groups[valid], valid[valid], std_scope="global").values
+    )
+
+
 def test_clip_and_scale():
     """One winner among 101 has z = 10: clipped to 2, divided by 2, times 3."""
     rewards = doubles(*[0.0] * 100, 1.0)
