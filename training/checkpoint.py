@@ -15,13 +15,25 @@ import torch
 from torch import Tensor
 
 from storage.files import sha256_bytes
-from storage.folders import building
+from storage.folders import building, sweep
 
 FORMAT = 1
 TENSORS, STATE = "state.safetensors", "state.json"
 FOLDER = re.compile(r"step-(\d{8,})")
 OPTIMIZER, RNG = "optimizer/", "rng/"
-MAY_DIFFER = ("run.steps", "run.checkpoint_every", "run.keep", "run.grid_every", "held_out", "output")
+# How long, how often, how many, and where: what a resumed run may be told otherwise. That the conditions and the model
+# are the same is known from the dataset's version and the model's identity, not from their paths.
+MAY_DIFFER = (
+    "run.steps",
+    "run.checkpoint_every",
+    "run.keep",
+    "run.grid_every",
+    "held_out",
+    "output",
+    "conditions",
+    "model.path",
+    "model.revision",
+)
 
 
 class DamagedCheckpoint(ValueError):
@@ -66,7 +78,12 @@ def all_checkpoints(folder: Path) -> list[Path]:
 
 
 def latest(folder: Path) -> Path | None:
-    """The checkpoint of the highest step; None when there is none. Whether it is intact, `load` finds out."""
+    """The checkpoint of the highest step; None when there is none. Whether it is intact, `load` finds out.
+
+    What a killed `save` left is cleared away, and one that it was about to replace comes back.
+    """
+    if folder.is_dir():
+        sweep(folder)
     found = all_checkpoints(folder)
     return found[-1] if found else None
 
@@ -166,7 +183,7 @@ def same_recipe(saved: Mapping[str, Any], now: Mapping[str, Any], may_differ: Se
     """Raises ChangedRecipe with every key whose value differs, as dotted names with both values.
 
     Keys in `may_differ`, and all below them, are passed over. Both are JSON as `model_dump(mode="json")` gives it; a
-    tuple equals the list it became.
+    tuple equals the list it became. Another `run.steps` is allowed, yet moves a rate that decays.
     """
     before, after = _flat(saved), _flat(now)
     absent = object()

@@ -90,7 +90,9 @@ def test_the_same_input_gives_the_same_bytes_and_each_text_is_kept_once(tiny_wan
 def test_small_shards_hold_the_same(tiny_wan, written: Path, tmp_path: Path):
     write_conditions(tiny_wan, SPLITS, picture, tmp_path / "b", dataset_version="v1", batch=2, shard_bytes=1)
     assert len(list((tmp_path / "b").glob("images-*.safetensors"))) == 3
-    assert same(ConditionStore(tmp_path / "b").executor(SPLITS["train"]), ConditionStore(written).executor(SPLITS["train"]))
+    assert same(
+        ConditionStore(tmp_path / "b").executor(SPLITS["train"]), ConditionStore(written).executor(SPLITS["train"])
+    )
 
 
 def test_prompts_are_stored_without_the_zeros_behind_them(tiny_wan, written: Path):
@@ -103,7 +105,12 @@ class OddPrompts:
     """Wraps a model: bfloat16 embeddings that are zero in the middle, an all-zero one, a mask and a number beside."""
 
     def __init__(self, model):
-        self.model, self.shape, self.identity, self.encode_image = model, model.shape, model.identity, model.encode_image
+        self.model, self.shape, self.identity, self.encode_image = (
+            model,
+            model.shape,
+            model.identity,
+            model.encode_image,
+        )
 
     def encode_prompt(self, prompts) -> Condition:
         hidden = torch.zeros(len(prompts), 6, 2, dtype=torch.bfloat16)
