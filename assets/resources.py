@@ -61,3 +61,11 @@ class VLMResource(VLMOptions, dg.ConfigurableResource):
             "vlm": self.model_dump(mode="json", include=DECIDES),
             "prompt": template_hash(prompt_name, prompt_version),
         }
+
+
+class DatasetBuilder(dg.ConfigurableResource):
+    """Builds a collection from its recipe. The job that does it lies above the assets, so its half is in pipelines/."""
+
+    def build(self, instance: dg.DagsterInstance, recipe: Path, root: str, name: str) -> None:
+        """Runs the recipe into the collection `root/name`. Raises what the run raises."""
+        raise NotImplementedError("pipelines.resources holds the builder that runs the job")

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from assets.config_blocks import first_problem
+
 # What Dagster's own check of a run config lacks: the ranges and rules of each asset's options.
 OPTIONS = {
     "clips": "assets.clips.asset.ClipsConfig",
@@ -17,6 +19,10 @@ OPTIONS = {
     "taxonomy": "assets.tasks.taxonomy_asset.TaxonomyConfig",
     "worldtasks": "assets.worldtasks.asset.WorldtasksConfig",
     "published_dataset": "assets.worldtasks.publish_asset.PublishConfig",
+    "training_data": "assets.conditions.data_asset.TrainingDataConfig",
+    "conditions": "assets.conditions.asset.ConditionsConfig",
+    "executor": "assets.executor.options.ExecutorConfig",
+    "executor_ablations": "assets.executor.options.ExecutorConfig",
 }
 
 
@@ -26,18 +32,16 @@ class WrongRunConfig(ValueError):
 
 def check_run_config(run_config: Mapping[str, Any]) -> None:
     """Raises WrongRunConfig with the place, the value and the rule for the first option out of its range."""
-    for stage, dotted in OPTIONS.items():
-        given = run_config.get("ops", {}).get(stage, {}).get("config", {})
-        module, name = dotted.rsplit(".", 1)
+    for stage, block in (run_config.get("ops") or {}).items():
+        if stage not in OPTIONS:
+            continue  # a stage without options
+        given = block.get("config", {})
+        module, name = OPTIONS[stage].rsplit(".", 1)
         options = getattr(import_module(module), name)
         try:
             options(**{key: value for key, value in given.items() if not _from_env(value)})
         except ValidationError as error:
-            problem = error.errors()[0]
-            place = ".".join(["ops", stage, "config", *map(str, problem["loc"])])
-            # A rule over several options has them all as its input: its message names the one.
-            value = "" if isinstance(problem["input"], dict) else f" = {problem['input']!r}"
-            raise WrongRunConfig(f"{place}{value}: {problem['msg']}") from error
+            raise WrongRunConfig(first_problem(error, "ops", stage, "config")) from error
 
 
 def _from_env(value: Any) -> bool:

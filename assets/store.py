@@ -62,6 +62,18 @@ class Store:
         return self.folder / "published"
 
     @property
+    def training(self) -> Path:
+        return self.folder / "training"
+
+    def pinned_release(self) -> dict[str, str] | None:
+        """{version, tree} of the release that training reads (asset `training_data`); None before it was chosen."""
+        path = self.folder / "training_data.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def pin_release(self, version: str, tree: Path) -> None:
+        write_bytes(self.folder / "training_data.json", json.dumps({"version": version, "tree": str(tree)}).encode())
+
+    @property
     def report(self) -> Path:
         return self.folder / "report.html"
 

@@ -4,6 +4,8 @@ import dagster as dg
 
 from pipelines.recipes import RECIPES, load_recipe
 
+TRAINING = ("training_data", "conditions", "executor")
+
 build_worldtasks = dg.define_asset_job(
     "build_worldtasks",
     selection=dg.AssetSelection.groups("curation", "release"),
@@ -13,4 +15,32 @@ build_worldtasks = dg.define_asset_job(
         "all of them with `make build RECIPE=recipes/NAME.yaml`. Without a recipe it builds the microworld."
     ),
     tags={"dagster/max_retries": "1"},
+)
+
+train_wmsd = dg.define_asset_job(
+    "train_wmsd",
+    selection=dg.AssetSelection.assets(*TRAINING),
+    config=load_recipe(RECIPES / "microworld_training.yaml"),
+    description=(
+        "A published dataset to an Executor: conditions encoded once, World Model Self-Distillation, scores before and "
+        "after on held-out tasks. Without a recipe it trains the microworld's own model, and builds its dataset when "
+        "there is none. A cancelled run saves first; the next one goes on from there."
+    ),
+)
+
+
+def ablations_recipe(recipe: dict) -> dict:
+    """A training recipe as run config of `train_ablations`: the Executor's block for the ablations."""
+    ops = {name: block for name, block in recipe["ops"].items() if name != "executor"}
+    return recipe | {"ops": ops | {"executor_ablations": recipe["ops"]["executor"]}}
+
+
+train_ablations = dg.define_asset_job(
+    "train_ablations",
+    selection=dg.AssetSelection.assets("training_data", "conditions", "executor_ablations"),
+    config=ablations_recipe(load_recipe(RECIPES / "microworld_training.yaml")),
+    description=(
+        "The Executor by the paper's other methods, one a partition: choose partitions in the UI, or add "
+        '--tags \'{"dagster/partition": "rl_only"}\'. Options are those of the recipe\'s executor block.'
+    ),
 )

@@ -19,6 +19,11 @@ def load_recipe(path: Path) -> dict:
     return config
 
 
+def job_of(config: dict) -> str:
+    """The job that a recipe is for: `train_wmsd` when it sets up an Executor, else `build_worldtasks`."""
+    return "train_wmsd" if "executor" in (config.get("ops") or {}) else "build_worldtasks"
+
+
 def scheduled_recipe() -> dict:
     """The recipe that schedules and sensors run: WMSD_RECIPE, else the microworld."""
     return load_recipe(Path(os.environ.get("WMSD_RECIPE", RECIPES / "microworld.yaml")))

@@ -1,0 +1,214 @@
+"""A program started by an asset: it speaks Dagster Pipes, and is stopped so that it can save first.
+
+The child leads a session of its own, so that Ctrl-C in a terminal reaches it through us alone, once. What it prints
+goes to a file, so that it outlives us, and from there to our own error stream. It holds a lock on its output for as
+long as it lives, and is told to stop when we die: so after a `kill -9` of the run no second one starts beside it.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+import dagster as dg
+
+TAIL_BYTES = 64 * 2**10
+POLL_S = 0.2
+SET_DEATH_SIGNAL = 1  # of prctl(2)
+RANK = re.compile(r"^\[rank\d+\]:\s?")
+TRACEBACK = "Traceback (most recent call last):"
+# What the launcher of several processes says when one of them failed: never the cause.
+LAUNCHER = re.compile(r"(torch\.distributed\.elastic|.*(ChildFailedError|SignalException))")
+
+
+def run_child(
+    context: dg.AssetExecutionContext,
+    command: Sequence[str],
+    *,
+    log: Path,
+    lock: Path,
+    grace_s: float,
+    env: Mapping[str, str] | None = None,
+) -> dict[str, dg.MetadataValue]:
+    """Runs `command` to its end and returns the metadata that it reported for this asset through Pipes, {} for none.
+
+    Output is appended to `log`. One child at a time holds `lock`; one that a dead run left is waited for, `grace_s`
+    seconds at most. When the run is cancelled the child gets SIGTERM, `grace_s` seconds to save, and then SIGKILL.
+    Raises dagster.Failure with the child's own last error when it fails, or when the lock stays taken.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        held = stack.enter_context(_held(lock, grace_s, context))
+        session = stack.enter_context(
+            dg.open_pipes_session(
+                context=context,
+                context_injector=dg.PipesTempFileContextInjector(),
+                message_reader=dg.PipesTempFileMessageReader(),
+            )
+        )
+        output = stack.enter_context(log.open("ab"))
+        start = output.tell()
+        stack.enter_context(_echoed(log, start))
+        process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {}), **session.get_bootstrap_env_vars()},
+            start_new_session=True,
+            pass_fds=(held.fileno(),),
+            preexec_fn=_death_signal(),
+        )
+        _wait(process, grace_s, context)
+    if process.returncode != 0:
+        error = last_error(log, start)
+        raise dg.Failure(
+            f"{error or 'it said nothing'} (exit status {process.returncode}; all of it in {log})",
+            metadata={"log": dg.MetadataValue.path(str(log)), "exit status": process.returncode},
+            allow_retries=False,
+        )
+    reported = session.get_results(implicit_materializations=False)
+    return {name: value for result in reported for name, value in (result.metadata or {}).items()}
+
+
+def last_error(log: Path, start: int = 0) -> str:
+    """The last error in `log` from byte `start` on: the line that ends the last traceback, else the last line."""
+    with log.open("rb") as handle:
+        end = handle.seek(0, os.SEEK_END)
+        handle.seek(max(start, end - TAIL_BYTES))
+        text = handle.read().decode(errors="replace")
+    lines = [RANK.sub("", line.rsplit("\r", 1)[-1].rstrip()) for line in text.splitlines()]
+    raised, inside = "", False
+    for line in lines:
+        if line.strip() == TRACEBACK:
+            inside = True
+        elif inside and line and not line[0].isspace():
+            inside = False
+            raised = raised if LAUNCHER.match(line) else line
+    return raised or next((line for line in reversed(lines) if line.strip()), "")
+
+
+def _wait(process: subprocess.Popen, grace_s: float, context: dg.AssetExecutionContext) -> None:
+    try:
+        process.wait()
+    except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt):
+        context.log.info(f"cancelled: the child may take up to {grace_s:g} s to save")
+        with _undisturbed():
+            stop(process, grace_s)
+        context.log.info(f"the child ended with exit status {process.returncode}")
+        raise
+
+
+def stop(process: subprocess.Popen, grace_s: float) -> None:
+    """Asks the child to end, and kills it with all its processes when it has not after `grace_s` seconds.
+
+    Only the leader is asked: a trainer's own workers must live on while it saves.
+    """
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(grace_s)
+    except subprocess.TimeoutExpired:
+        for pid in [process.pid, *descendants(process.pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes below `pid` now, whatever their sessions."""
+    parents: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has just ended
+            # The name in parentheses may hold anything; the state and the parent follow its last one.
+            parents[int(stat.parent.name)] = int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
+    found, front = [], {pid}
+    while front:
+        front = {child for child, parent in parents.items() if parent in front}
+        found += sorted(front)
+    return found
+
+
+@contextlib.contextmanager
+def _held(lock: Path, patience_s: float, context: dg.AssetExecutionContext) -> Iterator[IO]:
+    """An exclusive lock that lasts until both we and the child that inherits it are gone."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a") as handle:
+        deadline = time.monotonic() + patience_s
+        told = False
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise dg.Failure(
+                        f"another process still works on {lock.parent} (it holds {lock.name}): wait for it, or end it",
+                        allow_retries=False,
+                    ) from error
+            if not told:
+                context.log.info(f"another process works on {lock.parent}: waiting up to {patience_s:g} s for its end")
+                told = True
+            time.sleep(POLL_S)
+        yield handle
+
+
+@contextlib.contextmanager
+def _echoed(log: Path, start: int) -> Iterator[None]:
+    """Inside, what is appended to `log` also goes to our error stream, which Dagster keeps as the step's log."""
+    ended = threading.Event()
+
+    def follow() -> None:
+        with log.open("rb") as handle:
+            handle.seek(start)
+            while True:
+                last = ended.is_set()
+                if data := handle.read():
+                    sys.stderr.write(data.decode(errors="replace"))
+                    sys.stderr.flush()
+                if last:
+                    return
+                ended.wait(POLL_S)
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Inside, further requests to stop change nothing: the first one is being carried out."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _death_signal():
+    """For Popen: makes the kernel send SIGTERM to the child when we die. Loaded here, since a fork must not."""
+    prctl = ctypes.CDLL(None).prctl
+
+    def ask() -> None:
+        # A handler that ignores signals is inherited; the child must hear them.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        prctl(SET_DEATH_SIGNAL, signal.SIGTERM)
+
+    return ask

@@ -1,0 +1,87 @@
+"""Encodes the conditions that a job file describes; started by the asset `conditions`, or by hand:
+
+    python -m assets.conditions.encode data/microworld/conditions/wan-1234abcd.job.json
+
+A program of its own, so that the text encoder's memory is free again when training begins.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from dagster_pipes import PipesContext, open_dagster_pipes
+
+from assets.conditions import held_out
+from assets.conditions.folder import read_manifest
+from assets.conditions.options import ConditionsOptions
+from assets.conditions.release import ReleaseImages, read_pairs
+
+
+def splits(options: ConditionsOptions, tree: Path, folder: Path):
+    """The pairs by split, a function that gives the pixels of an image id, and how many train pairs were left out."""
+    train = list(read_pairs(tree, "train"))
+    images = ReleaseImages(tree, folder)
+    if options.held_out.source == "bench":
+        chosen = held_out.from_bench(list(read_pairs(tree, "bench")), options.held_out)
+        return {"train": train, "heldout": chosen}, images, 0
+    seen = held_out.seen_only(train)
+    fresh, scenes = held_out.from_microworld(options.held_out)
+
+    def pixels(image_id: str) -> np.ndarray:
+        return held_out.picture(scenes[image_id]) if image_id in scenes else images(image_id)
+
+    return {"train": seen, "heldout": fresh}, pixels, len(train) - len(seen)
+
+
+def sft_videos(options: ConditionsOptions, job: dict) -> Iterator[tuple[str, str, np.ndarray]]:
+    """The labelled windows; nothing, and no VLM, where none are asked for."""
+    if not options.sft_videos.count:
+        return
+    from assets.conditions.windows import labelled, windows
+    from assets.vlm_calls import VLMSession
+    from models.vlm.build import VLMOptions, build_vlm
+
+    vlm = VLMOptions(**job["vlm"])
+    clips = [(row, Path(path)) for row, path in job["clips"]]
+    with VLMSession(lambda: build_vlm(vlm)) as session:
+        found = windows(clips, options.model, options.sft_videos)
+        yield from labelled(
+            found, session.client, Path(job["journal"]), options.sft_videos, vlm.concurrency, session.run
+        )
+
+
+def encode(job: dict) -> dict:
+    """Writes the conditions, unless the same lie there already; returns facts about what was done."""
+    from models.video.build import build_video_model
+    from training.conditions import write_conditions
+
+    options, out = ConditionsOptions(**job["options"]), Path(job["out"])
+    began = time.monotonic()
+    before = read_manifest(out)
+    model = build_video_model(options.model)
+    if before and (before["identity"], before["dataset_version"]) == (model.identity, job["dataset_version"]):
+        return {"reused": True, "seconds": round(time.monotonic() - began, 3)}
+    pairs, pixels, left_out = splits(options, Path(job["tree"]), Path(job["folder"]))
+    # Labels come first: then a VLM in this process is gone before the encoders fill the memory.
+    videos = list(sft_videos(options, job))
+    facts = write_conditions(
+        model, pairs, pixels, out, dataset_version=job["dataset_version"], batch=options.batch, videos=videos
+    )
+    seconds = round(time.monotonic() - began, 3)
+    return {"reused": False, "seconds": seconds, "held-out combinations left out": left_out, "bytes": facts.bytes}
+
+
+def main() -> int:
+    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    with open_dagster_pipes() as pipes:
+        facts = encode(job)
+        if isinstance(pipes, PipesContext):
+            pipes.report_asset_materialization(metadata=facts)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

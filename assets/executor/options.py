@@ -1,0 +1,41 @@
+"""The block `ops.executor.config`: a training run's options and how its processes are started."""
+
+from typing import Any
+
+import dagster as dg
+from pydantic import Field, field_validator
+
+from assets.config_blocks import part_of, whole
+from assets.store import NAME
+from training.config import TrainOptions
+
+# Filled in by the asset; the values only stand in while the other options are checked.
+STAND_INS = {"conditions": "-", "output": "-", "method": "wmsd"}
+
+
+class Launch(dg.Config):
+    """One training run: the options of training.config.TrainOptions, and how it is started."""
+
+    name: str = Field("", description="Folder below training/ for a further run; the method's name when empty.")
+    processes: int = Field(1, ge=1, le=1024, description="Processes on this machine, one a GPU; 1: plain python.")
+    fresh: bool = Field(
+        False, description="Begin anew where the folder holds another run; false goes on with it, or says what differs."
+    )
+    grace_s: float = Field(
+        900.0, gt=0, description="Seconds a cancelled trainer has to finish its step and save before it is killed."
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_folder(cls, value: str) -> str:
+        if value and not NAME.fullmatch(value):
+            raise ValueError("up to 64 letters, digits, '.', '_' or '-' are expected")
+        return value
+
+
+ExecutorConfig = part_of(TrainOptions, "ExecutorConfig", Launch, STAND_INS)
+
+
+def train_options(config: dg.Config, **filled: Any) -> TrainOptions:
+    """The whole options of a run: `config` with what the asset fills in. Raises ValueError in one line."""
+    return whole(TrainOptions, config, filled)

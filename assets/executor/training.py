@@ -1,0 +1,124 @@
+"""One training run as an asset sees it: its folder, its command, whether it has to run at all, what it left."""
+
+import json
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import yaml
+
+from assets.child import run_child
+from assets.conditions.folder import conditions_folder, read_manifest
+from assets.executor.options import train_options
+from assets.store import Store
+from storage.files import confined, sha256_bytes, sha256_file, write_bytes
+from training.config import Method, TrainOptions
+
+# Changes when the same options train otherwise.
+VERSION = "1"
+# What lies in a run's folder: ours, then the trainer's (training/session.py).
+CONFIG, DONE = "config.yaml", "done.json"
+TABLE, SCORES, WEIGHTS = "table.txt", "scores.json", "final"
+# What changes nothing about the weights: a finished run is not repeated for it.
+INCIDENTAL = {"conditions", "output"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run: its whole options and the key of everything that decides its result."""
+
+    options: TrainOptions
+    output: Path
+    dataset_version: str
+    fingerprint: str
+
+    @property
+    def finished(self) -> bool:
+        note = self.output / DONE
+        whole = note.exists() and (self.output / SCORES).exists() and (self.output / WEIGHTS).is_dir()
+        return whole and json.loads(note.read_text())["fingerprint"] == self.fingerprint
+
+
+def plan_run(store: Store, config: dg.Config, method: Method, processes: int) -> Run:
+    """The run that `config` asks for. Raises dagster.Failure when its conditions are absent or of another dataset."""
+    folder = conditions_folder(store, config.model)
+    manifest = read_manifest(folder)
+    remedy = "materialise `training_data` and `conditions` (the job train_wmsd does)"
+    if manifest is None:
+        raise dg.Failure(f"{folder} holds no conditions of this model: {remedy}", allow_retries=False)
+    release = store.pinned_release()
+    if release is None or manifest["dataset_version"].split("+")[0] != release["version"]:
+        version = "none" if release is None else release["version"]
+        raise dg.Failure(
+            f"the conditions in {folder} are of dataset {manifest['dataset_version'].split('+')[0]}, training is to "
+            f"read {version}: {remedy}",
+            allow_retries=False,
+        )
+    output = confined(store.training, config.name or method)
+    options = train_options(config, method=method, conditions=str(folder), output=str(output))
+    decides = [
+        VERSION,
+        options.model_dump(mode="json", exclude=INCIDENTAL),
+        sha256_file(folder / "manifest.json"),
+        processes,
+    ]
+    fingerprint = sha256_bytes(json.dumps(decides, sort_keys=True).encode())
+    return Run(options, output, manifest["dataset_version"], fingerprint)
+
+
+def command(config_file: Path, processes: int, grace_s: float, fresh: bool) -> list[str]:
+    """What starts the trainer: the same that a person would type, without Dagster. It resumes by itself."""
+    trainer = ["-m", "training.train", "--config", str(config_file), *(["--fresh"] if fresh else [])]
+    if processes == 1:
+        return [sys.executable, *trainer]
+    # Its own patience with workers that save must not be shorter than ours with it.
+    launcher = ["--standalone", "--nproc_per_node", str(processes), "--shutdown-timeout", str(int(grace_s))]
+    return [sys.executable, "-m", "torch.distributed.run", *launcher, *trainer]
+
+
+def train(context: dg.AssetExecutionContext, store: Store, config: dg.Config, method: Method) -> dg.MaterializeResult:
+    """Trains, goes on with a run that was cut off, or does nothing when the same run has finished before."""
+    run = plan_run(store, config, method, config.processes)
+    reported: dict[str, Any] = {}
+    if run.finished:
+        context.log.info(f"{run.output} was trained with these options and conditions before: nothing to do")
+    else:
+        (run.output / DONE).unlink(missing_ok=True)
+        path = run.output / CONFIG
+        text = yaml.safe_dump(run.options.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        write_bytes(path, text.encode())
+        words = command(path, config.processes, config.grace_s, config.fresh)
+        context.log.info(f"training: {shlex.join(words)}")
+        log, lock = run.output / "train.log", run.output / ".lock"
+        reported = run_child(context, words, log=log, lock=lock, grace_s=config.grace_s)
+        note = {"fingerprint": run.fingerprint, "dataset_version": run.dataset_version}
+        write_bytes(run.output / DONE, json.dumps(note).encode())
+    return result(context, run, reported)
+
+
+def result(context: dg.AssetExecutionContext, run: Run, reported: dict[str, Any]) -> dg.MaterializeResult:
+    """What the trainer reported, the table of scores (also printed), and where everything lies."""
+    metadata: dict[str, Any] = {
+        "output": dg.MetadataValue.path(str(run.output)),
+        "config": dg.MetadataValue.path(str(run.output / CONFIG)),
+        "method": run.options.method,
+        "dataset version": run.dataset_version,
+        "reused": not reported,
+    }
+    table, scores = run.output / TABLE, run.output / SCORES
+    if table.exists():
+        text = table.read_text(encoding="utf-8")
+        metadata["table"] = dg.MetadataValue.md(f"```\n{text}\n```")
+        context.log.info(f"scores on held-out tasks\n{text}")
+    if scores.exists():
+        metadata |= success_shares(json.loads(scores.read_text(encoding="utf-8")))
+    return dg.MaterializeResult(metadata=metadata | reported, data_version=dg.DataVersion(run.fingerprint[:16]))
+
+
+def success_shares(scores: dict[str, Any]) -> dict[str, float]:
+    """Shares of success by arm and question, which Dagster plots over a method's runs."""
+    rates = scores.get("rates", {})
+    return {f"{question}: {arm}": rate["share"] for arm, found in rates.items() for question, rate in found.items()}
