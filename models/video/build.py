@@ -49,6 +49,13 @@ def identity_of(options: VideoModelOptions, checkpoint: Checkpoint, parts: dict[
     return f"{options.kind}:{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
+def identify(options: VideoModelOptions) -> str:
+    """The identity that `build_video_model` would give the model, without loading it. Raises as that does."""
+    checkpoint, parts = _open(options)
+    checkpoint.check(parts)
+    return identity_of(options, checkpoint, parts)
+
+
 def describe(options: VideoModelOptions) -> dict:
     """What a cost planner needs, from configs alone: no weights are read or fetched.
 
