@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 
 import cv2
 import numpy as np
-from scipy.fft import irfft2, rfft2
+from scipy.fft import ifft, irfft, next_fast_len, rfft2
 
 from microworld.scene import AGENT_SHAPES, LANDMARK_SHAPES, Thing
 from microworld.shapes import coverage, distance
@@ -23,7 +23,8 @@ NEIGHBOURHOOD = 3.0  # pixels around an agent
 FIT = {"agent": 0.77, "landmark": 0.73, "stone": 0.72}  # least correlation of a thing with its outline
 APART = {"agent": 0.45, "landmark": 0.6, "stone": 0.25}  # cells: nearer than this, the better of two fits is kept
 OPACITY = 0.45  # least mean share of the colour under the outline
-TILES = (32, 36, 40, 45, 48, 54, 64, 80, 96, 128, 192, 256, 384, 512, 1024)  # sizes that an FFT likes
+TILES = (32, 36, 40, 45, 48, 54, 64, 80, 96, 128, 160)  # sizes that an FFT likes: few, so that tiles share a batch
+EDGE = HALF - 1  # pixels at a region's edge that are no centre of a window, nor beside one
 EIGHTHS = 4  # outlines are kept at shifts of up to so many eighths of a pixel
 STAMP = 13  # pixels from a thing's centre to the edge of its stamp: 3 pixels around any shape, the triangle's tip too
 
@@ -69,7 +70,7 @@ def outlines(kind: str) -> np.ndarray:
     return np.stack([[[outline_of(s, d, r).ravel() for r in shifts] for d in shifts] for s in SHAPES[kind]])
 
 
-@cache
+@lru_cache(maxsize=48)
 def _spectra(kind: str, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Conjugate spectra [shapes, size, size // 2 + 1] of outlines, their squares, and what counts against them.
 
@@ -88,15 +89,17 @@ def _spectra(kind: str, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def fits(regions: Sequence[Region], kind: str) -> list[np.ndarray]:
-    """How well each shape of `kind` fits around each pixel: float32 [shapes, h, w] a region, 0..1.
+    """How well each shape of `kind` fits around each pixel: float32 [shapes, h - 2 EDGE, w - 2 EDGE] a region, 0..1.
 
     The correlation of the colour's share with the outline, over what is clear; 0 where too little is clear or coloured.
-    Windows that reach over a region's edge see nothing there.
+    Entry [y, x] is about pixel [y + EDGE, x + EDGE] of the region. A window one pixel over a region's edge, for
+    the neighbours of a peak, sees nothing there.
     """
     groups: dict[int, list[int]] = {}
     for i, region in enumerate(regions):
         # One row and column of nothing, so that a window one pixel out does not see the other side.
-        size = next(tile for tile in TILES if tile > max(region.value.shape))
+        least = max(region.value.shape) + 1
+        size = next((tile for tile in TILES if tile >= least), next_fast_len(least, real=True))
         groups.setdefault(size, []).append(i)
     found: list[np.ndarray] = [np.empty(0)] * len(regions)
     for size, members in groups.items():
@@ -107,17 +110,20 @@ def fits(regions: Sequence[Region], kind: str) -> list[np.ndarray]:
             value[tile, :height, :width] = regions[i].value
         for i, fit in zip(members, _fit_tiles(clear, value, kind), strict=True):
             height, width = regions[i].value.shape
-            found[i] = fit[:, :height, :width]
+            found[i] = fit[:, : height - 2 * EDGE, : width - 2 * EDGE]
     return found
 
 
 def _fit_tiles(clear: np.ndarray, value: np.ndarray, kind: str) -> np.ndarray:
-    """`fits` of tiles [N, size, size]: [N, shapes, size, size]."""
+    """`fits` of tiles [N, size, size]: [N, shapes, size - 2 EDGE, size - 2 EDGE]."""
     size = value.shape[-1]
     shape, square, rim = _spectra(kind, size)
+    inside = slice(EDGE, size - EDGE)
 
     def slide(planes: np.ndarray, kernels: np.ndarray) -> np.ndarray:
-        return irfft2(rfft2(planes)[:, None] * kernels, (size, size))
+        # The inverse transform in two steps, the second for the wanted rows alone.
+        rows = ifft(rfft2(planes)[:, None] * kernels, axis=-2, overwrite_x=True)[..., inside, :]
+        return irfft(rows, size, axis=-1)[..., inside]
 
     dot, norm, energy = slide(value, shape), slide(clear, square), slide(value * value, rim)
     whole = np.array([(outline_of(s) ** 2).sum() for s in SHAPES[kind]], np.float32)[:, None, None]
@@ -125,16 +131,16 @@ def _fit_tiles(clear: np.ndarray, value: np.ndarray, kind: str) -> np.ndarray:
     return np.where(enough, dot / np.sqrt(np.maximum(energy * norm, 1e-6)), 0)
 
 
-def peaks(best: np.ndarray, kind: str) -> list[tuple[int, int]]:
-    """Where a kind's best fit [h, w] (overwritten) peaks high enough, the highest first, none near a higher one."""
-    best[:HALF], best[-HALF:], best[:, :HALF], best[:, -HALF:] = 0, 0, 0, 0  # windows lie in the region
+def peaks(fit: np.ndarray, kind: str) -> list[tuple[int, int]]:
+    """Where the best of a kind's `fits` peaks high enough: (y, x), the highest first, none near a higher one."""
+    best = fit[:, 1:-1, 1:-1].max(axis=0)  # windows lie in the region
     reach = int(APART[kind] * CELL_PX)
-    peaks = []
+    found = []
     while True:
         y, x = divmod(int(best.argmax()), best.shape[1])
         if best[y, x] < FIT[kind]:
-            return peaks
-        peaks.append((y, x))
+            return found
+        found.append((y + 1, x + 1))
         best[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1] = 0
 
 

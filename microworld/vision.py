@@ -15,6 +15,7 @@ import numpy as np
 from microworld.fitting import (
     APART,
     CELL_PX,
+    EDGE,
     EIGHTHS,
     HALF,
     SHAPES,
@@ -150,30 +151,28 @@ def _observation(rows: int, cols: int, picture: _Picture | str) -> Observation:
 def _ground(pixels: np.ndarray) -> _Picture | str:
     """A picture's planes, or why it has no background of the microworld."""
     luma, chroma = opponent(pixels)
-    flat = chroma.reshape(-1, 2)
-    pale = (np.square(chroma - _median(flat)) @ np.ones(2, np.float32)) < PALE**2
+    chroma = np.ascontiguousarray(chroma.transpose(2, 0, 1))  # planes: much faster to take pixels from
+    cb, cr = (plane - _median(plane.ravel()) for plane in chroma)
+    pale = cb * cb + cr * cr < PALE**2
     if pale.mean() < 0.25:
         return "no quiet background"
-    back_chroma, back_luma = _median(chroma[pale]), float(_median(luma[pale][:, None])[0])
+    back_chroma, back_luma = np.array([_median(plane[pale]) for plane in chroma]), float(_median(luma[pale]))
     if np.hypot(*back_chroma) > 0.15 or back_luma < 0.4:
         return "the background is dark or gaudy"
-    nearest, share = matte(flat - back_chroma, back_chroma)
+    mattes = matte(chroma - back_chroma[:, None, None], back_chroma)
     grey = np.clip((back_luma - luma) / (back_luma - 0.18), 0, 1) * (luma < (back_luma + DARK) / 2) * pale
-    masses = np.append(np.bincount(nearest, share, len(COLOURS) - 1), grey.sum())
-    share, nearest = share.reshape(luma.shape), nearest.reshape(luma.shape)
     wide = np.zeros((len(COLOURS) + 2, *(side + 2 * BORDER for side in luma.shape)), np.float32)
     inside = wide[:, BORDER:-BORDER, BORDER:-BORDER]
-    for i in np.flatnonzero(masses[:-1] >= LEAST_MASS):
-        np.multiply(nearest == i, share, out=inside[i])
-    inside[-3], inside[-2], inside[-1] = grey, luma - back_luma, 1
-    return _Picture(luma, pale, np.maximum(share, grey), wide[-2], wide[: len(COLOURS)], masses, wide[-1])
+    inside[:-3], inside[-3], inside[-2], inside[-1] = mattes, grey, luma - back_luma, 1
+    masses = np.append(mattes.sum(axis=(1, 2)), grey.sum())
+    return _Picture(luma, pale, np.maximum(mattes.max(axis=0), grey), wide[-2], wide[:-2], masses, wide[-1])
 
 
-def _median(values: np.ndarray) -> np.ndarray:
-    """Medians [D] of the columns of [N, D]: np.median without its search for NaN."""
-    count = len(values)
-    middle = [(count - 1) // 2, count // 2]
-    return np.partition(np.ascontiguousarray(values.T), middle, axis=1)[:, middle].mean(axis=1)
+def _median(values: np.ndarray) -> np.float32:
+    """The median of float32 [N]: np.median without its search for NaN."""
+    half = len(values) // 2
+    parted = np.partition(values, half)
+    return parted[half] if len(values) % 2 else (parted[:half].max() + parted[half]) / 2
 
 
 def opponent(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -182,18 +181,17 @@ def opponent(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return luma, np.stack([(rgb[..., 2] - luma) * 0.564, (rgb[..., 0] - luma) * 0.713], axis=-1)
 
 
-def matte(chroma: np.ndarray, back: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which colour of agents and landmarks is nearest in each pixel, and its share there: int and float32 0..1 [N].
+def matte(chroma: np.ndarray, back: np.ndarray) -> np.ndarray:
+    """The share 0..1 that each colour of agents and landmarks has of each pixel: float32 [colours, H, W].
 
-    `chroma` are Cb-Cr differences to the background's `back`, [N, 2].
+    Only the nearest colour has any. `chroma` are Cb-Cr differences [2, H, W] to the background's `back` [2].
     """
     colours = AGENT_COLOURS | LANDMARK_COLOURS
     ends = opponent(np.array(list(colours.values()), np.float32) / 255)[1] - back
-    lengths = np.hypot(*ends.T)
-    along = chroma @ (ends / lengths[:, None]).T  # [N, colours]
-    nearest = along.argmax(-1)
-    best = np.take_along_axis(along, nearest[:, None], axis=1)[:, 0]
-    return nearest, np.clip(best / lengths[nearest], 0, 1)
+    lengths = np.hypot(*ends.T)[:, None]
+    along = (ends / lengths) @ chroma.reshape(2, -1)
+    shares = np.clip(along / lengths, 0, 1) * (along == along.max(axis=0))
+    return shares.reshape(len(colours), *chroma.shape[1:])
 
 
 def _read(pictures: Sequence[_Picture], kind: str) -> None:
@@ -242,7 +240,7 @@ def _regions(picture: _Picture, colour: str) -> list[Region]:
 def _things(regions: Sequence[Region], colours: Sequence[str], kind: str) -> list[tuple[int, Seen]]:
     """The things in regions of one colour each: (the region's number, what is there), the best of a region first."""
     all_fits = fits(regions, kind)
-    found = [(i, y, x) for i, fit in enumerate(all_fits) for y, x in peaks(fit.max(axis=0), kind)]
+    found = [(i, y, x) for i, fit in enumerate(all_fits) for y, x in peaks(fit, kind)]
     if not found:
         return []
     clear, value, bright = (
@@ -263,15 +261,16 @@ def _things(regions: Sequence[Region], colours: Sequence[str], kind: str) -> lis
     things = []
     for n, (i, y, x) in enumerate(found):
         best = int(score[n].argmax())
-        row = (y + float(dy[n, best]) + regions[i].top + 0.5) / CELL_PX
-        col = (x + float(dx[n, best]) + regions[i].left + 0.5) / CELL_PX
+        row = (y + EDGE + float(dy[n, best]) + regions[i].top + 0.5) / CELL_PX
+        col = (x + EDGE + float(dx[n, best]) + regions[i].left + 0.5) / CELL_PX
         thing = Thing(kind, SHAPES[kind][best], colours[i], round(row, 3), round(col, 3))
         things.append((i, Seen(thing, float(near[n, :, 1, 1].max()))))
     return things
 
 
 def _window(plane: np.ndarray, y: int, x: int) -> np.ndarray:
-    return plane[y - HALF : y + HALF + 1, x - HALF : x + HALF + 1].reshape(WIDE * WIDE)
+    """The window of a region's plane around the pixel that entry [y, x] of its fits is about."""
+    return plane[y - 1 : y - 1 + WIDE, x - 1 : x - 1 + WIDE].reshape(WIDE * WIDE)
 
 
 def _best(found: list[Seen], apart: float) -> list[Seen]:
