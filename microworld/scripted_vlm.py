@@ -19,6 +19,7 @@ from microworld.grammar import Instruction, TaskNotUnderstood, parse
 from microworld.judge import Verdict
 from microworld.judge_pool import JudgePool
 from microworld.judge_worker import judge_encoded
+from microworld.labelling import label_video
 from microworld.vision import Observation, decode, observe
 from models.vlm.protocol import Completion, Image, LogOdds, Media, Prompt, Usage, Video
 
@@ -37,8 +38,8 @@ class ScriptedVLM:
     A share `flaw_rate` of its pairs is spoiled on purpose (flaws.py). With `photo_tasks` it also answers about other
     pictures, from pixel statistics alone (photo.py), and its model_id ends in "+photo". The same media bytes, prompt
     and seed give the same answer. Prompts it knows: "screening", "tasks" (field count), "taxonomy" (field tasks),
-    "judge_task", "judge_agent", "judge_consistency" (field task). Raises ValueError for another one, for media
-    that are no picture, and for a flaw_rate outside 0..1.
+    "video_task", "judge_task", "judge_agent", "judge_consistency" (field task). Raises ValueError for another one, for
+    media that are no picture, and for a flaw_rate outside 0..1.
 
     Videos are judged in `workers` processes (judge_pool.py), started at the first one; with 0 in a thread of this
     process. All questions about a video share one verdict.
@@ -58,7 +59,10 @@ class ScriptedVLM:
     async def complete(
         self, prompt: Prompt, media: Sequence[Media], schema: Mapping[str, Any], *, max_tokens: int, seed: int = 0
     ) -> Completion:
-        """Answers "tasks" (one image) and "taxonomy" (no media needed) with an object that fits `schema`."""
+        """Answers "tasks" (one image), "taxonomy" (no media needed) and "video_task" (one video).
+
+        The answer is an object that fits `schema`.
+        """
         return await asyncio.to_thread(self._complete, prompt, media, schema, max_tokens, seed)
 
     async def log_odds(self, question: Prompt, media: Sequence[Media]) -> LogOdds:
@@ -85,8 +89,12 @@ class ScriptedVLM:
                 value = self._tasks(prompt, _only(media, Image, prompt), seed)
             case "taxonomy":
                 value = {"labels": [label(int(n), text) for n, text in NUMBERED.findall(prompt.fields["tasks"])]}
+            case "video_task":
+                frames = _only(media, Video, prompt).frames
+                value = {"task": label_video([decode(frame) for frame in frames])}
             case name:
-                raise ValueError(f"the scripted VLM cannot complete {name!r}: tasks and taxonomy are what it knows")
+                known = "tasks, taxonomy and video_task are what it knows"
+                raise ValueError(f"the scripted VLM cannot complete {name!r}: {known}")
         asked = _prompt_tokens(prompt, media)
         if value is None:
             return Completion(None, "There is nothing that could act.", Usage(asked, 8), "refused")
