@@ -260,3 +260,24 @@ def test_the_description_of_published_sizes(copied):
     assert 18e9 < facts["parameters"] < 20e9
     assert facts["tokens"] == 16 * 16 * 24
     assert facts["audio_tokens"] == 126
+
+
+def test_the_scheduler_of_published_wan_checkpoints_gives_its_levels(copied):
+    """UniPC there, with its own name for the shift: sigma' = s sigma / (1 + (s - 1) sigma) of even levels."""
+    from diffusers import UniPCMultistepScheduler
+
+    folder = copied("wan-held")
+    shutil.rmtree(folder / "scheduler")
+    UniPCMultistepScheduler(use_flow_sigmas=True, flow_shift=5.0, prediction_type="flow_prediction").save_pretrained(
+        folder / "scheduler"
+    )
+    sigmas = build("wan-held", folder).sigmas(4)
+    even = torch.linspace(1, 0, 5)
+    torch.testing.assert_close(sigmas, 5 * even / (1 + 4 * even), atol=2e-3, rtol=0)
+
+
+def test_another_scheduler_is_refused(copied):
+    folder = copied("ltx2")
+    edit(folder / "scheduler" / "scheduler_config.json", _class_name="DDIMScheduler")
+    with pytest.raises(ValueError, match=r"'DDIMScheduler': FlowMatchEulerDiscreteScheduler is expected"):
+        build("ltx2", folder)
