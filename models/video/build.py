@@ -5,12 +5,12 @@ import json
 
 import torch
 
-from models.video import hunyuan15, ltx2, wan
+from models.video import hunyuan15, ltx2_parts, wan_parts
 from models.video.loading import Checkpoint, open_checkpoint
 from models.video.options import LTX2Options, VideoModelOptions
 from models.video.protocol import VideoModel, VideoShape
 
-ADAPTERS = {"wan": wan, "ltx2": ltx2, "hunyuan15": hunyuan15}
+ADAPTERS = {"wan": wan_parts, "ltx2": ltx2_parts, "hunyuan15": hunyuan15}
 ENCODING = 1  # raised when an adapter encodes the same input otherwise than before
 
 

@@ -1,0 +1,139 @@
+"""The parts of a Wan checkpoint: whether they fit each other and the asked shape, what they cost, loaded."""
+
+from collections.abc import Mapping
+
+import torch
+
+from models.video.loading import Checkpoint, count_parameters
+from models.video.pixels import check_size
+from models.video.protocol import VideoShape
+from models.video.wan import Wan, latent_shape
+
+PROMPT_TOKENS = 512  # with CLIP embeddings diffusers' attention takes the last 512 tokens for the prompt
+CLIP = ("image_encoder", "image_processor")
+PARTS = {
+    "transformer": "weights",
+    "vae": "weights",
+    "scheduler": "scheduler",
+    "text_encoder": "weights",
+    "tokenizer": "tokenizer",
+    "image_encoder": "weights",
+    "image_processor": "processor",
+}
+
+
+def check_fit(
+    transformer: Mapping, vae: Mapping, shape: VideoShape, max_prompt_tokens: int, expand_timesteps: bool
+) -> None:
+    """Raises ValueError unless the configs belong to one image-to-video model that can make videos of `shape`."""
+    patch = transformer["patch_size"]
+    check_size(shape, vae["scale_factor_spatial"] * max(patch[1:]), vae["scale_factor_temporal"], "this Wan model")
+    channels, frames, height, width = latent_shape(vae, shape)
+    wanted = channels if expand_timesteps else 2 * channels + vae["scale_factor_temporal"]
+    if transformer["in_channels"] != wanted:
+        what = "held first frame" if expand_timesteps else "first frame and its mask"
+        raise ValueError(
+            f"the transformer takes {transformer['in_channels']} channels, {wanted} are needed for {channels} latent "
+            f"channels with the {what}: is this a text-to-video checkpoint?"
+        )
+    tokens = (frames // patch[0], height // patch[1], width // patch[2])
+    if max(tokens) > transformer["rope_max_seq_len"]:
+        raise ValueError(
+            f"{shape.frames} frames of {shape.height}x{shape.width} are {tokens} tokens: at most "
+            f"{transformer['rope_max_seq_len']} along each axis have positions (rope_max_seq_len)"
+        )
+    if transformer.get("image_dim") is not None and max_prompt_tokens != PROMPT_TOKENS:
+        raise ValueError(
+            f"max_prompt_tokens: {max_prompt_tokens} with CLIP image embeddings: {PROMPT_TOKENS} is the only length "
+            "that diffusers' attention can tell from the image"
+        )
+
+
+def part_kinds(checkpoint: Checkpoint) -> dict[str, str]:
+    """Every part this checkpoint needs: name -> kind, as `Checkpoint.check` takes them.
+
+    Raises ValueError for checkpoints of two transformers.
+    """
+    index = checkpoint.index()
+    if index.get("boundary_ratio") is not None or checkpoint.has("transformer_2"):
+        raise ValueError(
+            f"{checkpoint.source} has two transformers, one for high and one for low noise (Wan 2.2 A14B): one LoRA "
+            "cannot train both. Supported: Wan 2.1 I2V, Wan 2.2 TI2V-5B, and models that join the frame by channels"
+        )
+    if not (checkpoint.root / "transformer").is_dir() or checkpoint.config("transformer").get("image_dim") is not None:
+        return dict(PARTS)
+    return {part: kind for part, kind in PARTS.items() if part not in CLIP}
+
+
+def read_configs(checkpoint: Checkpoint) -> tuple[dict, dict, bool]:
+    """(transformer, vae, expand_timesteps), with the classes' own defaults for what is left out."""
+    from diffusers import AutoencoderKLWan, WanTransformer3DModel
+
+    from models.video.frame_vae import FrameVAE
+
+    vae = FrameVAE if checkpoint.config("vae").get("_class_name") == "FrameVAE" else AutoencoderKLWan
+    transformer = checkpoint.full_config("transformer", WanTransformer3DModel)
+    expand = bool(checkpoint.index().get("expand_timesteps", False))
+    return transformer, checkpoint.full_config("vae", vae), expand
+
+
+def facts(checkpoint: Checkpoint, shape: VideoShape, max_prompt_tokens: int) -> dict:
+    """See models.video.build.describe."""
+    from diffusers import WanTransformer3DModel
+
+    transformer, vae, expand = read_configs(checkpoint)
+    check_fit(transformer, vae, shape, max_prompt_tokens, expand)
+    channels, frames, height, width = latent_shape(vae, shape)
+    depth, rows, columns = transformer["patch_size"]
+    clip = 0
+    if transformer["image_dim"] is not None:
+        vision = checkpoint.config("image_encoder")
+        clip = (vision.get("image_size", 224) // vision.get("patch_size", 32)) ** 2 + 1
+    return {
+        "parameters": count_parameters(WanTransformer3DModel, transformer),
+        "layers": transformer["num_layers"],
+        "hidden_size": transformer["num_attention_heads"] * transformer["attention_head_dim"],
+        "ffn_size": transformer["ffn_dim"],
+        "tokens": (frames // depth) * (height // rows) * (width // columns),
+        "audio_tokens": 0,
+        "context_tokens": max_prompt_tokens + clip,
+        "joint_context": False,
+        "state_size": channels * frames * height * width,
+    }
+
+
+def load(
+    checkpoint: Checkpoint,
+    shape: VideoShape,
+    identity: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    encoders: bool = True,
+    max_prompt_tokens: int = PROMPT_TOKENS,
+    vae_batch: int = 1,
+) -> Wan:
+    """From a checkpoint that `Checkpoint.check` has passed. VAE and CLIP stay float32, as Wan's authors run them."""
+    from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
+    from diffusers import WanTransformer3DModel as Transformer
+
+    from models.video.frame_vae import FrameVAE
+
+    transformer, vae, expand = read_configs(checkpoint)
+    check_fit(transformer, vae, shape, max_prompt_tokens, expand)
+    vae_class = FrameVAE if vae.get("_class_name") == "FrameVAE" else AutoencoderKLWan
+    parts = {
+        "transformer": checkpoint.load("transformer", Transformer, dtype, device),
+        "vae": checkpoint.load("vae", vae_class, torch.float32, device),
+        "scheduler": checkpoint.load_scheduler(FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler),
+    }
+    if encoders:
+        from transformers import UMT5EncoderModel
+
+        parts["text_encoder"] = checkpoint.load("text_encoder", UMT5EncoderModel, dtype, device)
+        parts["tokenizer"] = checkpoint.load_tokenizer("tokenizer")
+    if encoders and transformer["image_dim"] is not None:
+        from transformers import CLIPImageProcessor, CLIPVisionModel
+
+        parts["image_encoder"] = checkpoint.load("image_encoder", CLIPVisionModel, torch.float32, device)
+        parts["image_processor"] = CLIPImageProcessor.from_pretrained(checkpoint.root / "image_processor")
+    return Wan(parts, shape, identity, device, max_prompt_tokens, expand, vae_batch)
