@@ -1,4 +1,4 @@
-# Two commands: `make run` builds the default dataset and its report, `make test` runs the tests. Both set up first.
+# Two commands: `make run` builds the default dataset and trains on it, `make test` runs the tests. Both set up first.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -15,7 +15,7 @@ SHARD ?=
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
-.PHONY: help setup run build test bench lint ui vllm lock clean
+.PHONY: help setup run build train test bench lint ui vllm lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,11 +31,16 @@ $(READY): requirements.lock pyproject.toml
 	@$(UV) --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
-run: $(READY)  ## the default chain on the microworld: dataset and report, whose path is printed last
+run: $(READY)  ## the default chain on the microworld: dataset, report, a trained Executor; its scores are printed last
 	@$(BIN)/python -m pipelines.build recipes/microworld.yaml
+	@$(BIN)/python -m pipelines.train recipes/microworld_training.yaml
 
 build: $(READY)  ## the chain for RECIPE=recipes/NAME.yaml, all shards, or one with SHARD=shard-0003
 	@$(BIN)/python -m pipelines.build $(RECIPE) $(if $(SHARD),--shard $(SHARD))
+
+train: RECIPE = recipes/microworld_training.yaml
+train: $(READY)  ## train_wmsd for RECIPE=recipes/NAME.yaml; its scores are printed last
+	@$(BIN)/python -m pipelines.train $(RECIPE)
 
 test: $(READY)  ## all tests
 	@$(BIN)/python -m pytest

@@ -15,11 +15,15 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 import dagster as dg
+
+# A part of Pipes is marked as a preview; two lines of that at every start would bury what matters.
+warnings.filterwarnings("ignore", category=dg.PreviewWarning, module=r"dagster\._core\.pipes.*")
 
 TAIL_BYTES = 64 * 2**10
 POLL_S = 0.2

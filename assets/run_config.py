@@ -23,6 +23,7 @@ OPTIONS = {
     "conditions": "assets.conditions.asset.ConditionsConfig",
     "executor": "assets.executor.options.ExecutorConfig",
     "executor_ablations": "assets.executor.options.ExecutorConfig",
+    "microworld_model": "assets.executor.microworld_model.MicroworldModelConfig",
 }
 
 

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from assets.run_config import check_run_config
 from assets.shards import ALL_SHARDS, SHARDS
-from pipelines.recipes import load_recipe
+from pipelines.recipes import job_of, load_recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,6 +32,8 @@ def checked(recipe: Path, shard: str | None) -> dict:
         keys = SHARDS.get_partition_keys()
         raise ValueError(f"--shard {shard!r}: one of {keys[0]} to {keys[-1]} is expected")
     config = load_recipe(recipe)
+    if job_of(config) != "build_worldtasks":
+        raise ValueError(f"this recipe is for {job_of(config)}: make train RECIPE={recipe}")
     dg.validate_run_config(defs.resolve_job_def("build_worldtasks"), config)
     check_run_config(config)
     return config

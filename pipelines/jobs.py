@@ -44,3 +44,12 @@ train_ablations = dg.define_asset_job(
         '--tags \'{"dagster/partition": "rl_only"}\'. Options are those of the recipe\'s executor block.'
     ),
 )
+
+build_microworld = dg.define_asset_job(
+    "build_microworld",
+    selection=dg.AssetSelection.assets("microworld_model"),
+    description=(
+        "The microworld's base model, trained from nothing. Its checkpoint ships with the project: run this only to "
+        "make it again, or another one in a folder of your own (`out`)."
+    ),
+)

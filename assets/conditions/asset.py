@@ -2,7 +2,8 @@
 
 A child process loads the model's encoders, writes safetensors shards and ends, so that no text encoder is in memory
 while the Executor trains. Conditions are keyed by the model's identity (the content of its checkpoint) and the version
-of the dataset: unchanged ones are left alone. Held-out tasks are the release's benchmark or fresh scenes of the microworld.
+of the dataset: unchanged ones are left alone. Held-out tasks are the release's benchmark, or fresh scenes of the
+microworld.
 """
 
 import json

@@ -55,18 +55,19 @@ def sft_videos(options: ConditionsOptions, job: dict) -> Iterator[tuple[str, str
 
 def encode(job: dict) -> dict:
     """Writes the conditions, unless the same lie there already; returns facts about what was done."""
-    from models.video.build import build_video_model
+    from models.video.build import build_video_model, identify
     from training.conditions import write_conditions
 
     options, out = ConditionsOptions(**job["options"]), Path(job["out"])
     began = time.monotonic()
     before = read_manifest(out)
-    model = build_video_model(options.model)
-    if before and (before["identity"], before["dataset_version"]) == (model.identity, job["dataset_version"]):
+    same = before and before["dataset_version"] == job["dataset_version"]
+    if same and before["identity"] == identify(options.model):
         return {"reused": True, "seconds": round(time.monotonic() - began, 3)}
     pairs, pixels, left_out = splits(options, Path(job["tree"]), Path(job["folder"]))
     # Labels come first: then a VLM in this process is gone before the encoders fill the memory.
     videos = list(sft_videos(options, job))
+    model = build_video_model(options.model)
     facts = write_conditions(
         model, pairs, pixels, out, dataset_version=job["dataset_version"], batch=options.batch, videos=videos
     )

@@ -1,5 +1,8 @@
 """Recipes are strict run configs: wrong ones are refused by name, before anything runs."""
 
+import importlib
+
+import dagster as dg
 import pytest
 
 from assets.run_config import OPTIONS, WrongRunConfig, check_run_config
@@ -9,16 +12,14 @@ from storage.strict_yaml import DuplicateKey
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_shipped_recipe_is_a_valid_run_config_of_its_job(path):
-    import dagster as dg
-
     from pipelines.definitions import defs
 
-    dg.validate_run_config(defs.resolve_job_def("build_worldtasks"), load_recipe(path))
+    config = load_recipe(path)
+    dg.validate_run_config(defs.resolve_job_def(job_of(config)), config)
+    check_run_config(config)
 
 
 def test_an_unknown_option_is_refused_by_name():
-    import dagster as dg
-
     from pipelines.definitions import defs
 
     wrong = {"ops": {"quality": {"config": {"min_laplacian_variance": 3.0}}}}
@@ -88,13 +89,16 @@ def test_values_from_the_environment_are_left_to_dagster():
 
 
 def test_the_options_that_are_checked_early_exist():
-    check_run_config({})
     from pipelines.definitions import defs
 
-    job = defs.resolve_job_def("build_worldtasks")
-    settable = job.run_config_schema.config_type.fields["ops"].config_type.fields
-    blocks = {name: field.config_type.fields.get("config") for name, field in settable.items()}
+    blocks = {}
+    for job in defs.jobs:
+        settable = defs.resolve_job_def(job.name).run_config_schema.config_type.fields["ops"].config_type.fields
+        blocks |= {name: field.config_type.fields.get("config") for name, field in settable.items()}
     # What has no options of its own takes anything there, and so has no fields.
     assert set(OPTIONS) == {
         name for name, block in blocks.items() if hasattr(getattr(block, "config_type", None), "fields")
     }
+    for dotted in OPTIONS.values():
+        module, name = dotted.rsplit(".", 1)
+        assert issubclass(getattr(importlib.import_module(module), name), dg.Config)

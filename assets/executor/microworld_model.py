@@ -1,0 +1,49 @@
+"""The microworld's own base model: a tiny Wan transformer, trained from nothing on clips captioned with D.
+
+It is stopped where it follows D well, but not perfectly, and T poorly: the starting point that self-distillation needs.
+The checkpoint ships with the project, so nobody has to run this; it is here so that anybody can. The trainer is
+`python -m microworld.model.pretrain`.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import yaml
+from pydantic import Field
+
+from assets.child import run_child
+from assets.resources import CollectionResource
+from assets.run_config import check_run_config
+from storage.files import sha256_bytes, sha256_file, write_bytes
+
+
+class MicroworldModelConfig(dg.Config):
+    out: str = Field("microworld/checkpoint", min_length=1, description="Folder of the checkpoint, in diffusers form.")
+    seed: int = Field(0, ge=0, description="Seed of weights, scenes and batches.")
+    steps: int = Field(20_000, ge=1, description="Optimizer steps at most.")
+    seconds: float = Field(7200.0, gt=0, description="Time limit; the better of what it and the target allow.")
+    target: float = Field(0.6, gt=0, lt=1, description="Stop when this share of held-out tasks is solved under D.")
+    grace_s: float = Field(120.0, gt=0, description="Seconds a cancelled trainer has to save before it is killed.")
+
+
+@dg.asset(group_name="training", kinds={"python", "torch"}, code_version="1", pool="gpu", description=__doc__)
+def microworld_model(
+    context: dg.AssetExecutionContext, config: MicroworldModelConfig, collection: CollectionResource
+) -> dg.MaterializeResult:
+    check_run_config(context.run.run_config)
+    out = Path(config.out).resolve()
+    work = collection.store().training / "microworld_model"
+    path = work / "config.yaml"
+    options: dict[str, Any] = config.model_dump(exclude={"grace_s"}) | {"out": str(out)}
+    write_bytes(path, yaml.safe_dump(options, sort_keys=False).encode())
+    command = [sys.executable, "-m", "microworld.model.pretrain", "--config", str(path)]
+    reported = run_child(context, command, log=work / "train.log", lock=work / ".lock", grace_s=config.grace_s)
+    weights = sorted(out.rglob("*.safetensors"))
+    digests = [[file.relative_to(out).as_posix(), sha256_file(file)] for file in weights]
+    size = sum(file.stat().st_size for file in weights)
+    metadata = {"checkpoint": dg.MetadataValue.path(str(out)), "bytes": size, "files": dg.MetadataValue.json(digests)}
+    version = sha256_bytes(json.dumps(digests).encode())[:16]
+    return dg.MaterializeResult(metadata=metadata | reported, data_version=dg.DataVersion(version))
