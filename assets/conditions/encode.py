@@ -8,7 +8,6 @@ A program of its own, so that the text encoder's memory is free again when train
 import json
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -36,25 +35,26 @@ def splits(options: ConditionsOptions, tree: Path, folder: Path):
     return {"train": seen, "heldout": fresh}, pixels, len(train) - len(seen)
 
 
-def sft_videos(options: ConditionsOptions, job: dict) -> Iterator[tuple[str, str, np.ndarray]]:
-    """The labelled windows; nothing, and no VLM, where none are asked for."""
+def labels_of(options: ConditionsOptions, job: dict) -> list:
+    """The labelled windows; none, and no VLM, where none are asked for."""
     if not options.sft_videos.count:
-        return
-    from assets.conditions.windows import labelled, windows
+        return []
+    from assets.conditions.windows import label_windows, windows
     from assets.vlm_calls import VLMSession
     from models.vlm.build import VLMOptions, build_vlm
 
     vlm = VLMOptions(**job["vlm"])
-    clips = [(row, Path(path)) for row, path in job["clips"]]
+    found = windows([(row, Path(path)) for row, path in job["clips"]], options.model, options.sft_videos)
+    # The VLM, if it is in this process, is gone before the encoders fill the memory.
     with VLMSession(lambda: build_vlm(vlm)) as session:
-        found = windows(clips, options.model, options.sft_videos)
-        yield from labelled(
+        return label_windows(
             found, session.client, Path(job["journal"]), options.sft_videos, vlm.concurrency, session.run
         )
 
 
 def encode(job: dict) -> dict:
     """Writes the conditions, unless the same lie there already; returns facts about what was done."""
+    from assets.conditions.windows import read_videos
     from models.video.build import build_video_model, identify
     from training.conditions import write_conditions
 
@@ -65,11 +65,16 @@ def encode(job: dict) -> dict:
     if same and before["identity"] == identify(options.model):
         return {"reused": True, "seconds": round(time.monotonic() - began, 3)}
     pairs, pixels, left_out = splits(options, Path(job["tree"]), Path(job["folder"]))
-    # Labels come first: then a VLM in this process is gone before the encoders fill the memory.
-    videos = list(sft_videos(options, job))
+    labels = labels_of(options, job)
     model = build_video_model(options.model)
     facts = write_conditions(
-        model, pairs, pixels, out, dataset_version=job["dataset_version"], batch=options.batch, videos=videos
+        model,
+        pairs,
+        pixels,
+        out,
+        dataset_version=job["dataset_version"],
+        batch=options.batch,
+        videos=read_videos(labels),
     )
     seconds = round(time.monotonic() - began, 3)
     return {"reused": False, "seconds": seconds, "held-out combinations left out": left_out, "bytes": facts.bytes}

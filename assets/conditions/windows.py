@@ -1,7 +1,7 @@
 """Windows of the collection's clips, each labelled with a task by the VLM: what the baseline `sft` is trained on."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +19,8 @@ from assets.vlm_calls import ask_all
 from models.video.options import VideoModelOptions
 from models.vlm.prompts import prompt
 from models.vlm.protocol import VLM, Completion, Video
+from storage.files import sha256_bytes
+from storage.tables import chunks
 
 PROMPT = "video_task"
 SCHEMA = {
@@ -27,7 +29,7 @@ SCHEMA = {
     "required": ["task"],
     "additionalProperties": False,
 }
-MAX_SIDE_PX = 1280
+MAX_SIDE_PX, SHOWN_SIDE_PX = 1280, 640  # of the frames encoded, and of those the VLM sees
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,11 @@ class Window:
     start_s: float
     seconds: float
     frames: int
+
+    def times_s(self, places: Iterable[int]) -> list[Fraction]:
+        """When the frames at `places` (0 .. frames - 1) are, in seconds after the clip's first."""
+        step = Fraction(self.seconds) / max(self.frames - 1, 1)
+        return [Fraction(self.start_s) + place * step for place in places]
 
     @property
     def id(self) -> str:
@@ -56,70 +63,73 @@ def windows(clips: Iterable[tuple[dict, Path]], model: VideoModelOptions, option
     return sorted(found, key=lambda window: window.id)
 
 
-def read_window(window: Window) -> np.ndarray:
-    """uint8 [T, H, W, 3] RGB: the frames nearest the window's times. Raises MediaError when one cannot be had."""
+def read_window(window: Window, only: Sequence[int] | None = None, max_side_px: int | None = None) -> np.ndarray:
+    """uint8 [T, H, W, 3] RGB: the frames nearest the window's times, or those of them at the places `only`.
+
+    Raises MediaError when one cannot be had.
+    """
     index = FrameIndex.from_row(window.clip)
-    step = Fraction(window.seconds) / max(window.frames - 1, 1)
-    ticks = [(Fraction(window.start_s) + i * step) / index.time_base for i in range(window.frames)]
+    places = range(window.frames) if only is None else only
+    ticks = [Fraction(time) / index.time_base for time in window.times_s(places)]
     chosen = nearest(index.pts, ticks, int(index.pts[0]))
     distinct = sorted(set(chosen))
     wanted = tuple(Wanted(pts, index.seconds(pts), index.seconds(pts)) for pts in distinct)
     pictures: dict[int, np.ndarray] = {}
-    for still in decode_stills(window.path, Plan("exact", wanted, exact_runs(index, distinct)), MAX_SIDE_PX):
+    for still in decode_stills(window.path, Plan("exact", wanted, exact_runs(index, distinct)), max_side_px):
         if still.picture is None:
             raise still.error
         pictures[still.pts] = still.picture[:, :, ::-1]
     return np.stack([pictures[pts] for pts in chosen])
 
 
-def labelled(
-    found: Iterable[Window], vlm: VLM, journal: Path, options: SFTVideoOptions, concurrency: int, run=asyncio.run
-) -> Iterator[tuple[str, str, np.ndarray]]:
-    """(id, task, frames) of the first `options.count` windows in which the VLM sees a task done.
+def label_windows(
+    found: Sequence[Window], vlm: VLM, journal: Path, options: SFTVideoOptions, concurrency: int, run=asyncio.run
+) -> list[tuple[Window, str]]:
+    """The first `options.count` windows in which the VLM sees a task done, each with that task; fewer when it sees no
+    more. Windows are taken from all over the collection. A killed run asks none again: answers are journaled.
 
-    Windows are spread over all clips. Labels are journaled by the bytes the VLM saw, so a killed run asks none again.
     Raises vlm_calls.TooManyFailures.
     """
-    found = list(found)
     request = prompt(PROMPT)
-    # Every k-th window first, so that a small count still sees many clips.
-    order = [window for offset in range(STRIDE) for window in found[offset::STRIDE]]
-    taken = 0
-    for first in range(0, len(order), options.count or 1):
-        if taken >= options.count:
-            return
-        sound = [(window, frames) for window in order[first : first + options.count] if _moves(frames := _read(window))]
+    labels: list[tuple[Window, str]] = []
 
-        async def ask(client: VLM, item: dict) -> Completion:
-            return await client.complete(request, [item["video"]], SCHEMA, max_tokens=options.max_tokens)
+    async def ask(client: VLM, item: dict) -> Completion:
+        return await client.complete(request, [item["video"]], SCHEMA, max_tokens=options.max_tokens)
 
-        items = [{"video": _shown(frames, window, options), "window": window} for window, frames in sound]
-        answers = ask_all(items, ask, vlm, journal, concurrency, options.max_failed_share, run)
-        for (window, frames), (_, answer) in zip(sound, answers, strict=True):
-            if taken < options.count and isinstance(answer, Completion) and answer.value:
-                task = tidy(answer.value["task"])
-                if task:
-                    taken += 1
-                    yield window.id, task, frames
+    for some in chunks(spread(found), 4 * concurrency):
+        items = [{"window": window, "video": video} for window in some if (video := shown(window, options)) is not None]
+        for item, answer in ask_all(items, ask, vlm, journal, concurrency, options.max_failed_share, run):
+            task = tidy(answer.value["task"]) if isinstance(answer, Completion) and answer.value else ""
+            if task:
+                labels.append((item["window"], task))
+        if len(labels) >= options.count:
+            break
+    return labels[: options.count]
 
 
-STRIDE = 8
+def read_videos(labels: Iterable[tuple[Window, str]]) -> Iterator[tuple[str, str, np.ndarray]]:
+    """(id, task, frames) of labelled windows, one in memory at a time; those that cannot be read are left out."""
+    for window, task in labels:
+        try:
+            yield window.id, task, read_window(window, max_side_px=MAX_SIDE_PX)
+        except MediaError:
+            continue
 
 
-def _read(window: Window) -> np.ndarray | None:
+def spread(found: Sequence[Window]) -> list[Window]:
+    """All windows, ordered by a hash of their ids: any few first ones are of many clips."""
+    return sorted(found, key=lambda window: sha256_bytes(window.id.encode()))
+
+
+def shown(window: Window, options: SFTVideoOptions) -> Video | None:
+    """What the VLM sees of a window; None when it cannot be read, or all its frames are one picture."""
+    count = min(options.judge_frames, window.frames)
+    places = np.unique(np.linspace(0, window.frames - 1, count).round().astype(int)).tolist()
     try:
-        return read_window(window)
+        frames = read_window(window, places, SHOWN_SIDE_PX)
     except MediaError:
         return None
-
-
-def _moves(frames: np.ndarray | None) -> bool:
-    """Whether there is anything to label: frames that could be read, and not all one picture."""
-    return frames is not None and bool((frames[1:] != frames[:-1]).any())
-
-
-def _shown(frames: np.ndarray, window: Window, options: SFTVideoOptions) -> Video:
-    at = np.unique(np.linspace(0, len(frames) - 1, min(options.judge_frames, len(frames))).round().astype(int))
-    step = window.seconds / max(len(frames) - 1, 1)
-    data = tuple(cv2.imencode(".png", frames[i][:, :, ::-1])[1].tobytes() for i in at)
-    return Video(data, tuple(round(float(i * step), 3) for i in at))
+    if not (frames[1:] != frames[:-1]).any():
+        return None
+    data = tuple(cv2.imencode(".png", frame[:, :, ::-1])[1].tobytes() for frame in frames)
+    return Video(data, tuple(round(float(time), 3) for time in window.times_s(places)))

@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from assets.run_config import OPTIONS, WrongRunConfig, check_run_config
-from pipelines.recipes import RECIPES, load_recipe
+from pipelines.recipes import RECIPES, job_of, load_recipe
 from storage.strict_yaml import DuplicateKey
 
 
