@@ -68,7 +68,7 @@ class Predictor:
     def in_batches(
         self, policy: str | None, states: States, conditions: Condition, tasks: Tensor, size: int, counted: str = ""
     ) -> Tensor:
-        """Velocities [N, ...] without gradients, `size` states at a time. `tasks` [B]: the conditions' row a rollout."""
+        """Velocities [N, ...] without gradients, `size` states at a time. `tasks` [B]: rows of `conditions`."""
         parts = [
             self.velocity(policy, part.x, part.sigma, conditions.take(tasks[part.row]), counted=counted)
             for part in states.batches(size)

@@ -1,4 +1,4 @@
-"""Distribution-matching self-distillation (WMSD A.2.1), which the paper saw diverge: here to be seen, not to be used."""
+"""Distribution-matching self-distillation (WMSD A.2.1), which the paper saw diverge: here to be seen."""
 
 from typing import TYPE_CHECKING
 
@@ -44,14 +44,15 @@ def dmd_step(trainer: "Trainer") -> dict[str, float]:
         velocity = predictor.velocity("executor", start, here, under, grad=True)
         x = clean_prediction(start, velocity, here)
         noisy = renoise(x.detach(), noise[span], sigma)
-        if model.mask is not None:
-            noisy = torch.where(model.mask.to(noisy.device) > 0, noisy, x.detach())
         fake = predictor.velocity("fake", noisy, sigma, under, grad=True)
         real = predictor.velocity(None, noisy, sigma, demonstrator.take(tasks), counted="teacher")
         loss = dmd_loss(x, noisy, fake, real, sigma, weight="dmd", mask=model.mask).sum() / total
         score = fake_score_loss(fake, noisy, x, sigma, model.mask).sum() / total
-        loss.backward()
-        score.backward()
+        # Under the adapter of each: with checkpointing the backward pass computes forward again.
+        with trainer.policies.use("executor"):
+            loss.backward()
+        with trainer.policies.use("fake"):
+            score.backward()
         sums["dmd"] += float(loss.detach())
         sums["fake_score"] += float(score.detach())
     metrics = trainer.agree_to_stop()

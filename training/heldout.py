@@ -37,17 +37,15 @@ EXECUTOR = Arm("Executor under T", "executor", "task")
 class HeldOut:
     """The held-out tasks of a run, each with one initial noise of its own that all arms share."""
 
-    def __init__(
-        self, options: TrainOptions, predictor: Predictor, store: ConditionStore, judge: Judge, world: World
-    ):
+    def __init__(self, options: TrainOptions, predictor: Predictor, store: ConditionStore, judge: Judge, world: World):
         self.options, self.predictor, self.store, self.judge, self.world = options, predictor, store, judge, world
         self.pairs: list[Pair] = store.pairs(SPLIT)[: options.held_out.tasks]
         self.own = range(world.rank, len(self.pairs), world.size)
 
     def judge_arm(self, arm: Arm) -> dict[str, np.ndarray]:
         """Log-odds float64 [tasks] by question, NaN where the judge failed; the same on every process."""
-        pending, videos = [], self.videos(arm, self.own, pending)
-        del videos
+        pending: list = []
+        self.videos(arm, self.own, pending)
         found = {}
         if pending:
             judgements = Judgements.cat([one.result() for one in pending])
@@ -61,7 +59,7 @@ class HeldOut:
         return log_odds
 
     def videos(self, arm: Arm, places: Sequence[int], pending: list | None = None) -> torch.Tensor:
-        """The arm's videos uint8 [N, T, H, W, 3] for the tasks at `places`, each batch given to the judge on the way."""
+        """The arm's videos uint8 [N, T, H, W, 3] for the tasks at `places`; batches go to the judge meanwhile."""
         options, model = self.options, self.predictor.model
         pairs = [self.pairs[place] for place in places]
         made = []

@@ -46,11 +46,11 @@ METHODS: dict[Method, tuple[Round, ...]] = {
 
 
 def round_of(method: Method, step: int, period: int) -> Round:
-    """The round of a step (counted from 1). `alternating` trains the Demonstrator when step mod period == 0 (Alg. 2)."""
+    """The round of a step (from 1). `alternating` trains the Demonstrator when step mod period == 0 (Alg. 2)."""
     cycle = METHODS[method]
     if method == "alternating":
         return cycle[1] if step % period == 0 else cycle[0]
-    return cycle[step % len(cycle)]
+    return cycle[(step - 1) % len(cycle)]
 
 
 def trains_demonstrator(method: Method) -> bool:

@@ -33,19 +33,22 @@ def run(options: TrainOptions, world: World, *, fresh: bool = False) -> dict:
     check_method(options)
     model = build_video_model(options.model, encoders=False)
     store = ConditionStore(options.conditions, identity=model.identity, verify=world.first)
-    with Judge(options.rewards.judge) as judge, reporter(world.first) as report:
-        with RunLog(output, options.run.steps, world.rank, report=report) as log:
-            trainer = Trainer(options, model, store, judge, log, world)
-            if fresh or not restore(trainer):
-                log.begin()
-            else:
-                log.resume(trainer.step)
-            held_out = HeldOut(options, trainer.predictor, store, judge, world)
-            evaluation = Evaluation(trainer, held_out)
-            evaluation.before()
-            trainer.run(evaluation.after_step)
-            results = evaluation.after()
-            return finish(trainer, results) if world.first else {}
+    with (
+        Judge(options.rewards.judge) as judge,
+        reporter(world.first) as report,
+        RunLog(output, options.run.steps, world.rank, report=report) as log,
+    ):
+        trainer = Trainer(options, model, store, judge, log, world)
+        if fresh or not restore(trainer):
+            log.begin()
+        else:
+            log.resume(trainer.step)
+        held_out = HeldOut(options, trainer.predictor, store, judge, world)
+        evaluation = Evaluation(trainer, held_out)
+        evaluation.before()
+        trainer.run(evaluation.after_step)
+        results = evaluation.after()
+        return finish(trainer, results) if world.first else {}
 
 
 def check_method(options: TrainOptions) -> None:
@@ -155,7 +158,7 @@ PIPELINES = {
 
 
 def sentence(name: str, against) -> str:
-    low, high = against.interval
+    low, high = against.low, against.high
     return (
         f"Executor against {name}: Task {against.gain:+.3f} [{low:+.3f}, {high:+.3f}] on {against.pairs} tasks, "
         f"p = {against.p_value:.2g} (exact sign test)"

@@ -34,11 +34,10 @@ def sft_step(trainer: "Trainer") -> dict[str, float]:
         level = torch.tensor(drawn, dtype=torch.float32, device=model.device)
         sigma = SHIFT * level / (1 + (SHIFT - 1) * level)
         x = renoise(x0, noise, sigma)
-        if model.mask is not None:
-            x = torch.where(model.mask.to(x.device) > 0, x, x0)
         prediction = predictor.velocity("executor", x, sigma, condition, grad=True)
         loss = flow_matching_loss(prediction, x0, noise, model.mask).sum() / total
-        loss.backward()
+        with trainer.policies.use("executor"):  # with checkpointing the backward pass computes forward again
+            loss.backward()
         summed += float(loss.detach())
     metrics = trainer.agree_to_stop()
     return metrics | trainer.apply("executor", {"flow_matching": torch.tensor(summed)}, metrics)

@@ -18,11 +18,11 @@ from training.conditions import ConditionStore, Pair
 from training.config import TrainOptions
 from training.distributed import World
 from training.dmd_step import dmd_step
+from training.judging import Judge
 from training.log import RunLog
 from training.methods import METHODS, Round, round_of, trains_demonstrator
 from training.policy import Policies, Shadow
 from training.prompts import share_of_rank, tasks_of_step
-from training.judging import Judge
 from training.rewards import Judgements, TooManyFailures
 from training.rollout import Rollouts, plan, sample
 from training.sft_step import sft_step
@@ -138,7 +138,6 @@ class Trainer:
         return metrics
 
     def _policy_step(self, part: Round) -> dict[str, float]:
-        options = self.options
         pairs = [self.pairs[i] for i in self.tasks()]
         conditions = {"executor": self.store.executor(pairs), "demonstrator": self.store.demonstrator(pairs)}
         conditions = {role: condition.to(self.model.device) for role, condition in conditions.items()}
@@ -288,10 +287,10 @@ class Trainer:
         self.world.sum_([*(p.grad for p in parameters), measured])
         norm = float(torch.nn.utils.clip_grad_norm_(parameters, o.clip_norm))
         if not math.isfinite(norm) or norm > o.stop_norm:
-            where = [key for key, p in self.policies.named(name).items() if not torch.isfinite(p.grad).all()]
+            where = [key for key, p in self.policies.named(name).items() if not torch.isfinite(p.grad).all()][:3]
             raise Diverged(
-                f"step {self.step}: the gradient norm of {name} is {norm:g}, at most optimizer.stop_norm {o.stop_norm:g} "
-                f"is allowed{'; not finite in ' + ', '.join(where[:3]) if where else ''}; metrics {metrics}"
+                f"step {self.step}: the gradient norm of {name} is {norm:g}, at most optimizer.stop_norm "
+                f"{o.stop_norm:g} is allowed{'; not finite in ' + ', '.join(where) if where else ''}; metrics {metrics}"
             )
         for group in trained.optimizer.param_groups:
             group["lr"] = o.lr * self._rate()

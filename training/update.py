@@ -63,11 +63,7 @@ def matching_states(model, rollouts: Rollouts, used: Tensor, count: int, seed: i
     seeds = [seed_of(rollouts.plan.seeds[i], "noise", level) for level in range(count) for i in used.tolist()]
     x0 = rollouts.clean[used].repeat(count, *[1] * (rollouts.clean.ndim - 1))
     noise, sigma = model.noise(seeds), levels.repeat_interleave(len(used))
-    x = renoise(x0, noise, sigma)
-    mask = model.mask
-    if mask is not None:  # what is held or carried along stays as the sampler left it
-        x = torch.where(mask.to(x.device) > 0, x, x0)
-    return States(x=x, sigma=sigma, row=used.repeat(count), x0=x0, noise=noise)
+    return States(x=renoise(x0, noise, sigma), sigma=sigma, row=used.repeat(count), x0=x0, noise=noise)
 
 
 def distilled_steps(steps: int, count: int, seed: int, step: int) -> list[int]:
@@ -151,23 +147,25 @@ class Update:
         if not plan.rl:
             beta = 1.0  # distillation alone: beta_d weighs the anchor against a policy gradient that is not there
         for part in states.batches(self.options.memory.batch):
-            condition = learner.conditions.take(tasks[part.row])
-            prediction = self.predictor.velocity(learner.policy, part.x, part.sigma, condition, grad=True)
-            losses = []
-            if advantages is not None:
-                losses.append(
-                    self._policy_loss(part, prediction, rollouts, advantages, learner, condition, sums) / count
-                )
-            if teacher is not None:
-                target = part.teacher
-                if target is None:
-                    under = teacher.conditions.take(tasks[part.row])
-                    target = self.predictor.velocity(teacher.policy, part.x, part.sigma, under, counted="teacher")
-                apart = anchor_loss(prediction, target, mask)
-                weight = self._anchor_weight(part, rollouts, count)
-                _add(sums, "anchor", (apart.detach() * weight).sum() / self.total)
-                losses.append(beta * weight * apart)
-            (sum(losses).sum() / self.total).backward()
+            # The backward pass runs under the adapter too: with checkpointing it computes forward again.
+            with self.predictor.policies.use(learner.policy):
+                condition = learner.conditions.take(tasks[part.row])
+                prediction = self.predictor.velocity(learner.policy, part.x, part.sigma, condition, grad=True)
+                losses = []
+                if advantages is not None:
+                    losses.append(
+                        self._policy_loss(part, prediction, rollouts, advantages, learner, condition, sums) / count
+                    )
+                if teacher is not None:
+                    target = part.teacher
+                    if target is None:
+                        under = teacher.conditions.take(tasks[part.row])
+                        target = self.predictor.velocity(teacher.policy, part.x, part.sigma, under, counted="teacher")
+                    apart = anchor_loss(prediction, target, mask)
+                    weight = self._anchor_weight(part, rollouts, count)
+                    _add(sums, "anchor", (apart.detach() * weight).sum() / self.total)
+                    losses.append(beta * weight * apart)
+                (sum(losses).sum() / self.total).backward()
 
     def _anchor_weight(self, part: States, rollouts: Rollouts, count: int):
         if part.step is None or not self.options.distill.flow_time:

@@ -1,0 +1,161 @@
+"""The model card of a trained LoRA: what it is, how to load it, how it scored, how it was made."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Any
+
+from models.video.ltx2 import DISTILLED_SIGMAS
+
+HUB_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
+SIZES = {"num_frames": "frames", "height": "height", "width": "width"}
+SECRET = re.compile(r"(^|_)(token|secret|password|api_key)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """What a model card tells besides the weights.
+
+    `recipe`: the run's options as JSON. `scores`: a Markdown table, trusted (its maker escapes names). `numbers`: JSON
+    for scores.json. `base_model`: a Hub id or a folder. `licence`: an SPDX id of the base model's licence, which the
+    LoRA inherits; empty where unknown.
+    """
+
+    recipe: Mapping[str, Any]
+    dataset_version: str
+    scores: str
+    base_model: str
+    licence: str = ""
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+    title: str = "Executor LoRA"
+
+
+def model_card(facts: CardFacts, pipeline_class: str, loads_itself: bool, weights: str) -> str:
+    """README.md with the Hub's front matter. Paths of the machine it was made on and secrets are left out."""
+    import yaml
+
+    base = public_name(facts.base_model)
+    on_hub = bool(HUB_ID.fullmatch(base)) and not Path(facts.base_model).exists()
+    front: dict[str, Any] = {
+        "library_name": "diffusers",
+        "pipeline_tag": "image-to-video",
+        "tags": ["lora", "image-to-video", "world-model", "wmsd"],
+        **({"base_model": base, "base_model_relation": "adapter"} if on_hub else {}),
+        **({"license": facts.licence} if facts.licence else {}),
+    }
+    recipe = yaml.safe_dump(published(facts.recipe), sort_keys=False, allow_unicode=True)
+    method = one_line(str(facts.recipe.get("method", "unknown")))
+    licence = f"`{one_line(facts.licence)}`, as the base model's" if facts.licence else "that of the base model"
+    return f"""---
+{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---
+
+# {one_line(facts.title)}
+
+A LoRA that lets an image-to-video model solve tasks from a picture and a short instruction, trained by World Model
+Self-Distillation (method `{method}`).
+
+- Base model: `{one_line(base)}`
+- Training data: version `{one_line(facts.dataset_version)}`
+- Licence: {licence}
+
+## Use
+
+```python
+{snippet(facts.recipe, base, pipeline_class, loads_itself, weights)}```
+
+## Scores on held-out tasks
+
+{facts.scores.strip()}
+
+Shares of tasks judged as done, with 95 % intervals. A task whose judgement failed is left out and counted.
+
+## Recipe
+
+{fenced(recipe, "yaml")}"""
+
+
+def snippet(recipe: Mapping[str, Any], base: str, pipeline_class: str, loads_itself: bool, weights: str) -> str:
+    """Python that loads base and LoRA and makes one video, sampled as in training; runs in the card's own folder."""
+    model, steps = recipe.get("model", {}), recipe.get("rollout", {}).get("steps", 8)
+    dtype = "float32" if model.get("dtype") == "float32" else "bfloat16"
+    if loads_itself:
+        load = 'pipe.load_lora_weights(".")  # or the Hub id of this repository'
+    else:
+        load = f'pipe.transformer.load_lora_adapter(".", prefix="transformer", weight_name="{weights}")'
+    before, asked = settings(pipeline_class, model, steps)
+    lines = [
+        "import torch",
+        f"from diffusers import {pipeline_class}",
+        "from diffusers.utils import export_to_video, load_image",
+        "",
+        f"pipe = {pipeline_class}.from_pretrained({base!r}, torch_dtype=torch.{dtype})",
+        load,
+        *before,
+        'image = load_image("first_frame.png")',
+        "frames = pipe(",
+        "    image=image,",
+        '    prompt="[Agent]: the task.",',
+        *(f"    {name}={value!r}," for name, value in asked.items()),
+        ").frames[0]",
+        f'export_to_video(frames, "video.mp4", fps={round(model.get("fps", 24))})',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def settings(pipeline_class: str, model: Mapping[str, Any], steps: int) -> tuple[list[str], dict[str, Any]]:
+    """Lines before the call, and its arguments beside image and prompt: no guidance, and the recipe's size and steps."""
+    shape = {name: model[key] for name, key in SIZES.items() if key in model}
+    asked: dict[str, Any] = {**shape, "num_inference_steps": steps}
+    if pipeline_class == "WanImageToVideoPipeline":
+        # It rounds up to a multiple of the VAE's temporal factor plus one. A number that does not fit Wan's own factor
+        # of 4 is of a VAE with factor 1, where it adds one.
+        if (asked.get("num_frames", 1) - 1) % 4:
+            asked["num_frames"] -= 1
+        return [], {**asked, "guidance_scale": 1.0}
+    if pipeline_class == "HunyuanVideo15ImageToVideoPipeline":
+        frames = {name: value for name, value in asked.items() if name not in ("height", "width")}
+        return ["pipe.guider = pipe.guider.new(guidance_scale=1.0)"], frames  # the size comes from the image
+    if pipeline_class == "LTX2ImageToVideoPipeline":
+        off = {"guidance_scale": 1.0, "stg_scale": 0.0, "modality_scale": 1.0, "guidance_rescale": 0.0}
+        asked |= {
+            "frame_rate": model.get("fps", 24.0),
+            **off,
+            **{f"audio_{name}": value for name, value in off.items()},
+        }
+        asked["spatio_temporal_guidance_blocks"] = None
+        if (model.get("ltx2") or {}).get("schedule") != "distilled":
+            return [], asked
+        plain = "use_dynamic_shifting=False, shift_terminal=None"
+        return [
+            "# The distilled noise levels are used as they are.",
+            f"pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, {plain})",
+        ], {**asked, "sigmas": list(DISTILLED_SIGMAS[:-1])}
+    return [], asked
+
+
+def published(value: Any, key: str = "") -> Any:
+    """A recipe without what is nobody's business: the folders above absolute paths, and values of secret keys."""
+    if isinstance(value, Mapping):
+        return {str(name): published(inner, str(name)) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [published(inner, key) for inner in value]
+    if isinstance(value, str):
+        return "***" if value and SECRET.search(key) else public_name(value)
+    return value
+
+
+def public_name(text: str) -> str:
+    """An absolute or home path's last part; any other text as it is."""
+    return PurePath(text).name if text.startswith(("/", "~")) else text
+
+
+def one_line(text: str) -> str:
+    """Text that stays inside a line of Markdown and inside backticks."""
+    return "".join(c if c.isprintable() and c not in "`<>" else " " for c in text).strip()
+
+
+def fenced(text: str, language: str) -> str:
+    """A code block whose fence is longer than any run of backticks inside."""
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence}{language}\n{text}{fence}\n"
