@@ -1,5 +1,6 @@
 """The model card of a trained LoRA: what it is, how to load it, how it scored, how it was made."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any
 from models.video.ltx2 import DISTILLED_SIGMAS
 
 HUB_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
+MODULE = re.compile(r"models\.video\.\w+")
 SIZES = {"num_frames": "frames", "height": "height", "width": "width"}
 SECRET = re.compile(r"(^|_)(token|secret|password|api_key)$", re.IGNORECASE)
 
@@ -62,7 +64,7 @@ Self-Distillation (method `{method}`).
 ## Use
 
 ```python
-{snippet(facts.recipe, base, pipeline_class, loads_itself, weights)}```
+{snippet(facts, pipeline_class, loads_itself, weights)}```
 
 ## Scores on held-out tasks
 
@@ -75,21 +77,25 @@ Shares of tasks judged as done, with 95 % intervals. A task whose judgement fail
 {fenced(recipe, "yaml")}"""
 
 
-def snippet(recipe: Mapping[str, Any], base: str, pipeline_class: str, loads_itself: bool, weights: str) -> str:
+def snippet(facts: CardFacts, pipeline_class: str, loads_itself: bool, weights: str) -> str:
     """Python that loads base and LoRA and makes one video, sampled as in training; runs in the card's own folder."""
-    model, steps = recipe.get("model", {}), recipe.get("rollout", {}).get("steps", 8)
-    dtype = "float32" if model.get("dtype") == "float32" else "bfloat16"
+    model, steps = facts.recipe.get("model", {}), facts.recipe.get("rollout", {}).get("steps", 8)
+    base, dtype = public_name(facts.base_model), "float32" if model.get("dtype") == "float32" else "bfloat16"
+    modules, vae_steps = own_parts(Path(facts.base_model))
     if loads_itself:
         load = 'pipe.load_lora_weights(".")  # or the Hub id of this repository'
     else:
         load = f'pipe.transformer.load_lora_adapter(".", prefix="transformer", weight_name="{weights}")'
     before, asked = settings(pipeline_class, model, steps)
+    if pipeline_class == "WanImageToVideoPipeline" and vae_steps == 1 and "num_frames" in asked:
+        asked["num_frames"] -= 1  # the pipeline rounds up to a multiple of the VAE's temporal factor, plus one
     lines = [
         "import torch",
         f"from diffusers import {pipeline_class}",
         "from diffusers.utils import export_to_video, load_image",
+        *(f"import {module}  # of this project: a part of the base model" for module in modules),
         "",
-        f"pipe = {pipeline_class}.from_pretrained({base!r}, torch_dtype=torch.{dtype})",
+        f"pipe = {pipeline_class}.from_pretrained({base!r}, dtype=torch.{dtype})",
         load,
         *before,
         'image = load_image("first_frame.png")',
@@ -104,14 +110,10 @@ def snippet(recipe: Mapping[str, Any], base: str, pipeline_class: str, loads_its
 
 
 def settings(pipeline_class: str, model: Mapping[str, Any], steps: int) -> tuple[list[str], dict[str, Any]]:
-    """Lines before the call, and its arguments beside image and prompt: no guidance, and the recipe's size and steps."""
+    """Lines before the call, and its arguments beside image and prompt: no guidance, the recipe's size and steps."""
     shape = {name: model[key] for name, key in SIZES.items() if key in model}
     asked: dict[str, Any] = {**shape, "num_inference_steps": steps}
     if pipeline_class == "WanImageToVideoPipeline":
-        # It rounds up to a multiple of the VAE's temporal factor plus one. A number that does not fit Wan's own factor
-        # of 4 is of a VAE with factor 1, where it adds one.
-        if (asked.get("num_frames", 1) - 1) % 4:
-            asked["num_frames"] -= 1
         return [], {**asked, "guidance_scale": 1.0}
     if pipeline_class == "HunyuanVideo15ImageToVideoPipeline":
         frames = {name: value for name, value in asked.items() if name not in ("height", "width")}
@@ -132,6 +134,20 @@ def settings(pipeline_class: str, model: Mapping[str, Any], steps: int) -> tuple
             f"pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, {plain})",
         ], {**asked, "sigmas": list(DISTILLED_SIGMAS[:-1])}
     return [], asked
+
+
+def own_parts(base: Path) -> tuple[list[str], int]:
+    """Of a base model in a folder: modules that diffusers wants imported first, and the VAE's temporal factor.
+
+    ([], 4) for one on the Hub: such models have only diffusers' own parts.
+    """
+    index, vae = base / "model_index.json", base / "vae" / "config.json"
+    if not index.is_file() or not vae.is_file():
+        return [], 4
+    parts = json.loads(index.read_text(encoding="utf-8")).values()
+    libraries = {part[0] for part in parts if isinstance(part, list) and isinstance(part[0], str)}
+    own = sorted(library for library in libraries if MODULE.fullmatch(library))
+    return own, json.loads(vae.read_text(encoding="utf-8")).get("scale_factor_temporal", 4)
 
 
 def published(value: Any, key: str = "") -> Any:

@@ -6,6 +6,7 @@ The file is written by diffusers' own code, with the adapter's rank and alpha in
 
 import json
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,7 @@ def export_lora(policies: Policies, name: str, out: Path, *, pipeline_class: str
             transformer_lora_layers=tensors,
             transformer_lora_adapter_metadata=adapter_metadata(policies.transformer.peft_config[name]),
         )
+        sort_metadata(folder / WEIGHTS)
         text = model_card(card, pipeline_class, loads_itself, WEIGHTS)
         (folder / CARD).write_text(text, encoding="utf-8")
         scores = json.dumps(dict(card.numbers), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
@@ -81,6 +83,17 @@ def adapter_metadata(config: Any) -> dict[str, Any]:
     """peft's LoraConfig as JSON in a fixed order: as a set, its targets would come in another order in each process."""
     told = {key: sorted(value) if isinstance(value, set) else value for key, value in config.to_dict().items()}
     return {key: getattr(value, "value", value) for key, value in told.items()}
+
+
+def sort_metadata(path: Path) -> None:
+    """Rewrites the header of a safetensors file with its metadata in order of names: as written, it is random."""
+    data = path.read_bytes()
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8 bytes
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data[end:])
 
 
 def push(folder: Path, repo_id: str, private: bool, api: Any = None) -> str:
@@ -113,7 +126,7 @@ def push(folder: Path, repo_id: str, private: bool, api: Any = None) -> str:
 
 
 @contextmanager
-def errors_without(token: str):
+def errors_without(token: str) -> Iterator[None]:
     """Turns the Hub client's errors into PushFailed, with the token blotted out and no link to the original."""
     from huggingface_hub.errors import HFValidationError, HTTPError
 
