@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.folders import building, sweep
@@ -282,6 +282,7 @@ VALUES = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=Fa
 JSON = st.dictionaries(KEYS, st.recursive(VALUES, lambda inner: st.dictionaries(KEYS, inner, max_size=3), max_leaves=8))
 
 
+@settings(deadline=None)
 @given(JSON, JSON)
 def test_recipes_agree_exactly_when_they_are_equal(left, right):
     checkpoint.same_recipe(left, json.loads(json.dumps(left)), may_differ=())

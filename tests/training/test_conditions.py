@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.video.protocol import Condition, VideoShape
@@ -217,6 +217,7 @@ def test_unusable_videos_are_named(tiny_wan, tmp_path: Path):
         write([CLIPS[0], CLIPS[0]])
 
 
+@settings(deadline=None)
 @given(st.integers(1, 70), st.integers(1, 70))
 def test_any_picture_covers_the_video_from_its_centre(height: int, width: int):
     image = np.zeros((height, width, 3), np.uint8)

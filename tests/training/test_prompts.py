@@ -1,7 +1,7 @@
 """Tasks and seeds depend on the step alone: every pair once an epoch, whole groups for each process."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.prompts import seed_of, share_of_rank, tasks_of_step
@@ -9,6 +9,7 @@ from training.prompts import seed_of, share_of_rank, tasks_of_step
 STEPS = st.integers(1, 50)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 9), st.integers(1, 12), st.integers(1, 25), st.integers(1, 4))
 def test_every_pair_comes_once_an_epoch(seed: int, count: int, pairs: int, epochs: int):
     steps = -(-epochs * pairs // count)
@@ -18,11 +19,13 @@ def test_every_pair_comes_once_an_epoch(seed: int, count: int, pairs: int, epoch
         assert sorted(drawn[epoch * pairs : (epoch + 1) * pairs]) == list(range(pairs))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 9), STEPS, st.integers(1, 12), st.integers(1, 25))
 def test_a_step_is_the_same_whenever_it_is_asked_for(seed: int, step: int, count: int, pairs: int):
     assert tasks_of_step(seed, step, count, pairs) == tasks_of_step(seed, step, count, pairs)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 9), STEPS, st.integers(1, 6), st.integers(7, 25))
 def test_the_count_a_step_only_cuts_the_same_order(seed: int, step: int, count: int, pairs: int):
     singles = [tasks_of_step(seed, (step - 1) * count + i + 1, 1, pairs)[0] for i in range(count)]
@@ -49,6 +52,7 @@ def test_no_pairs_is_an_error():
         tasks_of_step(0, 1, 4, 0)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 8), st.integers(1, 8))
 def test_processes_share_whole_groups_without_gap(each: int, world: int):
     shares = [list(share_of_rank(each * world, rank, world)) for rank in range(world)]
@@ -64,6 +68,7 @@ def test_tasks_that_cannot_be_shared_are_refused():
 PARTS = st.lists(st.integers(-5, 5) | st.sampled_from(["a", "b", "epoch"]), min_size=1, max_size=4)
 
 
+@settings(deadline=None)
 @given(PARTS, PARTS)
 def test_seeds_fit_63_bits_and_differ_where_their_parts_do(left, right):
     assert 0 <= seed_of(*left) < 2**63
