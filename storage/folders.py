@@ -58,7 +58,8 @@ def restore(place: Path) -> None:
     if place.exists():
         shutil.rmtree(aside, ignore_errors=True)
     else:
-        aside.rename(place)
+        with contextlib.suppress(FileNotFoundError):  # another process has just done it
+            aside.rename(place)
 
 
 def _locked_folder(place: Path) -> tuple[Path, int]:

@@ -108,6 +108,14 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise DamagedCheckpoint(f"checkpoint {path} cannot be loaded: {error}. {_way_out(path)}") from error
 
 
+def clear(folder: Path) -> None:
+    """Removes every checkpoint below `folder`: a new run there must not be resumed from an old one's later step."""
+    if folder.is_dir():
+        sweep(folder)
+    for path in all_checkpoints(folder):
+        shutil.rmtree(path)
+
+
 def step_of(path: Path) -> int:
     """The optimizer steps done at a checkpoint, from its folder's name."""
     match = FOLDER.fullmatch(path.name)

@@ -83,6 +83,15 @@ def test_old_checkpoints_go_by_count_and_steps_are_numbers(tmp_path: Path):
     assert checkpoint.step_of(latest(tmp_path)) == 50
 
 
+def test_a_new_run_can_clear_the_old_ones(tmp_path: Path):
+    checkpoint.clear(tmp_path / "none")
+    for step in (1, 2):
+        save(tmp_path, step, tensors_of(step, 10), {}, keep=2)
+    (tmp_path / "mine.txt").touch()
+    checkpoint.clear(tmp_path)
+    assert latest(tmp_path) is None and names(tmp_path) == ["mine.txt"]
+
+
 def test_a_step_saved_twice_is_replaced(tmp_path: Path):
     save(tmp_path, 5, tensors_of(1, 10), {"try": 1}, keep=2)
     save(tmp_path, 5, tensors_of(2, 10), {"try": 2}, keep=2)
