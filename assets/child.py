@@ -8,6 +8,7 @@ long as it lives, and is told to stop when we die: so after a `kill -9` of the r
 import contextlib
 import ctypes
 import fcntl
+import itertools
 import os
 import re
 import signal
@@ -29,9 +30,11 @@ TAIL_BYTES = 64 * 2**10
 POLL_S = 0.2
 SET_DEATH_SIGNAL = 1  # of prctl(2)
 RANK = re.compile(r"^\[rank\d+\]:\s?")
-TRACEBACK = "Traceback (most recent call last):"
+ERROR = re.compile(r"(\w+\.)*[A-Z]\w*(:|$)")  # "ValueError: why", "some.module.Stopped"
+NO_ERROR = re.compile(r"Traceback |[IWE]\d{4} ")  # ends an error's lines: another's traceback, a launcher's log
 # What the launcher of several processes says when one of them failed: never the cause.
-LAUNCHER = re.compile(r"(torch\.distributed\.elastic|.*(ChildFailedError|SignalException))")
+LAUNCHER = re.compile(r"torch\.distributed\.elastic|.*(ChildFailedError|SignalException)|Failures:|Root Cause")
+MOST_LINES = 12
 
 
 def run_child(
@@ -85,20 +88,17 @@ def run_child(
 
 
 def last_error(log: Path, start: int = 0) -> str:
-    """The last error in `log` from byte `start` on: the line that ends the last traceback, else the last line."""
+    """The last error in `log` from byte `start` on, all its lines; the last line where there is no error."""
     with log.open("rb") as handle:
         end = handle.seek(0, os.SEEK_END)
         handle.seek(max(start, end - TAIL_BYTES))
         text = handle.read().decode(errors="replace")
     lines = [RANK.sub("", line.rsplit("\r", 1)[-1].rstrip()) for line in text.splitlines()]
-    raised, inside = "", False
-    for line in lines:
-        if line.strip() == TRACEBACK:
-            inside = True
-        elif inside and line and not line[0].isspace():
-            inside = False
-            raised = raised if LAUNCHER.match(line) else line
-    return raised or next((line for line in reversed(lines) if line.strip()), "")
+    starts = [i for i, line in enumerate(lines) if ERROR.match(line) and not LAUNCHER.match(line)]
+    if not starts:
+        return next((line for line in reversed(lines) if line.strip()), "")
+    said = itertools.takewhile(lambda line: line.strip() and not NO_ERROR.match(line), lines[starts[-1] :])
+    return "\n".join(itertools.islice(said, MOST_LINES))
 
 
 def _wait(process: subprocess.Popen, grace_s: float, context: dg.AssetExecutionContext) -> None:

@@ -1,4 +1,4 @@
-"""The Executor: a pretrained image-to-video model that learns to solves tasks from (image, short task).
+"""The Executor: a pretrained image-to-video model that learns to solve tasks from (image, short task).
 
 It rolls out its own videos of a task T. A VLM judges them, and the frozen Demonstrator, which is the same base model
 under the detailed description D, shows at every state of the rollout where it would have gone (World Model

@@ -82,8 +82,8 @@ def command(config_file: Path, processes: int, grace_s: float, fresh: bool) -> l
 def train(context: dg.AssetExecutionContext, store: Store, config: dg.Config, method: Method) -> dg.MaterializeResult:
     """Trains, goes on with a run that was cut off, or does nothing when the same run has finished before."""
     run = plan_run(store, config, method, config.processes)
-    reported: dict[str, Any] = {}
-    if run.finished:
+    reused, reported = run.finished, {}
+    if reused:
         context.log.info(f"{run.output} was trained with these options and conditions before: nothing to do")
     else:
         (run.output / DONE).unlink(missing_ok=True)
@@ -96,17 +96,17 @@ def train(context: dg.AssetExecutionContext, store: Store, config: dg.Config, me
         reported = run_child(context, words, log=log, lock=lock, grace_s=config.grace_s)
         note = {"fingerprint": run.fingerprint, "dataset_version": run.dataset_version}
         write_bytes(run.output / DONE, json.dumps(note).encode())
-    return result(context, run, reported)
+    return result(context, run, reported, reused)
 
 
-def result(context: dg.AssetExecutionContext, run: Run, reported: dict[str, Any]) -> dg.MaterializeResult:
+def result(context: dg.AssetExecutionContext, run: Run, reported: dict[str, Any], reused: bool) -> dg.MaterializeResult:
     """What the trainer reported, the table of scores (also printed), and where everything lies."""
     metadata: dict[str, Any] = {
         "output": dg.MetadataValue.path(str(run.output)),
         "config": dg.MetadataValue.path(str(run.output / CONFIG)),
         "method": run.options.method,
         "dataset version": run.dataset_version,
-        "reused": not reported,
+        "reused": reused,
     }
     table, scores = run.output / TABLE, run.output / SCORES
     if table.exists():

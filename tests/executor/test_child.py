@@ -82,7 +82,11 @@ def test_the_log_keeps_what_earlier_children_said_and_only_the_last_ones_error_c
     [
         ("", ""),
         ("step 1\rstep 2\rstep 3\n", "step 3"),
-        ("Traceback (most recent call last):\n  File x\nA: b\nlater words\n", "A: b"),
+        ("Traceback (most recent call last):\n  File x\nA: b\n", "A: b"),
+        (
+            "note: fine\nChangedRecipe: other options:\n  lr: 1 -> 2\nTake the first.\n",
+            "ChangedRecipe: other options:\n  lr: 1 -> 2\nTake the first.",
+        ),
         # Several processes: the cause first, then what their launcher makes of it.
         (
             "[rank1]: Traceback (most recent call last):\n[rank1]:   File x\n[rank1]: StaleConditions: other dataset\n"
