@@ -148,6 +148,7 @@ class TrainOptions(Options):
 
     model: VideoModelOptions
     conditions: str = Field(min_length=1, description="Folder of encoded conditions (asset `conditions`).")
+    dataset_version: str = Field("", description="The release the conditions must be of; none: any.")
     output: str = Field(min_length=1, description="Folder for checkpoints, logs and the final weights.")
     method: Method = "wmsd"
     objective: Objective = AWM()

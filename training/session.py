@@ -8,6 +8,7 @@ import numpy as np
 
 from models.video.build import build_video_model
 from storage.files import write_bytes
+from training import checkpoint
 from training.condition_store import ConditionStore
 from training.config import TrainOptions
 from training.distributed import World
@@ -17,7 +18,7 @@ from training.judging import Judge
 from training.log import RunLog, rollout_grid
 from training.methods import METHODS
 from training.pipes import reporter
-from training.state import restore
+from training.state import folder_of, restore
 from training.trainer import Trainer
 
 GRID = 4  # held-out tasks in a picture of rollouts
@@ -32,17 +33,20 @@ def run(options: TrainOptions, world: World, *, fresh: bool = False) -> dict:
     output = Path(options.output)
     check_method(options)
     model = build_video_model(options.model, encoders=False)
-    store = ConditionStore(options.conditions, identity=model.identity, verify=world.first)
+    version = options.dataset_version or None
+    store = ConditionStore(options.conditions, identity=model.identity, dataset_version=version, verify=world.first)
     with (
         Judge(options.rewards.judge) as judge,
         reporter(world.first) as report,
         RunLog(output, options.run.steps, world.rank, report=report) as log,
     ):
         trainer = Trainer(options, model, store, judge, log, world)
-        if fresh or not restore(trainer):
-            log.begin()
-        else:
+        if fresh and world.first:
+            checkpoint.clear(folder_of(trainer))
+        if not fresh and restore(trainer):
             log.resume(trainer.step)
+        else:
+            log.begin()
         held_out = HeldOut(options, trainer.predictor, store, judge, world)
         evaluation = Evaluation(trainer, held_out)
         evaluation.before()

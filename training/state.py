@@ -48,12 +48,9 @@ def restore(trainer: "Trainer") -> bool:
     if path is None:
         return False
     tensors, state = checkpoint.load(path)
-    now = {
-        "recipe": trainer.options.model_dump(mode="json"),
-        "dataset_version": trainer.store.dataset_version,
-        "model": trainer.model.identity,
-    }
-    checkpoint.same_recipe({key: state[key] for key in now}, now)
+    checkpoint.same_recipe(state["recipe"], trainer.options.model_dump(mode="json"))
+    made_with = {"dataset_version": trainer.store.dataset_version, "model": trainer.model.identity}
+    checkpoint.same_recipe({key: state[key] for key in made_with}, made_with, may_differ=())
     for name, trained in trainer.trained.items():
         named = trainer.policies.named(name)
         for key, parameter in named.items():

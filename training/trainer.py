@@ -109,11 +109,12 @@ class Trainer:
                 metrics = self.train_step()
                 self.log.step(self.step, metrics)
                 stop = metrics["stop_signal"]
+                if not stop:
+                    after_step(self.step)  # before the checkpoint, which keeps what was found
                 if stop or self.step % self.options.run.checkpoint_every == 0 or self.step == self.options.run.steps:
                     save(self)
                 if stop:
                     raise Stopped(f"asked to end by signal {int(stop)}: saved at step {self.step}")
-                after_step(self.step)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
