@@ -1,0 +1,205 @@
+"""Trains the microworld's base model from nothing; the checkpoint in microworld/checkpoint ships with the project.
+
+    python -m microworld.model.pretrain --config config.yaml     (options: PretrainOptions; {} for the defaults)
+
+Five stages, about 75 minutes on one core: VAE, its decoder again, flow matching on detailed captions, the text encoder
+alone (what a caption says), and both together with some loose captions. It ends with scores on held-out tasks and
+writes them beside the weights.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from microworld.model.build import MAX_TOKENS, make_parts, save
+from microworld.model.captions import FACTS, UNKNOWN, facts
+from microworld.model.clips import Clips, draw_clips
+from microworld.model.vae_training import fit_decoder, fit_vae, measure_latents
+from storage.strict_yaml import read_yaml
+
+AUXILIARY = 0.02  # weight of what captions say, beside the flow-matching loss
+
+
+class PretrainOptions(BaseModel):
+    """How the base model is made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    out: str = Field("microworld/checkpoint", min_length=1, description="Folder of the checkpoint, in diffusers form.")
+    seed: int = Field(0, ge=0, description="Of weights, scenes and batches.")
+    clips: int = Field(16_000, ge=100, description="Clips drawn.")
+    batch: int = Field(32, ge=1)
+    vae_steps: int = Field(1600, ge=1)
+    decoder_steps: int = Field(3800, ge=1)
+    detailed_steps: int = Field(2000, ge=0, description="Flow matching on detailed captions alone.")
+    language_steps: int = Field(250, ge=0, description="The text encoder alone, on captions and on tasks.")
+    steps: int = Field(1200, ge=1, description="Flow matching with loose captions among them, rate falling at the end.")
+    loose_share: float = Field(0.25, ge=0, le=1, description="Share of captions without coordinates in that stage.")
+    held_out: int = Field(200, ge=1, description="Held-out tasks it is scored on.")
+
+
+class Reader(nn.Module):
+    """Reads FACTS off a text encoder's output: a query each, one attention, one linear layer. Not kept."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.queries = nn.Parameter(torch.randn(len(FACTS), width) * 0.1)
+        self.keys_values = nn.Linear(width, 2 * width)
+        self.answers = nn.ModuleList([nn.Linear(width, count) for count in FACTS.values()])
+
+    def forward(self, hidden: Tensor, mask: Tensor, labels: Tensor) -> Tensor:
+        """Mean cross-entropy of the facts that texts tell. hidden [B, L, W], mask [B, L], labels int64 [B, facts]."""
+        keys, values = self.keys_values(hidden).chunk(2, -1)
+        weights = torch.einsum("qd,btd->bqt", self.queries, keys) * 4 / hidden.shape[-1] ** 0.5
+        read = weights.masked_fill(mask[:, None] == 0, -1e9).softmax(-1) @ values
+        losses = [
+            nn.functional.cross_entropy(answer(read[:, i]), labels[:, i], ignore_index=UNKNOWN)
+            for i, answer in enumerate(self.answers)
+            if (labels[:, i] != UNKNOWN).any()
+        ]
+        return torch.stack(losses).mean()
+
+
+def tokenise(tokenizer, texts: list[str]) -> tuple[Tensor, Tensor]:
+    """ids and mask int64 [B, MAX_TOKENS]."""
+    made = tokenizer(texts, padding="max_length", max_length=MAX_TOKENS, truncation=True, return_tensors="pt")
+    return made.input_ids, made.attention_mask
+
+
+def fit_language(parts: dict, reader: Reader, clips: Clips, options: PretrainOptions, rng: np.random.Generator) -> None:
+    """The text encoder learns what captions and tasks say, before it has to move anything."""
+    encoder, tokenizer = parts["text_encoder"].train(), parts["tokenizer"]
+    optimizer = torch.optim.AdamW([*encoder.parameters(), *reader.parameters()], 2e-3, weight_decay=0.01)
+    for step in range(options.language_steps):
+        rate(optimizer, 2e-3 * min(1, step / 30) * (1 - step / options.language_steps))
+        chosen = rng.integers(0, len(clips), 64)
+        texts = [clips.tasks[i] if rng.random() < 0.3 else clips.caption(i, rng, options.loose_share) for i in chosen]
+        ids, mask = tokenise(tokenizer, texts)
+        loss = reader(encoder(ids, mask).last_hidden_state, mask, torch.tensor([facts(text) for text in texts]))
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
+        optimizer.step()
+
+
+def fit_flow(
+    parts: dict,
+    reader: Reader | None,
+    clips: Clips,
+    latents: Tensor,
+    *,
+    steps: int,
+    batch: int,
+    lr: float,
+    loose_share: float,
+    shift: float,
+    decay: float,
+    rng: np.random.Generator,
+) -> None:
+    """Flow matching (velocity noise - data) of transformer and text encoder together; they end as their EMA.
+
+    latents float16 [N, C, T, h, w], normalised. `shift` leans the noise levels towards noise, where motion is decided;
+    the rate falls to 0 over the last `decay` of the steps. Matrices inside blocks are trained by Muon, the rest by
+    AdamW; with a `reader` the captions' facts are read along.
+    """
+    transformer, encoder, tokenizer = parts["transformer"].train(), parts["text_encoder"].train(), parts["tokenizer"]
+    trained = [*transformer.parameters(), *encoder.parameters()]
+    matrices = [p for name, p in transformer.named_parameters() if p.ndim == 2 and "blocks" in name]
+    inside = {id(p) for p in matrices}
+    rest = [p for p in trained if id(p) not in inside] + (list(reader.parameters()) if reader else [])
+    muon = torch.optim.Muon(matrices, lr=0.01, weight_decay=0.01, momentum=0.95, adjust_lr_fn="original")
+    adam = torch.optim.AdamW(rest, lr, betas=(0.9, 0.98), weight_decay=0.01)
+    average = [p.detach().clone() for p in trained]
+    generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
+    for step in range(steps):
+        factor = min(1.0, (step + 1) / 40) * (min(1.0, (1 - step / steps) / decay) if decay else 1.0)
+        rate(adam, lr * factor)
+        rate(muon, 0.01 * factor)
+        chosen = rng.integers(0, len(clips), batch)
+        texts = [clips.caption(i, rng, loose_share) for i in chosen]
+        ids, mask = tokenise(tokenizer, texts)
+        x0 = latents[chosen].float()
+        level = torch.rand(batch, generator=generator)
+        sigma = shift * level / (1 + (shift - 1) * level)
+        noise = torch.randn(x0.shape, generator=generator)
+        along = sigma.view(-1, 1, 1, 1, 1)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            hidden = encoder(ids, mask).last_hidden_state
+            inputs = torch.cat([(1 - along) * x0 + along * noise, first_frame(x0)], dim=1)
+            velocity = transformer(inputs, sigma * 1000, hidden * mask[..., None], return_dict=False)[0]
+        loss = (velocity.float() - (noise - x0)).square().mean()
+        if reader is not None:
+            loss = loss + AUXILIARY * reader(hidden.float(), mask, torch.tensor([facts(text) for text in texts]))
+        adam.zero_grad()
+        muon.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(trained, 1.0)
+        adam.step()
+        muon.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(average, trained, 1 - min(0.995, (2 + step) / (11 + step)))
+        if step % 100 == 99:
+            print(f"flow matching {step + 1}/{steps}: loss {float(loss):.4f}", file=sys.stderr, flush=True)
+    with torch.no_grad():
+        torch._foreach_copy_(trained, average)
+
+
+def first_frame(x0: Tensor) -> Tensor:
+    """What conditions on the first frame: a mask [B, 1, ...] and its latents beside every frame (see FrameVAE)."""
+    mask = x0.new_zeros((len(x0), 1, *x0.shape[2:]))
+    mask[:, :, 0] = 1
+    return torch.cat([mask, x0[:, :, :1].expand_as(x0)], dim=1)
+
+
+def rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+
+
+def pretrain(options: PretrainOptions) -> dict:
+    """Makes the model, saves it, and returns its scores (also in `scores.json` beside it)."""
+    from microworld.model.score import score_model
+
+    torch.manual_seed(options.seed)
+    rng, start = np.random.default_rng(options.seed), time.perf_counter()
+    parts, clips = make_parts(seed=options.seed), draw_clips(options.clips, rng)
+    fit_vae(parts["vae"], clips.pixels, options.vae_steps, rng)
+    fit_decoder(parts["vae"], clips.pixels, options.decoder_steps, rng)
+    latents = measure_latents(parts["vae"], clips.pixels)
+    reader = Reader(parts["text_encoder"].config.d_model)
+    common = {"batch": options.batch, "rng": rng}
+    if options.detailed_steps:
+        steps = options.detailed_steps
+        fit_flow(parts, None, clips, latents, steps=steps, lr=2e-3, loose_share=0.0, shift=3.0, decay=0.0, **common)
+    fit_language(parts, reader, clips, options, rng)
+    share = options.loose_share
+    fit_flow(
+        parts, reader, clips, latents, steps=options.steps, lr=1.5e-3, loose_share=share, shift=5.0, decay=0.4, **common
+    )
+    out = Path(options.out)
+    save(parts, out)
+    scores = score_model(out, options.held_out, options.seed + 1)
+    facts_of_it = {"options": options.model_dump(), "minutes": (time.perf_counter() - start) / 60, "scores": scores}
+    (out / "scores.json").write_text(json.dumps(facts_of_it, indent=2) + "\n")
+    return scores
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, required=True, help="options (YAML); {} for the defaults")
+    options = PretrainOptions.model_validate(read_yaml(parser.parse_args(arguments).config) or {})
+    torch.set_num_threads(1)  # many small operations
+    for prompt, shares in pretrain(options).items():
+        print(f"under {prompt}: " + ", ".join(f"{name} {value:.3f}" for name, value in shares.items()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
