@@ -41,10 +41,10 @@ def find_release(store: Store, version: str) -> Path | None:
 def missing(store: Store, config: TrainingDataConfig) -> str:
     """What to tell somebody whose collection has no release."""
     recipe = config.recipe or "recipes/NAME.yaml"
-    what = f"release {config.version!r}" if config.version else "a release"
+    what = f"release {config.version!r}" if config.version else "release"
     return (
-        f"collection {store.name!r} has not {what} in {store.published}. Build it first: make build RECIPE={recipe} "
-        f"(its resources.collection must be name {store.name!r}, root {str(store.root)!r})"
+        f"collection {store.name!r} has no {what} in {store.published}. Build it first: make build RECIPE={recipe} "
+        f"(its resources.collection is to be name {store.name!r}, root {str(store.root)!r})"
     )
 
 

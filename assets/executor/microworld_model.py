@@ -21,12 +21,20 @@ from storage.files import sha256_bytes, sha256_file, write_bytes
 
 
 class MicroworldModelConfig(dg.Config):
+    """The options of microworld.model.pretrain.PretrainOptions (whose module loads torch), and the grace of a child."""
+
     out: str = Field("microworld/checkpoint", min_length=1, description="Folder of the checkpoint, in diffusers form.")
-    seed: int = Field(0, ge=0, description="Seed of weights, scenes and batches.")
-    steps: int = Field(20_000, ge=1, description="Optimizer steps at most.")
-    seconds: float = Field(7200.0, gt=0, description="Time limit; the better of what it and the target allow.")
-    target: float = Field(0.6, gt=0, lt=1, description="Stop when this share of held-out tasks is solved under D.")
-    grace_s: float = Field(120.0, gt=0, description="Seconds a cancelled trainer has to save before it is killed.")
+    seed: int = Field(0, ge=0, description="Of weights, scenes and batches.")
+    clips: int = Field(16_000, ge=100, description="Clips drawn.")
+    batch: int = Field(32, ge=1)
+    vae_steps: int = Field(1600, ge=1)
+    decoder_steps: int = Field(3800, ge=1)
+    detailed_steps: int = Field(2000, ge=0, description="Flow matching on detailed captions alone.")
+    language_steps: int = Field(250, ge=0, description="The text encoder alone, on captions and on tasks.")
+    steps: int = Field(1200, ge=1, description="Flow matching with loose captions among them, rate falling at the end.")
+    loose_share: float = Field(0.25, ge=0, le=1, description="Share of captions without coordinates in that stage.")
+    held_out: int = Field(200, ge=1, description="Held-out tasks it is scored on.")
+    grace_s: float = Field(60.0, gt=0, description="Seconds a cancelled pre-training has to end before it is killed.")
 
 
 @dg.asset(group_name="training", kinds={"python", "torch"}, code_version="1", pool="gpu", description=__doc__)
@@ -45,5 +53,8 @@ def microworld_model(
     digests = [[file.relative_to(out).as_posix(), sha256_file(file)] for file in weights]
     size = sum(file.stat().st_size for file in weights)
     metadata = {"checkpoint": dg.MetadataValue.path(str(out)), "bytes": size, "files": dg.MetadataValue.json(digests)}
+    scores = out / "scores.json"
+    if scores.exists():
+        metadata["scores"] = dg.MetadataValue.json(json.loads(scores.read_text(encoding="utf-8")))
     version = sha256_bytes(json.dumps(digests).encode())[:16]
     return dg.MaterializeResult(metadata=metadata | reported, data_version=dg.DataVersion(version))

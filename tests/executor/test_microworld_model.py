@@ -1,0 +1,57 @@
+"""`build_microworld`: the asset's options are the program's own, and what the program leaves is recorded."""
+
+import sys
+
+import dagster as dg
+
+from assets.executor import microworld_model as room
+from assets.executor.microworld_model import MicroworldModelConfig
+
+
+def test_the_assets_options_are_those_of_the_program():
+    """Written twice, since the program's module loads torch: so the two are compared."""
+    from microworld.model.pretrain import PretrainOptions
+
+    ours = MicroworldModelConfig.model_fields
+    assert set(ours) == {*PretrainOptions.model_fields, "grace_s"}
+    for name, field in PretrainOptions.model_fields.items():
+        assert ours[name].annotation == field.annotation, name
+        assert (ours[name].default, ours[name].metadata) == (field.default, field.metadata), name
+
+
+def test_the_checkpoints_content_is_its_data_version(tmp_path, monkeypatch):
+    out = tmp_path / "checkpoint"
+    program = f"""
+import pathlib, sys
+from safetensors.numpy import save_file
+import numpy as np
+folder = pathlib.Path({str(out)!r}) / "vae"
+folder.mkdir(parents=True, exist_ok=True)
+save_file({{"w": np.ones(3, np.float32)}}, folder / "model.safetensors")
+"""
+    started = room.run_child
+
+    def stand_in(context, command, **given):
+        assert command[:3] == [sys.executable, "-m", "microworld.model.pretrain"]
+        return started(context, [sys.executable, "-c", program], **given)
+
+    monkeypatch.setattr(room, "run_child", stand_in)
+    versions = []
+    for _ in range(2):
+        from pipelines.definitions import defs
+
+        with dg.instance_for_test() as instance:
+            result = defs.resolve_job_def("build_microworld").execute_in_process(
+                run_config={
+                    "resources": {"collection": {"config": {"root": str(tmp_path), "name": "c"}}},
+                    "ops": {"microworld_model": {"config": {"out": str(out), "steps": 3}}},
+                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                },
+                instance=instance,
+            )
+        (event,) = result.get_asset_materialization_events()
+        assert event.materialization.metadata["bytes"].value > 0
+        versions.append(event.materialization.tags["dagster/data_version"])
+    assert versions[0] == versions[1]
+    written = (tmp_path / "c" / "training" / "microworld_model" / "config.yaml").read_text()
+    assert "steps: 3" in written and "grace_s" not in written
