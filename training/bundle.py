@@ -33,7 +33,11 @@ class States:
     def batches(self, size: int) -> Iterator["States"]:
         for first in range(0, len(self), size):
             span = slice(first, first + size)
-            yield States(*(None if part is None else part[span] for part in vars(self).values()))
+            yield self.take(span)
+
+    def take(self, index: slice | Tensor) -> "States":
+        """The states at `index`: a slice, or a mask bool [N]."""
+        return States(*(None if part is None else part[index] for part in vars(self).values()))
 
 
 class Predictor:

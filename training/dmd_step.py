@@ -6,6 +6,7 @@ import torch
 
 from training.dmd import dmd_loss, fake_score_loss
 from training.matching import clean_prediction, renoise
+from training.optimise import optimise
 from training.prompts import seed_of
 from training.rollout import plan, sample
 
@@ -56,6 +57,5 @@ def dmd_step(trainer: "Trainer") -> dict[str, float]:
         sums["dmd"] += float(loss.detach())
         sums["fake_score"] += float(score.detach())
     metrics = trainer.agree_to_stop()
-    metrics |= trainer.apply("executor", {"dmd": torch.tensor(sums["dmd"])}, metrics)
-    fake = trainer.apply("fake", {"fake_score": torch.tensor(sums["fake_score"])}, metrics)
-    return metrics | {f"fake/{name}" if name == "grad_norm" else name: value for name, value in fake.items()}
+    sums = {name: torch.tensor(value) for name, value in sums.items()}
+    return metrics | optimise(trainer, ["executor", "fake"], sums, metrics)

@@ -13,7 +13,7 @@ from training.config import TrainOptions
 from training.distributed import World
 from training.judging import Judge
 from training.prompts import seed_of
-from training.rewards import Judgements
+from training.rewards import Judgements, check_failures
 from training.rollout import Plan, sample
 from training.scores import Comparison, ScoreTable, compare, score
 
@@ -43,19 +43,25 @@ class HeldOut:
         self.own = range(world.rank, len(self.pairs), world.size)
 
     def judge_arm(self, arm: Arm) -> dict[str, np.ndarray]:
-        """Log-odds float64 [tasks] by question, NaN where the judge failed; the same on every process."""
+        """Log-odds float64 [tasks] by question, NaN where the judge failed; the same on every process.
+
+        Raises TooManyFailures on every process when it failed for more than the share that the recipe accepts.
+        """
         pending: list = []
         self.videos(arm, self.own, pending)
-        found = {}
+        found, error = {}, ""
         if pending:
             judgements = Judgements.cat([one.result() for one in pending])
-            found = {name: values.tolist() for name, values in judgements.log_odds.items()}
-        gathered = self.world.objects((list(self.own), found))
-        names = next(found for _, found in gathered if found)
-        log_odds = {name: np.full(len(self.pairs), np.nan) for name in names}
-        for places, values in gathered:
+            found, error = judgements.log_odds, judgements.last_error
+        gathered = self.world.objects((list(self.own), found, error))
+        log_odds = {name: np.full(len(self.pairs), np.nan) for name in self.judge.options.questions}
+        for places, values, _ in gathered:
             for name in values:
                 log_odds[name][places] = values[name]
+        error = next((error for *_, error in gathered if error), "")
+        failed = {name: np.isnan(values) for name, values in log_odds.items()}
+        whole = Judgements(log_odds, failed, 0.0, 0, f"{arm.name}, held-out tasks: {error}")
+        check_failures(whole, self.options.rewards.judge.max_failed_share)
         return log_odds
 
     def videos(self, arm: Arm, places: Sequence[int], pending: list | None = None) -> torch.Tensor:
@@ -87,6 +93,7 @@ def table(results: dict[str, dict[str, np.ndarray]]) -> ScoreTable:
 
 
 def comparisons(results: dict[str, dict[str, np.ndarray]]) -> dict[str, Comparison]:
-    """The Executor's Task score against each other arm's, on the same tasks and noise."""
+    """The Executor's Task score against each other arm's, on the same tasks and noise: those judged for both."""
     ours = results[EXECUTOR.name]["task"]
-    return {name: compare(ours, other["task"]) for name, other in results.items() if name != EXECUTOR.name}
+    others = {name: other["task"] for name, other in results.items() if name != EXECUTOR.name}
+    return {name: compare(ours, theirs) for name, theirs in others.items() if not np.isnan(ours + theirs).all()}

@@ -1,6 +1,9 @@
 """One run from its options to its final weights: before, training, after, export."""
 
+import contextlib
 import json
+import signal
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import numpy as np
 from models.video.build import build_video_model
 from storage.files import write_bytes
 from training import checkpoint
+from training.checks import check_data, check_options
 from training.condition_store import ConditionStore
 from training.config import TrainOptions
 from training.distributed import World
@@ -16,10 +20,9 @@ from training.export import CardFacts, export_lora
 from training.heldout import BASE, DEMONSTRATOR, EXECUTOR, HeldOut, comparisons, table
 from training.judging import Judge
 from training.log import RunLog, rollout_grid
-from training.methods import METHODS
 from training.pipes import reporter
 from training.state import folder_of, restore
-from training.trainer import Trainer
+from training.trainer import Stopped, Trainer
 
 GRID = 4  # held-out tasks in a picture of rollouts
 
@@ -31,11 +34,13 @@ def run(options: TrainOptions, world: World, *, fresh: bool = False) -> dict:
     diffusers LoRA with its card. Raises what the parts raise; see training/train.py.
     """
     output = Path(options.output)
-    check_method(options)
+    check_options(options)
     model = build_video_model(options.model, encoders=False)
     version = options.dataset_version or None
     store = ConditionStore(options.conditions, identity=model.identity, dataset_version=version, verify=world.first)
+    check_data(options, store)
     with (
+        ended_by_signals(),
         Judge(options.rewards.judge) as judge,
         reporter(world.first) as report,
         RunLog(output, options.run.steps, world.rank, report=report) as log,
@@ -45,30 +50,32 @@ def run(options: TrainOptions, world: World, *, fresh: bool = False) -> dict:
             checkpoint.clear(folder_of(trainer))
         if not fresh and restore(trainer):
             log.resume(trainer.step)
+            if trainer.step == options.run.steps:
+                log.note(f"step {trainer.step} is the last one: nothing is trained, the Executor is scored again")
         else:
             log.begin()
         held_out = HeldOut(options, trainer.predictor, store, judge, world)
         evaluation = Evaluation(trainer, held_out)
         evaluation.before()
+        evaluation.catch_up()
         trainer.run(evaluation.after_step)
         results = evaluation.after()
         return finish(trainer, results) if world.first else {}
 
 
-def check_method(options: TrainOptions) -> None:
-    """Raises ValueError for a method whose rewards are all without weight: it would have nothing to learn from."""
-    rewards = options.rewards
-    for part in METHODS[options.method]:
-        judged = part.judged and any((rewards.task, rewards.agent, rewards.consistency))
-        if part.rl and not judged and not (part.distilled and rewards.distill):
-            raise ValueError(
-                f"method {options.method}: rewards.task, agent, consistency and distill are all 0 where it uses them; "
-                "a weight above 0 is expected"
-            )
-        asked = set(rewards.judge.questions)
-        missing = [name for name in ("task", "agent", "consistency") if getattr(rewards, name) and name not in asked]
-        if part.judged and missing:
-            raise ValueError(f"rewards.{missing[0]} has a weight but rewards.judge.questions {sorted(asked)} lack it")
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Before and after training, which answers signals itself, there is nothing to save: SIGTERM and SIGINT end it."""
+
+    def end(number: int, frame) -> None:
+        raise Stopped(f"asked to end by signal {number} outside of training: nothing to save since the last checkpoint")
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Evaluation:
@@ -85,13 +92,25 @@ class Evaluation:
                 scored[arm.name] = as_lists(self.held_out.judge_arm(arm))
                 self._say(arm.name, scored[arm.name])
 
+    def catch_up(self) -> None:
+        """What was due after the step of a resumed checkpoint, which a signal cut short."""
+        if self._due(self.trainer.step) and self.trainer.step not in [at["step"] for at in self.curve]:
+            self.after_step(self.trainer.step)
+
+    @property
+    def curve(self) -> list[dict]:
+        return self.trainer.notes.setdefault("curve", [])
+
+    def _due(self, step: int) -> bool:
+        every = self.trainer.options.held_out.every
+        return bool(every) and step % every == 0 and 0 < step < self.trainer.options.run.steps
+
     def after_step(self, step: int) -> None:
         options, log = self.trainer.options, self.trainer.log
-        every = options.held_out.every
-        if every and step % every == 0 and step < options.run.steps:
+        if self._due(step):
             scores = as_lists(self.held_out.judge_arm(EXECUTOR))
             shares = {f"heldout/{name}": share(values) for name, values in scores.items()}
-            self.trainer.notes.setdefault("curve", []).append({"step": step} | shares)
+            self.curve.append({"step": step} | {name: number(value) for name, value in shares.items()})
             log.evaluation(step, shares)
         if options.run.grid_every and step % options.run.grid_every == 0:
             self.picture(step)
@@ -100,7 +119,9 @@ class Evaluation:
         scored = dict(self.trainer.notes["scored"])
         scored[EXECUTOR.name] = as_lists(self.held_out.judge_arm(EXECUTOR))
         self._say(EXECUTOR.name, scored[EXECUTOR.name])
-        return {arm: as_arrays(values) for arm, values in scored.items()}
+        # A checkpoint's JSON is sorted: arms and questions go back in order.
+        arms, questions = (BASE.name, DEMONSTRATOR.name, EXECUTOR.name), self.held_out.judge.options.questions
+        return {arm: as_arrays({name: scored[arm][name] for name in questions}) for arm in arms}
 
     def picture(self, step: int) -> None:
         """A grid of side-by-side rollouts: tasks down, arms across."""
@@ -133,13 +154,15 @@ def finish(trainer: Trainer, results: dict[str, dict[str, np.ndarray]]) -> dict:
             for arm, found in results.items()
         },
         "rates": {
-            row.name: {name: {"share": r.share, "interval": r.interval, **asdict(r)} for name, r in row.rates.items()}
+            row.name: {
+                name: {"share": number(r.share), "interval": r.interval, **asdict(r)} for name, r in row.rates.items()
+            }
             for row in scores.rows
         },
         "executor_against": {name: asdict(one) for name, one in against.items()},
         "curve": trainer.notes.get("curve", []),
     }
-    write_bytes(output / "scores.json", json.dumps(facts, indent=2).encode())
+    write_bytes(output / "scores.json", json.dumps(facts, indent=2, allow_nan=False).encode())
     text = scores.to_text() + "\n\n" + "\n".join(sentence(name, one) for name, one in against.items()) + "\n"
     write_bytes(output / "table.txt", text.encode())
     card = CardFacts(
@@ -147,6 +170,7 @@ def finish(trainer: Trainer, results: dict[str, dict[str, np.ndarray]]) -> dict:
         dataset_version=trainer.store.dataset_version,
         scores=scores.to_markdown(),
         base_model=options.model.path,
+        numbers=facts["rates"],
     )
     export_lora(trainer.policies, "executor", output / "final", pipeline_class=PIPELINES[options.model.kind], card=card)
     trainer.log.finish(facts, scores.to_markdown())
@@ -169,14 +193,19 @@ def sentence(name: str, against) -> str:
     )
 
 
+def number(value: float) -> float | None:
+    """JSON has no NaN."""
+    return None if np.isnan(value) else float(value)
+
+
 def share(values: list) -> float:
     kept = [value for value in values if value is not None]
     return sum(value > 0 for value in kept) / len(kept) if kept else float("nan")
 
 
 def as_lists(log_odds: dict[str, np.ndarray]) -> dict[str, list]:
-    """JSON has no NaN: a failed judgement is null."""
-    return {name: [None if np.isnan(v) else float(v) for v in values] for name, values in log_odds.items()}
+    """A failed judgement is null."""
+    return {name: [number(value) for value in values] for name, values in log_odds.items()}
 
 
 def as_arrays(log_odds: dict[str, list]) -> dict[str, np.ndarray]:

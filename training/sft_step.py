@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from training.matching import flow_matching_loss, renoise
+from training.optimise import optimise
 from training.prompts import seed_of, tasks_of_step
 
 if TYPE_CHECKING:
@@ -40,4 +41,4 @@ def sft_step(trainer: "Trainer") -> dict[str, float]:
             loss.backward()
         summed += float(loss.detach())
     metrics = trainer.agree_to_stop()
-    return metrics | trainer.apply("executor", {"flow_matching": torch.tensor(summed)}, metrics)
+    return metrics | optimise(trainer, ["executor"], {"flow_matching": torch.tensor(summed)}, metrics)

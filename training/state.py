@@ -42,7 +42,8 @@ def save(trainer: "Trainer") -> None:
 def restore(trainer: "Trainer") -> bool:
     """Goes on from the newest checkpoint; False when there is none.
 
-    Raises checkpoint.ChangedRecipe when the run began under another recipe, data or model, and DamagedCheckpoint.
+    Raises checkpoint.ChangedRecipe when the run began under another recipe, data or model or is past `run.steps`
+    already, and DamagedCheckpoint.
     """
     path = checkpoint.latest(folder_of(trainer))
     if path is None:
@@ -51,6 +52,11 @@ def restore(trainer: "Trainer") -> bool:
     checkpoint.same_recipe(state["recipe"], trainer.options.model_dump(mode="json"))
     made_with = {"dataset_version": trainer.store.dataset_version, "model": trainer.model.identity}
     checkpoint.same_recipe({key: state[key] for key in made_with}, made_with, may_differ=())
+    if state["step"] > trainer.options.run.steps:
+        raise checkpoint.ChangedRecipe(
+            f"the run to resume is at step {state['step']} and run.steps is {trainer.options.run.steps}: at least as "
+            "many steps are expected, or another output folder for a new run"
+        )
     for name, trained in trainer.trained.items():
         named = trainer.policies.named(name)
         for key, parameter in named.items():

@@ -32,10 +32,11 @@ def main(arguments: list[str] | None = None) -> int:
     from training.checkpoint import ChangedRecipe, DamagedCheckpoint
     from training.condition_store import DamagedConditions, StaleConditions
     from training.distributed import join_world, leave_world
+    from training.optimise import Diverged
     from training.policy import NoSuchLayer
     from training.rewards import TooManyFailures
     from training.session import run
-    from training.trainer import Diverged, Stopped
+    from training.trainer import Stopped
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     world = join_world()
@@ -49,8 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
         DamagedCheckpoint,
         DamagedConditions,
         Diverged,
-        FileNotFoundError,
         NoSuchLayer,
+        OSError,
         StaleConditions,
         TooManyFailures,
         ValueError,

@@ -3,8 +3,7 @@
 import math
 import signal
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,32 +19,22 @@ from training.distributed import World
 from training.dmd_step import dmd_step
 from training.judging import Judge
 from training.log import RunLog
-from training.methods import METHODS, Round, round_of, trains_demonstrator
-from training.policy import Policies, Shadow
+from training.methods import Round, round_of, trains_demonstrator
+from training.optimise import Diverged, optimise, prepare
+from training.policy import Policies
 from training.prompts import share_of_rank, tasks_of_step
-from training.rewards import Judgements, TooManyFailures
+from training.rewards import Judgements, check_failures
 from training.rollout import Rollouts, plan, sample
 from training.sft_step import sft_step
 from training.state import save
 from training.update import Learner, Teacher, Update, distillation_rewards, distilled_steps, trajectory_states
 
 QUESTIONS = ("task", "agent", "consistency")
-
-
-class Diverged(RuntimeError):
-    """A gradient that is not finite or too large; the last checkpoint is from before it."""
+COLUMNS = (*QUESTIONS, "distill", "disagreement", "group", "stop")  # what processes tell each other of a rollout
 
 
 class Stopped(Exception):
     """The run was asked to end (SIGTERM or SIGINT) and has saved."""
-
-
-@dataclass
-class Trained:
-    """One adapter under training: its optimizer and its shadows."""
-
-    optimizer: torch.optim.Optimizer
-    shadows: dict[str, Shadow]
 
 
 class Trainer:
@@ -77,23 +66,16 @@ class Trainer:
         )
         self.predictor = Predictor(model, self.policies)
         self.update = Update(options, self.predictor)
-        self.trained = {name: self._trained(name) for name in names}
+        if options.memory.checkpointing:
+            model.transformer.enable_gradient_checkpointing()
+        if options.memory.compile:
+            model.transformer.compile()  # in place, so that adapters go on working
+        self.trained = {name: prepare(options, name, self.policies.parameters(name)) for name in names}
         self.normaliser = RewardNormaliser()
         self.videos = [video_id for video_id, _ in store.videos()] if options.method == "sft" else []
         self.notes: dict[str, Any] = {}  # what else a resumed run must know: JSON, kept in checkpoints
         self.step = 0
         self._asked_to_stop = 0
-
-    def _trained(self, name: str) -> Trained:
-        o, rl = self.options.optimizer, any(r.rl for r in METHODS[self.options.method])
-        parameters = self.policies.parameters(name)
-        optimizer = torch.optim.AdamW(parameters, lr=o.lr, betas=o.betas, weight_decay=o.weight_decay)
-        shadows = {}
-        if rl and self.options.objective.kind == "nft" and self.options.objective.old_decay_max > 0:
-            shadows["old"] = Shadow(parameters)
-        if rl and self.options.regularisers.kl_ema:
-            shadows["ema"] = Shadow(parameters)
-        return Trained(optimizer, shadows)
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
@@ -107,8 +89,8 @@ class Trainer:
             while self.step < self.options.run.steps:
                 self.step += 1
                 metrics = self.train_step()
+                stop = metrics.pop("stop_signal")
                 self.log.step(self.step, metrics)
-                stop = metrics["stop_signal"]
                 if not stop:
                     after_step(self.step)  # before the checkpoint, which keeps what was found
                 if stop or self.step % self.options.run.checkpoint_every == 0 or self.step == self.options.run.steps:
@@ -146,10 +128,8 @@ class Trainer:
         clock = time.perf_counter()
         known, distilled, apart = self._ask_teacher(part, rollouts, conditions)
         teacher_s, clock = time.perf_counter() - clock, time.perf_counter()
-        advantages, metrics = self._advantages(part, rollouts, pending, distilled)
+        advantages, metrics = self._advantages(part, rollouts, pending, distilled, apart)
         metrics |= {"seconds/teacher": teacher_s, "seconds/judge_wait": time.perf_counter() - clock}
-        if apart is not None:
-            metrics["disagreement"] = float(apart)
         clock = time.perf_counter()
         trained = self.trained[part.learner]
         learner = Learner(part.learner, conditions[part.learner], **trained.shadows)
@@ -159,7 +139,7 @@ class Trainer:
         elif part.anchor:
             teacher = Teacher(self._demonstrator(), conditions["demonstrator"])
         sums = self.update.run(self.step, part, rollouts, advantages, learner, teacher, known)
-        metrics |= self.apply(part.learner, sums, metrics)
+        metrics |= optimise(self, [part.learner], sums, metrics)
         metrics["seconds/update"] = time.perf_counter() - clock
         return metrics
 
@@ -201,6 +181,8 @@ class Trainer:
             objective=stochastic,
             sampled=sampled,
         )
+        if not bool(torch.isfinite(rollouts.clean).all()):
+            raise Diverged(f"step {self.step}: rollouts of {policy or 'the base'} are not finite")
         return rollouts, pending
 
     def _ask_teacher(self, part: Round, rollouts: Rollouts, conditions) -> tuple[States | None, Tensor | None, ...]:
@@ -225,49 +207,59 @@ class Trainer:
             teacher = self.predictor.in_batches(policy, states, under, tasks, size, counted="teacher")
         rewards = apart = None
         if part.distilled:
-            rewards, apart = distillation_rewards(rollouts, states, teacher, steps, self.model.mask, distill.flow_time)
+            rewards, apart = distillation_rewards(rollouts, teacher, steps, self.model.mask, distill.flow_time)
         states = States(**{**vars(states), "teacher": teacher})
         return states, rewards, apart
 
-    def _advantages(self, part: Round, rollouts: Rollouts, pending: list, distilled: Tensor | None):
-        """Rewards of all processes -> advantages of this one's rollouts, and metrics. None without policy gradient."""
+    def _advantages(
+        self, part: Round, rollouts: Rollouts, pending: list, distilled: Tensor | None, apart: Tensor | None
+    ) -> tuple[Tensor | None, dict[str, float]]:
+        """Rewards of all processes -> advantages of this one's rollouts, and metrics. None without policy gradient.
+
+        `distilled` and `apart` float64 [B]: r_distill and the disagreement, where the round has them. Raises
+        TooManyFailures on every process when one's judge failed too often.
+        """
         rewards, count = self.options.rewards, len(rollouts.plan)
-        judged = {name: torch.full((count,), torch.nan, dtype=torch.float64) for name in QUESTIONS}
-        failed, error = torch.zeros(count, dtype=torch.bool), ""
+        columns = {name: torch.full((count,), torch.nan, dtype=torch.float64) for name in COLUMNS}
+        error = ""
         if part.judged:
             judgements = Judgements.cat([one.result() for one in pending])
-            judged |= {name: torch.from_numpy(values) for name, values in judgements.log_odds.items()}
-            lost = [judgements.failed[name] for name in QUESTIONS if getattr(rewards, name)]
-            failed, error = torch.from_numpy(np.any(lost, axis=0)), judgements.last_error
-        columns = [judged[name] for name in QUESTIONS]
-        columns += [distilled if distilled is not None else torch.zeros(count, dtype=torch.float64)]
-        columns += [failed.double(), torch.full((count,), float(self._asked_to_stop), dtype=torch.float64)]
-        columns += [rollouts.plan.groups.double()]
-        table = self.world.gather(torch.stack(columns, dim=1).to(self.model.device)).cpu()
-        metrics = {"stop_signal": table[:, 5].max().item()}
+            columns |= {name: torch.from_numpy(values) for name, values in judgements.log_odds.items()}
+            error = judgements.last_error or "on another process"
+        if distilled is not None:
+            columns |= {"distill": distilled, "disagreement": apart}
+        columns["group"] = rollouts.plan.groups.double()
+        columns["stop"] = torch.full((count,), float(self._asked_to_stop), dtype=torch.float64)
+        rows = torch.stack([columns[name] for name in COLUMNS], dim=1)
+        table = dict(zip(COLUMNS, self.world.gather(rows.to(self.model.device)).cpu().T, strict=True))
+        metrics = {"stop_signal": float(table["stop"].max())}
+        if distilled is not None:
+            metrics["disagreement"] = float(table["disagreement"].mean())
         if not part.rl:
             return None, metrics
-        named = dict(zip((*QUESTIONS, "distill"), table[:, :4].T, strict=True))
+        named = {name: table[name] for name in (*QUESTIONS, "distill")}
         weights = {name: getattr(rewards, name) if part.judged else 0.0 for name in QUESTIONS}
         weights["distill"] = rewards.distill if part.distilled else 0.0
         if rewards.normalise:
             self.normaliser.update({name: values for name, values in named.items() if weights[name]})
         total = combine(named, weights, normaliser=self.normaliser if rewards.normalise else None)
         valid = torch.isfinite(total)
-        share = float(table[:, 4].mean())
-        if part.judged and share > rewards.judge.max_failed_share:
-            raise TooManyFailures(
-                f"step {self.step}: {int(table[:, 4].sum())} of {len(table)} judgements failed, at most a share of "
-                f"{rewards.judge.max_failed_share} is allowed; the last error: {error or 'on another process'}"
+        if part.judged:
+            asked = {name: named[name].numpy() for name in QUESTIONS if weights[name]}
+            lost = {name: np.isnan(values) for name, values in asked.items()}
+            check_failures(
+                Judgements(asked, lost, 0.0, 0, f"step {self.step}: {error}"), rewards.judge.max_failed_share
             )
+            metrics["judge/failed_share"] = float((~valid).double().mean())
         result = group_advantages(
-            total, table[:, 6].long(), valid, std_scope=rewards.std_scope, clip=rewards.clip, scale=rewards.scale
+            total, table["group"].long(), valid, std_scope=rewards.std_scope, clip=rewards.clip, scale=rewards.scale
         )
-        metrics |= {"reward": _mean(total), "judge/failed_share": share}
+        metrics["reward"] = _mean(total)
         metrics |= {f"reward/{name}": _mean(values) for name, values in named.items() if weights[name]}
         if part.judged:
-            solved = table[:, 0][torch.isfinite(table[:, 0])] > 0
-            metrics["solved"] = float(solved.double().mean()) if len(solved) else math.nan
+            metrics["solved"] = _mean(
+                torch.where(torch.isfinite(table["task"]), (table["task"] > 0).double(), torch.nan)
+            )
         metrics |= {"groups/zero_variance": float(result.zero_variance), "groups/empty": float(result.empty)}
         own = slice(self.world.rank * count, (self.world.rank + 1) * count)
         return result.values[own], metrics
@@ -276,42 +268,6 @@ class Trainer:
         """Whether any process was asked to end: the same answer on all."""
         asked = torch.tensor([float(self._asked_to_stop)], dtype=torch.float64, device=self.model.device)
         return {"stop_signal": float(self.world.gather(asked).max())}
-
-    def apply(self, name: str, sums: Mapping[str, Tensor], metrics: dict[str, float]) -> dict[str, float]:
-        """Sums gradients and measurements over processes in one all-reduce, checks them, and steps the optimizer."""
-        parameters, trained, o = self.policies.parameters(name), self.trained[name], self.options.optimizer
-        for parameter in parameters:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        keys = sorted(sums)
-        measured = torch.tensor([float(sums[key]) for key in keys], dtype=torch.float32, device=self.model.device)
-        self.world.sum_([*(p.grad for p in parameters), measured])
-        norm = float(torch.nn.utils.clip_grad_norm_(parameters, o.clip_norm))
-        if not math.isfinite(norm) or norm > o.stop_norm:
-            where = [key for key, p in self.policies.named(name).items() if not torch.isfinite(p.grad).all()][:3]
-            raise Diverged(
-                f"step {self.step}: the gradient norm of {name} is {norm:g}, at most optimizer.stop_norm "
-                f"{o.stop_norm:g} is allowed{'; not finite in ' + ', '.join(where) if where else ''}; metrics {metrics}"
-            )
-        for group in trained.optimizer.param_groups:
-            group["lr"] = o.lr * self._rate()
-        trained.optimizer.step()
-        for kind, shadow in trained.shadows.items():
-            shadow.update(self._decay(kind))
-        return {"grad_norm": norm, "lr": o.lr * self._rate()} | dict(zip(keys, measured.tolist(), strict=True))
-
-    def _rate(self) -> float:
-        """The learning rate's factor: linear warm-up, then a cosine to `decay_to`."""
-        o, steps = self.options.optimizer, self.options.run.steps
-        if self.step <= o.warmup:
-            return self.step / (o.warmup + 1)
-        done = (self.step - o.warmup) / max(steps - o.warmup, 1)
-        return o.decay_to + (1 - o.decay_to) * 0.5 * (1 + math.cos(math.pi * done))
-
-    def _decay(self, kind: str) -> float:
-        if kind == "ema":
-            return self.options.regularisers.ema_decay
-        return min(self.options.objective.old_decay_rate * self.step, self.options.objective.old_decay_max)
 
 
 def _mean(values: Tensor) -> float:

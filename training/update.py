@@ -20,6 +20,8 @@ from training.policy import Shadow
 from training.prompts import seed_of
 from training.rollout import Rollouts
 
+MEASURED = {"awm": "matching_error", "nft": "nft_weighted", "flow_grpo": "ratio_apart"}  # by objective
+
 
 @dataclass(frozen=True)
 class Teacher:
@@ -86,12 +88,15 @@ def step_weights(sigmas: Tensor, steps: Sequence[int], flow_time: bool) -> Tenso
     return lengths[list(steps)] * (len(lengths) / len(steps))
 
 
-def distillation_rewards(rollouts: Rollouts, states: States, teacher: Tensor, steps: Sequence[int], mask, flow_time):
-    """r_distill (Eq. 9) float64 [B] from the teacher's velocities at some steps, and the mean disagreement (Eq. 4)."""
+def distillation_rewards(rollouts: Rollouts, teacher: Tensor, steps: Sequence[int], mask, flow_time: bool):
+    """r_distill (Eq. 9) and the mean disagreement (Eq. 4) of each rollout, both float64 [B].
+
+    `teacher` [steps x B, ...]: the Demonstrator's velocities at those steps of the sampler.
+    """
     student = rollouts.velocities[torch.as_tensor(steps)].flatten(0, 1)
     apart = torch.cat([disagreement(a, b, mask) for a, b in zip(student.split(64), teacher.split(64), strict=True)])
     apart = apart.view(len(steps), -1).cpu()
-    return -(step_weights(rollouts.sigmas, steps, flow_time)[:, None] * apart).sum(0), apart.mean()
+    return -(step_weights(rollouts.sigmas, steps, flow_time)[:, None] * apart).sum(0), apart.mean(0)
 
 
 class Update:
@@ -118,11 +123,13 @@ class Update:
     ) -> dict[str, Tensor]:
         """Sums (over this process's states, divided by the step's total) of what was measured, by name.
 
-        `advantages` float32 [B], 0 for unused rollouts, None without a policy gradient. `known`: trajectory states with
-        the teacher's velocities. Afterwards the learner's `.grad` hold the step's gradients.
+        The names depend on the round alone, not on what a process has to do. `advantages` float32 [B], 0 for unused
+        rollouts, None without a policy gradient. `known`: trajectory states with the teacher's velocities. Afterwards
+        the learner's `.grad` hold the step's gradients.
         """
-        options, sums = self.options, {}
-        anchored = plan.anchor or plan.base_anchor
+        options, anchored = self.options, plan.anchor or plan.base_anchor
+        names = [MEASURED[options.objective.kind]] * plan.rl + ["anchor"] * anchored
+        sums = {name: torch.zeros((), dtype=torch.float64) for name in names}
         on_trajectory = options.distill.states == "trajectory" or not plan.rl
         if plan.rl and options.objective.kind != "flow_grpo":
             shared = anchored and not on_trajectory
@@ -133,6 +140,8 @@ class Update:
                 self._pass(states, rollouts, advantages, learner, teacher if shared else None, count, plan, sums)
         if plan.rl and options.objective.kind == "flow_grpo":
             states = known or trajectory_states(rollouts, rollouts.stochastic)
+            if not anchored:
+                states = states.take(advantages[states.row] != 0)
             count = len(rollouts.stochastic)
             self._pass(states, rollouts, advantages, learner, teacher if anchored else None, count, plan, sums)
         elif anchored and on_trajectory:
@@ -209,7 +218,7 @@ class Update:
                     mask=mask,
                 )
                 _add(sums, "nft_weighted", terms.weighted.detach().sum() / self.total / objective.timesteps)
-                loss = terms.loss * (advantage != 0)
+                loss = terms.loss
             case "flow_grpo":
                 loss = self._flow_grpo(part, prediction, rollouts, advantage, condition, sums)
         if regular.kl_ref:
@@ -220,7 +229,7 @@ class Update:
                 learner.policy, part.x, part.sigma, condition, shadow=learner.ema, counted="ema"
             )
             loss = loss + regular.kl_ema * velocity_kl(prediction, ema, part.sigma, mask)
-        return loss
+        return loss * (advantage != 0)  # a rollout without one is there for the anchor alone
 
     def _flow_grpo(self, part, prediction, rollouts, advantage, condition, sums) -> Tensor:
         objective, mask, sigmas = self.options.objective, self.model.mask, rollouts.sigmas
@@ -252,4 +261,4 @@ class Update:
 
 
 def _add(sums: dict[str, Tensor], name: str, value: Tensor) -> None:
-    sums[name] = sums.get(name, 0.0) + value.detach().double().cpu()
+    sums[name] = sums[name] + value.detach().double().cpu()

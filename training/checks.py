@@ -1,0 +1,50 @@
+"""What a run would only stumble over later, looked at before its first step."""
+
+from training.condition_store import ConditionStore
+from training.config import TrainOptions
+from training.methods import METHODS
+
+
+def check_options(options: TrainOptions) -> None:
+    """Raises ValueError for options that do not fit each other under the run's method: needs neither model nor data.
+
+    Rewards that are all without weight where the method learns from them, weights of questions that are not asked, no
+    question about the task (held-out scores are of it), and samplers too short for the objective.
+    """
+    rewards, asked = options.rewards, options.rewards.judge.questions
+    if "task" not in asked:
+        raise ValueError(f"rewards.judge.questions {list(asked)}: task is expected among them, for held-out scores")
+    for part in METHODS[options.method]:
+        judged = part.judged and any((rewards.task, rewards.agent, rewards.consistency))
+        if part.rl and not judged and not (part.distilled and rewards.distill):
+            raise ValueError(
+                f"method {options.method}: rewards.task, agent, consistency and distill are all 0 where it uses them; "
+                "a weight above 0 is expected"
+            )
+        missing = [name for name in ("task", "agent", "consistency") if getattr(rewards, name) and name not in asked]
+        if part.judged and missing:
+            raise ValueError(
+                f"rewards.{missing[0]} has a weight but rewards.judge.questions {list(asked)} lack it: ask it too, or "
+                "set the weight to 0"
+            )
+        steps = options.rollout.steps
+        if part.rl and options.objective.kind != "flow_grpo" and steps < 3:
+            raise ValueError(
+                f"rollout.steps {steps}: at least 3 are expected by objective {options.objective.kind}, which trains "
+                "at the levels between the sampler's first and last ones"
+            )
+
+
+def check_data(options: TrainOptions, store: ConditionStore) -> None:
+    """Raises ValueError when the conditions lack what the run needs: pairs to train on and to hold out, videos."""
+    have = store.splits()
+    for split in ("train", "heldout"):
+        if not have.get(split):
+            raise ValueError(
+                f"the conditions in {store.folder} have pairs {have}: at least one of split {split} is expected"
+            )
+    if options.method == "sft" and not store.videos():
+        raise ValueError(
+            f"the conditions in {store.folder} have no videos: method sft learns from videos labelled with tasks; "
+            "materialise the asset `conditions` with some"
+        )
