@@ -96,7 +96,8 @@ def label_windows(
     async def ask(client: VLM, item: dict) -> Completion:
         return await client.complete(request, [item["video"]], SCHEMA, max_tokens=options.max_tokens)
 
-    for some in chunks(spread(found), 4 * concurrency):
+    # Few at a time where few are wanted: about half of all windows show something done.
+    for some in chunks(spread(found), min(4 * concurrency, max(concurrency, 2 * options.count))):
         items = [{"window": window, "video": video} for window in some if (video := shown(window, options)) is not None]
         for item, answer in ask_all(items, ask, vlm, journal, concurrency, options.max_failed_share, run):
             task = tidy(answer.value["task"]) if isinstance(answer, Completion) and answer.value else ""
