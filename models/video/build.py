@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 
 import torch
 
@@ -11,6 +12,11 @@ from models.video.options import LTX2Options, VideoModelOptions
 from models.video.protocol import VideoModel, VideoShape
 
 ADAPTERS = {"wan": wan_parts, "ltx2": ltx2_parts, "hunyuan15": hunyuan15}
+TRANSFORMERS = {
+    "wan": "WanTransformer3DModel",
+    "ltx2": "LTX2VideoTransformer3DModel",
+    "hunyuan15": "HunyuanVideo15Transformer3DModel",
+}
 ENCODING = 1  # raised when an adapter encodes the same input otherwise than before
 
 
@@ -67,6 +73,22 @@ def describe(options: VideoModelOptions) -> dict:
     checkpoint, _ = _open(options, weights=False)
     shape = options.model_dump(include={"kind", "frames", "height", "width", "fps"})
     return {**shape, **ADAPTERS[options.kind].facts(checkpoint, shape_of(options), _prompt_tokens(options))}
+
+
+def skeleton(options: VideoModelOptions) -> torch.nn.Module:
+    """The denoiser on torch's meta device: every layer with its shape, no memory. From configs alone, as `describe`."""
+    checkpoint, _ = _open(options, weights=False)
+    return empty_transformer(options.kind, checkpoint.config("transformer"))
+
+
+def empty_transformer(kind: str, config: Mapping) -> torch.nn.Module:
+    """diffusers' denoiser of this kind with these arguments (the class's own defaults otherwise), on meta."""
+    import diffusers
+
+    with torch.device("meta"):
+        return getattr(diffusers, TRANSFORMERS[kind]).from_config(
+            {name: value for name, value in config.items() if not name.startswith("_")}
+        )
 
 
 def shape_of(options: VideoModelOptions) -> VideoShape:

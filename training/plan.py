@@ -1,0 +1,94 @@
+"""Tells what a training run costs before anyone rents a GPU: memory and hours of each process, calls, requests.
+
+    python -m training.plan recipes/ltx2.yaml --gpus 8
+    python -m training.plan recipes/wan.yaml --gpus 1 --gpu l40s --method rl_only --json
+
+Nothing is loaded and nothing fetched: sizes come from configs on this machine, or from a table of published ones.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+TITLES = {
+    "weights": "frozen weights",
+    "vae": "VAE",
+    "trained": "LoRA, gradients, AdamW",
+    "shadows": "old policy, EMA",
+    "states": "rollout states",
+    "conditions": "conditions of a step",
+    "judge": "judge in this process",
+    "activations": "update: activations *",
+    "rollout": "rollout: one forward pass *",
+    "decode": "decoding (rough) *",
+    "peak": "peak",
+}
+
+
+def plan(recipe: Path, gpus: int, gpu_name: str, method: str | None, configs: Path | None, mfu: float) -> dict:
+    """Everything that is printed, as JSON values. Raises ValueError for what cannot be planned."""
+    from training.calls import calls, calls_of_run
+    from training.costs import compute, judge_load, lora_parameters, memory
+    from training.planning import lora_targets, planned_model, recipe_options, what_fits
+    from training.prompts import share_of_rank
+    from training.published import gpu_named
+
+    if gpus < 1:
+        raise ValueError(f"--gpus {gpus}: at least 1 is expected")
+    if not 0 < mfu <= 1:
+        raise ValueError(f"--mfu {mfu}: a share above 0, at most 1, is expected")
+    gpu, (options, processes) = gpu_named(gpu_name), recipe_options(recipe, method)
+    share_of_rank(options.rollout.tasks, 0, gpus)
+    model, targets = planned_model(options.model, configs), lora_targets(options)
+    needed, limit = memory(model, options, gpus, targets), gpu.memory
+    changes, after = what_fits(model, options, gpus, limit, targets)
+    return {
+        "recipe": str(recipe),
+        "method": options.method,
+        "processes": gpus,
+        "recipe_processes": processes,
+        "gpu": {"name": gpu.name, "bytes": gpu.memory, "flops": gpu.flops, "mfu": mfu},
+        "model": {"source": model.source, "parameters": model.parameters, "tokens": model.tokens},
+        "lora_parameters": lora_parameters(model.layers, targets, options.lora.rank),
+        "steps": options.run.steps,
+        "videos_a_step": options.rollout.tasks * options.rollout.group,
+        "memory": needed,
+        "fits": needed["peak"] <= limit,
+        "changes": changes,
+        "peak_after": after["peak"],
+        "compute": compute(model, options, gpus, gpu, mfu, targets),
+        "calls": {"step": readable(calls(options)), "run": readable(calls_of_run(options))},
+        "requests": judge_load(options),
+    }
+
+
+def readable(calls) -> dict[str, int]:
+    return {f"{who}{' with gradient' if grad else ''}": states for (who, grad), states in sorted(calls.items())}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", type=Path, help="recipe of train_wmsd")
+    parser.add_argument("--gpus", type=int, required=True, help="processes, one a GPU")
+    parser.add_argument("--gpu", default="h100", help="its kind (default: h100)")
+    parser.add_argument("--method", help="another method than the recipe's")
+    parser.add_argument("--model-config", type=Path, help="folder with the checkpoint's config files")
+    parser.add_argument("--mfu", type=float, default=0.45, help="share of the GPU's peak rate (default: 0.45)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    given = parser.parse_args(arguments)
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    try:
+        found = plan(given.recipe, given.gpus, given.gpu, given.method, given.model_config, given.mfu)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    from training.plan_text import text
+
+    print(json.dumps(found, indent=2) if given.json else text(found, TITLES))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
