@@ -29,10 +29,9 @@ class MicroworldModelConfig(dg.Config):
     batch: int = Field(32, ge=1)
     vae_steps: int = Field(1600, ge=1)
     decoder_steps: int = Field(3800, ge=1)
-    detailed_steps: int = Field(2000, ge=0, description="Flow matching on detailed captions alone.")
-    language_steps: int = Field(250, ge=0, description="The text encoder alone, on captions and on tasks.")
-    steps: int = Field(1200, ge=1, description="Flow matching with loose captions among them, rate falling at the end.")
-    loose_share: float = Field(0.25, ge=0, le=1, description="Share of captions without coordinates in that stage.")
+    language_steps: int = Field(1300, ge=1, description="The text encoder, on captions and on tasks.")
+    steps: int = Field(4000, ge=1, description="Flow matching; the rate falls to 0 over the last 30 %.")
+    loose_share: float = Field(0.25, ge=0, le=1, description="Share of captions without coordinates.")
     held_out: int = Field(200, ge=1, description="Held-out tasks it is scored on.")
     grace_s: float = Field(60.0, gt=0, description="Seconds a cancelled pre-training has to end before it is killed.")
 

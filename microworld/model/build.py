@@ -22,12 +22,12 @@ WORDS = """
 a above across after all along also and around aside at away back background before begins behind below beside between
 blue both bottom briefly bring brings by camera cell cells centre colour column columns coming corner counted cross
 crossing curves cyan diamond diagonally directly disc does down each edge else ends everything fades first for four
-frame from front glides go goes green grey half halfway halting halts in into is it its keep keeps left meanwhile move moves
-not nothing of off on one onto orange other over pad passing path picture pink place places purple push pushes pushing
-red rest resting rests right ring round row rows same scene side slant slides square start starts stay stays still stone
-stones stop stops straight swap swaps than that the their them then there things three through to together top touch
-touches touching towards triangle turn turning turns two until up video visit was way where which while with without
-yellow 1 2 3 4
+frame from front glides go goes green grey half halfway halting halts in into is it its keep keeps left meanwhile move
+moves not nothing of off on one onto orange other over pad passing path picture pink place places purple push pushes
+pushing red rest resting rests right ring round row rows same scene side slant slides square start starts stay stays
+still stone stones stop stops straight swap swaps than that the their them then there things three through to together
+top touch touches touching towards triangle turn turning turns two until up video visit was way where which while with
+without yellow 1 2 3 4
 """
 
 
