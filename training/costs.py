@@ -51,6 +51,8 @@ class Flops:
 def rows_of(model: Model, name: str) -> int:
     """How many tokens pass through a linear layer of a block, by the names that diffusers gives its streams."""
     layer = BLOCK.split(name, 1)[-1]
+    if "norm" in layer or "gate" in layer:
+        return 1  # modulation: once a state
     ends_as_key = layer.endswith((".to_k", ".to_v"))
     if layer.startswith("audio_to_video_attn"):
         return model.audio_tokens if ends_as_key else model.tokens
@@ -62,8 +64,6 @@ def rows_of(model: Model, name: str) -> int:
         return model.audio_tokens
     if ".add_" in layer or ".to_add_" in layer or "_context" in layer:
         return model.context_tokens
-    if "norm" in layer or "time_emb" in layer or "gate" in layer:
-        return 1
     return model.tokens
 
 

@@ -1,6 +1,7 @@
 """Plans hold against what really happens: calls as counted by a run, parameters as made by peft, FLOPs as torch counts."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -60,8 +61,12 @@ def test_lora_parameters_are_exactly_those_that_peft_makes(tiny_wan):
     assert lora_parameters(layers, ("attn1.to_q", "ffn.net.2"), 1) == 2 * (24 + 24 + 48 + 24)
 
 
+BLOCK = re.compile(r"\w+\.(transformer_)?blocks\.\d+")
+
+
 @pytest.mark.parametrize("name", ["wan-channels", "wan-held", "ltx2", "hunyuan15"])
 def test_forward_flops_are_what_torch_counts(name, tmp_path):
+    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
     from models.video.build import build_video_model
@@ -74,14 +79,13 @@ def test_forward_flops_are_what_torch_counts(name, tmp_path):
     image = torch.zeros(1, video.shape.height, video.shape.width, 3, dtype=torch.uint8)
     condition = video.encode_image(image) | video.encode_prompt(["a"])
     x = video.start(video.noise([1]), condition)
-    counted = {"blocks": 0}
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         video.velocity(x, torch.ones(1), condition)
-    for module, found in counter.get_flop_counts().items():
-        if module.endswith((".blocks", ".transformer_blocks")) or ("blocks." in module and module.count(".") == 2):
-            counted["blocks"] += sum(found.values())
+    found = counter.get_flop_counts()
+    blocks = sum(sum(kinds.values()) for name, kinds in found.items() if BLOCK.fullmatch(name))
     assert model.parameters == sum(p.numel() for p in video.transformer.parameters())
-    assert forward_flops(model).forward == pytest.approx(counted["blocks"], rel=0.03)
+    # Of ltx2 and hunyuan15 a few rows of modulation come on top.
+    assert forward_flops(model).forward == pytest.approx(blocks, rel=1e-3)
 
 
 LAYERS = {"blocks.0.attn1.to_q": (8, 8), "blocks.0.attn2.to_k": (8, 8), "blocks.0.ffn.net.0.proj": (8, 32)}
