@@ -1,4 +1,4 @@
-"""Plans hold against what really happens: calls as counted by a run, parameters as made by peft, FLOPs as torch counts."""
+"""Plans hold against what really happens: calls of a run, parameters made by peft, FLOPs that torch counts."""
 
 import json
 import re
