@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from models.video.build import build_video_model
 from storage.files import write_bytes
@@ -45,6 +46,7 @@ def run(options: TrainOptions, world: World, *, fresh: bool = False) -> dict:
         reporter(world.first) as report,
         RunLog(output, options.run.steps, world.rank, report=report) as log,
     ):
+        torch.manual_seed(options.run.seed)  # nothing draws from it so far; what might is then repeatable
         trainer = Trainer(options, model, store, judge, log, world)
         if fresh and world.first:
             checkpoint.clear(folder_of(trainer))

@@ -114,3 +114,12 @@ def tiny_wan(tiny_parts: dict):
     from models.video.wan import Wan
 
     return Wan(tiny_parts, VideoShape(8, 32, 32, 4.0), "wan:0123456789abcdef", torch.device("cpu"), 24)
+
+
+@pytest.fixture(scope="session")
+def tiny_bench(tmp_path_factory):
+    """A tiny checkpoint with its conditions, from which whole runs are made (tiny_run.Bench)."""
+    from tests.training import tiny_run
+
+    torch.set_num_threads(1)
+    return tiny_run.bench(tmp_path_factory.mktemp("bench"))
