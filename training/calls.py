@@ -11,9 +11,9 @@ Calls = Counter[tuple[str, bool]]  # (policy or purpose, with gradient) -> state
 def calls(options: TrainOptions, step: int = 1) -> Calls:
     """Model calls of one step (from 1) over all processes, in states: what `Predictor.calls` then counts.
 
-    An upper bound in two ways: states of rollouts with advantage 0 (failed judgements, groups without variance) are not
-    trained at renoised levels, and where `distill.timesteps` does not divide `rollout.steps` two strata may draw one
-    step twice.
+    An upper bound in two ways: rollouts with advantage 0 (failed judgements, groups without variance) are not trained
+    on where only the policy gradient would; and where `distill.timesteps` does not divide `rollout.steps` two strata
+    may draw one step.
     """
     part = round_of(options.method, step, options.distill.period)
     videos, steps = options.rollout.tasks * options.rollout.group, options.rollout.steps
