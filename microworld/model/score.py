@@ -14,7 +14,7 @@ from models.video.build import build_video_model
 from models.video.options import VideoModelOptions
 from models.video.sampling import ode
 
-STEPS, FPS = 8, 8.0
+STEPS, FPS = 8, 4.0
 
 
 def options_of(folder: Path) -> VideoModelOptions:
