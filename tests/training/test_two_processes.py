@@ -40,7 +40,7 @@ def runs(tiny_bench, tmp_path_factory, repository):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     command += ["tests/training/ranks.py", str(root / "counts"), *map(str, configs.values())]
     environment = {**os.environ, "PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-4000:]
     counts = [json.loads((root / f"counts.{rank}").read_text()) for rank in (0, 1)]
     with pytest.MonkeyPatch.context() as patch:
