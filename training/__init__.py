@@ -1,1 +1,1 @@
-"""Training of world models: torch only, no Dagster. Empty until the trainer is built."""
+"""Training of world models: torch only, no Dagster. One trainer, whose methods are data (methods.py)."""
