@@ -1,0 +1,136 @@
+"""The microworld's own video model: what captions say, how clips are weighted, and that the shipped base follows D."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from microworld.families import sample_tasks
+from microworld.model.build import MAX_TOKENS, make_parts, make_tokenizer
+from microworld.model.captions import FACTS, KINDS, UNKNOWN, facts, loose
+from microworld.model.clips import draw_clips
+from microworld.model.pretrain import PretrainOptions, motion_weights, pretrain
+from microworld.model.vae_training import decode, start_from_pca, things
+from microworld.scene import sample_scene
+from models.video.frame_vae import FrameVAE
+
+CHECKPOINT = Path(__file__).resolve().parents[2] / "microworld" / "checkpoint"
+D = (
+    "Counted from the top left, the orange square starts at row 3, column 2. It glides one cell up along column 2, "
+    "coming to rest at row 2, column 3, directly to the left of the green diamond. Everything else keeps its place."
+)
+
+
+def named(text: str) -> dict[str, int]:
+    return {name: value for name, value in zip(FACTS, facts(text), strict=True) if value != UNKNOWN}
+
+
+def test_the_facts_of_d_are_its_agent_its_last_place_and_what_lies_there():
+    told = named(D)
+    assert (told["end row"], told["end column"]) == (1, 2)  # from 0; not the place it starts at
+    assert told["relation"] == KINDS.index("left")
+    assert (told["agent colour"], told["agent shape"], told["target colour"], told["target shape"]) == (1, 1, 2, 3)
+    assert "new colour" not in told
+
+
+def test_t_and_the_loose_caption_tell_the_same_but_for_the_place():
+    t = named("[Orange square]: Stop directly to the left of the green diamond.")
+    brief = D.split(". ")[1].replace("It", "The orange square") + "."
+    assert named(loose(brief)) == t
+    assert "row" not in loose(brief) and "column" not in loose(brief)
+    assert {name: value for name, value in named(D).items() if not name.startswith("end")} == t
+
+
+def test_a_turn_tells_its_new_colour_and_no_place():
+    assert named("The green cross keeps still while its colour fades from green to red.")["new colour"] == 0
+    assert "end row" not in named("[Green cross]: Turn red.")
+
+
+def test_every_word_of_the_microworld_is_known_and_every_text_fits():
+    tokenizer, rng = make_tokenizer(), np.random.default_rng(3)
+    for _ in range(60):
+        for task in sample_tasks(sample_scene(rng).layout, rng, 3):
+            for text in (task.text, task.solution, task.brief, loose(task.brief)):
+                ids = tokenizer(text).input_ids
+                assert tokenizer.unk_token_id not in ids, text
+                assert len(ids) <= MAX_TOKENS
+
+
+def test_clips_are_of_seen_combinations_and_their_captions_never_t():
+    rng = np.random.default_rng(0)
+    clips = draw_clips(120, rng)
+    assert clips.pixels.shape == (120, 8, 32, 32, 3) and clips.pixels.dtype == np.uint8
+    captions = {clips.caption(i, rng, 0.5) for i in range(120)}
+    assert not captions & set(clips.tasks)
+
+
+def test_moving_cells_count_more_and_the_mean_weight_is_one():
+    x0 = torch.zeros(2, 4, 3, 8, 8)
+    x0[0, :, 2, 4, 4] = 2.0
+    weights = motion_weights(x0)
+    assert weights.mean().item() == pytest.approx(1.0)
+    assert weights[0, 0, 2, 4, 4] == weights[0, 0, 2, 3, 5] == 9 * weights[0, 0, 0, 4, 4]
+    assert weights[0, 0, 2, 4, 4] > weights[1, 0, 2, 4, 4]
+
+
+def test_a_frame_of_zeros_is_encoded_as_the_frame_before_it():
+    vae, x = FrameVAE(z_dim=4, width=8), torch.zeros(1, 3, 4, 8, 8)
+    x[0, :, 0], x[0, :, 2] = 0.5, -0.7
+    z = vae.encode(x).latents
+    assert torch.equal(z[:, :, 1], z[:, :, 0]) and torch.equal(z[:, :, 3], z[:, :, 2])
+    assert not torch.equal(z[:, :, 2], z[:, :, 0])
+    alone = vae.encode(torch.zeros(1, 3, 1, 8, 8)).latents
+    assert torch.isfinite(alone).all()
+
+
+def test_the_vae_starts_as_good_as_pca_and_weighs_things_five_times():
+    rng = np.random.default_rng(1)
+    pixels, vae = draw_clips(100, rng).pixels, FrameVAE(z_dim=16, width=8)
+    start_from_pca(vae, pixels, rng)
+    x = torch.from_numpy(pixels[:8, 0]).permute(0, 3, 1, 2).float() / 127.5 - 1
+    latents = vae.encode(x[:, :, None]).latents[:, :, 0]
+    assert (decode(vae, latents) - x).square().mean() < 0.02
+    weights = things(x)
+    assert set(weights.unique().tolist()) == {1.0, 5.0}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("model") / "checkpoint"
+    steps = {"vae_steps": 2, "decoder_steps": 2, "language_steps": 2, "steps": 2}
+    pretrain(PretrainOptions(out=str(out), clips=100, batch=4, held_out=2, **steps))
+    return out
+
+
+def test_pretraining_leaves_a_whole_checkpoint_with_its_scores(made):
+    told = json.loads((made / "scores.json").read_text())
+    assert told["options"]["clips"] == 100 and set(told["scores"]) == {"T", "D"}
+    config = json.loads((made / "vae" / "config.json").read_text())
+    assert len(config["latents_mean"]) == 16 and min(config["latents_std"]) > 0
+
+
+def test_the_shipped_base_has_the_size_and_parts_that_the_program_makes():
+    parts = make_parts()
+    for name, file in (
+        ("transformer", "diffusion_pytorch_model"),
+        ("vae", "diffusion_pytorch_model"),
+        ("text_encoder", "model"),
+    ):
+        from safetensors import safe_open
+
+        with safe_open(CHECKPOINT / name / f"{file}.safetensors", "pt") as handle:
+            shipped = {key: tuple(handle.get_slice(key).get_shape()) for key in handle.keys()}  # noqa: SIM118
+        own = {key: tuple(value.shape) for key, value in parts[name].state_dict().items()}
+        assert shipped.items() <= own.items(), name
+    transformer = sum(p.numel() for p in parts["transformer"].parameters())
+    assert 300_000 < transformer < 2_000_000
+
+
+def test_the_shipped_base_follows_d_and_much_less_t():
+    from microworld.model.score import score_model
+
+    scores = score_model(CHECKPOINT, 40, seed=5)
+    assert scores["D"]["task"] > 0.4
+    assert scores["T"]["task"] < scores["D"]["task"] - 0.15
