@@ -28,11 +28,19 @@ MAY_DIFFER = (
     "run.checkpoint_every",
     "run.keep",
     "run.grid_every",
-    "held_out",
+    "held_out.every",
     "output",
     "conditions",
     "model.path",
     "model.revision",
+    "model.device",
+    "memory",
+    "rewards.judge.vlm.base_url",
+    "rewards.judge.vlm.api_key_env",
+    "rewards.judge.concurrency",
+    "rewards.judge.timeout_s",
+    "rewards.judge.retries",
+    "rewards.judge.retry_wait_s",
 )
 
 
