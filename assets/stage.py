@@ -18,7 +18,7 @@ from assets.run_config import check_run_config
 from assets.schemas import KEPT, TOKENS, UNFINISHED
 from assets.shards import ALL_SHARDS, SHARDS, shard_key
 from assets.store import Store
-from storage.files import exclusive, sha256_bytes, sha256_file, write_bytes
+from storage.files import exclusive, sha256_bytes, sha256_file, sweep, write_bytes
 from storage.tables import read_meta, write_table
 
 # Backfill policies are marked beta; eight lines of that at every start would bury what matters.
@@ -114,6 +114,7 @@ def _run_shard(context, store: Store, stage: Stage, options, build, intact, sour
     path = store.table(stage.name, shard)
     with exclusive(store.lock(stage.name, shard)):
         began = time.monotonic()
+        sweep(path.parent, path.name)
         meta = {"stage": stage.name, "version": stage.version, "options": json_value(options)}
         if source is not None:
             meta["upstream"] = source(shard)

@@ -52,6 +52,15 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def sweep(folder: Path, name: str = "*") -> None:
+    """Removes what killed `replacing` calls left of files called `name` (a glob) in `folder` and below it.
+
+    Only for who holds the lock under which those files are written: another process's temporary file would go too.
+    """
+    for left in folder.rglob(f".{name}.*.tmp"):
+        left.unlink(missing_ok=True)
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Writes `data` to `path` atomically."""
     with replacing(path) as temporary:

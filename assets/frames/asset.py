@@ -17,6 +17,7 @@ from assets.rows import kept_rows
 from assets.schemas import FRAMES
 from assets.stage import Stage, run_stage, stage_asset
 from assets.store import Store
+from storage.files import sweep
 from storage.journal import Journal
 from storage.tables import read_meta
 
@@ -44,6 +45,7 @@ def frames(
     options = FramesOptions(**config.model_dump(exclude={"workers"}))
 
     def build(shard: str) -> list[dict]:
+        sweep(store.folder / "frames" / shard)
         clips, source = kept_rows(store.table("clips", shard)), folder_of(store, shard)
         with Journal(store.journal("frames", shard)) as journal:
             return list(extract_frames(clips, source, store.folder, shard, journal, options, pool))

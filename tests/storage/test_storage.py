@@ -10,7 +10,7 @@ import time
 import pyarrow as pa
 import pytest
 
-from storage.files import PathOutsideRoot, confined, exclusive, replacing, write_bytes
+from storage.files import PathOutsideRoot, confined, exclusive, replacing, sweep, write_bytes
 from storage.journal import Journal
 from storage.tables import read_meta, read_rows, write_table
 
@@ -73,6 +73,17 @@ def test_a_row_with_a_wrong_column_is_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match="'c'"):
         write_table(tmp_path / "t.parquet", [{"a": 1, "b": "", "c": 2}], SCHEMA, {})
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_writer_left_is_swept_and_nothing_else(tmp_path):
+    (tmp_path / "deep").mkdir()
+    left = [tmp_path / ".a.parquet.x1y2.tmp", tmp_path / "deep" / ".a.parquet.zz.tmp"]
+    kept = [tmp_path / ".b.parquet.x1y2.tmp", tmp_path / "a.parquet", tmp_path / "a.parquet.tmp"]
+    for path in (*left, *kept):
+        path.write_bytes(b"x")
+    sweep(tmp_path, "a.parquet")
+    assert not any(path.exists() for path in left) and all(path.exists() for path in kept)
+    sweep(tmp_path / "not there")
 
 
 def test_meta_of_an_absent_or_foreign_file_is_empty(tmp_path):
