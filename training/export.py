@@ -6,23 +6,18 @@ The file is written by diffusers' own code, with the adapter's rank and alpha in
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from storage.folders import building
+from storage.hub import PushFailed, errors_without
 from training.card import CardFacts, model_card
 from training.policy import Policies
 
-__all__ = ["CardFacts", "export_lora", "push"]
+__all__ = ["CardFacts", "PushFailed", "export_lora", "push"]
 
 WEIGHTS, CARD, SCORES = "pytorch_lora_weights.safetensors", "README.md", "scores.json"
-
-
-class PushFailed(Exception):
-    """The Hub refused or broke off; the message never has the token."""
 
 
 @dataclass(frozen=True)
@@ -123,14 +118,3 @@ def push(folder: Path, repo_id: str, private: bool, api: Any = None) -> str:
             allow_patterns=[WEIGHTS, CARD, SCORES],
         )
     return f"https://huggingface.co/{repo_id}/tree/{commit.oid}"
-
-
-@contextmanager
-def errors_without(token: str) -> Iterator[None]:
-    """Turns the Hub client's errors into PushFailed, with the token blotted out and no link to the original."""
-    from huggingface_hub.errors import HFValidationError, HTTPError
-
-    try:
-        yield
-    except (HTTPError, HFValidationError, OSError, RuntimeError) as error:
-        raise PushFailed(f"{type(error).__name__}: {error}".replace(token, "***")) from None

@@ -69,7 +69,7 @@ def matching_states(model, rollouts: Rollouts, used: Tensor, count: int, seed: i
 
 
 def distilled_steps(steps: int, count: int, seed: int, step: int) -> list[int]:
-    """The sampler's steps at which the teacher is asked: stratified, the first and last ones included."""
+    """The sampler's steps at which the teacher is asked: stratified, ascending."""
     if count == steps:
         return list(range(steps))
     generator = torch.Generator().manual_seed(seed_of(seed, "distilled", step))
@@ -77,15 +77,16 @@ def distilled_steps(steps: int, count: int, seed: int, step: int) -> list[int]:
     return sorted(set(drawn))
 
 
-def step_weights(sigmas: Tensor, steps: Sequence[int], flow_time: bool) -> Tensor:
-    """float64 [len(steps)], summing to about 1: what each step counts in an integral over flow time (Eq. 9, 11).
+def step_weights(sigmas: Tensor, count: int, flow_time: bool) -> Tensor:
+    """float64 [S], by step of the sampler: what it counts in an integral over flow time (Eq. 9, 11) of `count` steps.
 
-    Without `flow_time` every step counts alike: an integral over the sampler's own time.
+    Over all steps they sum to S / count. Without `flow_time` every step counts alike: an integral over the sampler's
+    own time.
     """
-    lengths = step_lengths(sigmas.cpu())
+    lengths = step_lengths(sigmas)
     if not flow_time:
         lengths = torch.full_like(lengths, 1 / len(lengths))
-    return lengths[list(steps)] * (len(lengths) / len(steps))
+    return lengths * (len(lengths) / count)
 
 
 def distillation_rewards(rollouts: Rollouts, teacher: Tensor, steps: Sequence[int], mask, flow_time: bool):
@@ -96,7 +97,8 @@ def distillation_rewards(rollouts: Rollouts, teacher: Tensor, steps: Sequence[in
     student = rollouts.velocities[torch.as_tensor(steps)].flatten(0, 1)
     apart = torch.cat([disagreement(a, b, mask) for a, b in zip(student.split(64), teacher.split(64), strict=True)])
     apart = apart.view(len(steps), -1).cpu()
-    return -(step_weights(rollouts.sigmas, steps, flow_time)[:, None] * apart).sum(0), apart.mean(0)
+    weights = step_weights(rollouts.sigmas.cpu(), len(steps), flow_time)[list(steps)]
+    return -(weights[:, None] * apart).sum(0), apart.mean(0)
 
 
 class Update:
@@ -177,10 +179,10 @@ class Update:
                 (sum(losses).sum() / self.total).backward()
 
     def _anchor_weight(self, part: States, rollouts: Rollouts, count: int):
-        if part.step is None or not self.options.distill.flow_time:
+        if part.step is None:
             return 1 / count
-        lengths = step_lengths(rollouts.sigmas)
-        return lengths[part.step.to(lengths.device)] * (len(lengths) / count)
+        weights = step_weights(rollouts.sigmas, count, self.options.distill.flow_time)
+        return weights[part.step.to(weights.device)]
 
     def _policy_loss(self, part, prediction, rollouts, advantages, learner, condition, sums) -> Tensor:
         """L_RL of each state [N], with the velocity penalties that the recipe asks for."""

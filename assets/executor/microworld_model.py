@@ -17,22 +17,13 @@ from pydantic import Field
 from assets.child import run_child
 from assets.resources import CollectionResource
 from assets.run_config import check_run_config
+from microworld.model.options import PretrainOptions
 from storage.files import sha256_bytes, sha256_file, write_bytes
 
 
-class MicroworldModelConfig(dg.Config):
-    """The options of microworld.model.pretrain.PretrainOptions (whose module loads torch), and the grace of a child."""
+class MicroworldModelConfig(PretrainOptions, dg.Config):
+    """The options of the program, and the grace of a child."""
 
-    out: str = Field("microworld/checkpoint", min_length=1, description="Folder of the checkpoint, in diffusers form.")
-    seed: int = Field(0, ge=0, description="Of weights, scenes and batches.")
-    clips: int = Field(16_000, ge=100, description="Clips drawn.")
-    batch: int = Field(32, ge=1)
-    vae_steps: int = Field(1600, ge=1)
-    decoder_steps: int = Field(3800, ge=1)
-    language_steps: int = Field(1300, ge=1, description="The text encoder, on captions and on tasks.")
-    steps: int = Field(4000, ge=1, description="Flow matching; the rate falls to 0 over the last 30 %.")
-    loose_share: float = Field(0.25, ge=0, le=1, description="Share of captions without coordinates.")
-    held_out: int = Field(200, ge=1, description="Held-out tasks it is scored on.")
     grace_s: float = Field(60.0, gt=0, description="Seconds a cancelled pre-training has to end before it is killed.")
 
 

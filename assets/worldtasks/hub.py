@@ -7,12 +7,11 @@ short is repeated whole; what is already there is not sent again.
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from storage.files import sha256_file
+from storage.hub import PushFailed, errors_without
 
 MOST_FILES, MOST_IN_FOLDER = 100_000, 10_000  # the Hub's limits for a repository and for a folder
 UNTOUCHED = {".gitattributes"}  # the Hub's own
@@ -20,10 +19,6 @@ UNTOUCHED = {".gitattributes"}  # the Hub's own
 
 class TagTaken(ValueError):
     """The tag exists and names other content."""
-
-
-class PushFailed(Exception):
-    """The Hub refused or broke off; the message never has the token."""
 
 
 def push(tree: Path, repo_id: str, token: str, branch: str, tag: str, private: bool, api: Any = None) -> str:
@@ -105,17 +100,3 @@ def git_blob(path: Path) -> str:
     """The id that git gives a file's content."""
     data = path.read_bytes()
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
-
-
-@contextmanager
-def errors_without(token: str) -> Iterator[None]:
-    """Turns the Hub client's errors into PushFailed, with the token blotted out and no link to the original."""
-    # HTTPError is that of the client's HTTP library, whose name changes between versions of the client; RuntimeError is
-    # what its transfer library raises.
-    from huggingface_hub.errors import HFValidationError, HTTPError
-
-    try:
-        yield
-    except (HTTPError, HFValidationError, OSError, RuntimeError) as error:
-        said = f"{type(error).__name__}: {error}".replace(token, "***")
-        raise PushFailed(said) from None

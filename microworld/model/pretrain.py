@@ -1,6 +1,6 @@
 """Trains the microworld's base model from nothing; the checkpoint in microworld/checkpoint ships with the project.
 
-    python -m microworld.model.pretrain --config config.yaml     (options: PretrainOptions; {} for the defaults)
+    python -m microworld.model.pretrain --config config.yaml     (options: options.py; {} for the defaults)
 
 Four stages, about an hour on one core: the VAE, its decoder again, the text encoder (what captions and tasks say, as a
 language model comes ready to a video model), and flow matching with the text encoder frozen. It ends with scores on
@@ -15,35 +15,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from microworld.model.build import MAX_TOKENS, make_parts, save
 from microworld.model.captions import FACTS, UNKNOWN, facts
 from microworld.model.clips import Clips, draw_clips
+from microworld.model.options import PretrainOptions
 from microworld.model.vae_training import fit_decoder, fit_vae, measure_latents
 from storage.strict_yaml import read_yaml
 
 SHIFT = 5.0  # leans noise levels towards noise, where motion is decided
 MOTION = 8.0  # what a moving cell counts more than one at rest: the same optimum, reached sooner
 MOVED = 0.35  # mean change of a cell's latents that counts as motion
-
-
-class PretrainOptions(BaseModel):
-    """How the base model is made."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    out: str = Field("microworld/checkpoint", min_length=1, description="Folder of the checkpoint, in diffusers form.")
-    seed: int = Field(0, ge=0, description="Of weights, scenes and batches.")
-    clips: int = Field(16_000, ge=100, description="Clips drawn.")
-    batch: int = Field(32, ge=1)
-    vae_steps: int = Field(1600, ge=1)
-    decoder_steps: int = Field(3800, ge=1)
-    language_steps: int = Field(1300, ge=1, description="The text encoder, on captions and on tasks.")
-    steps: int = Field(4000, ge=1, description="Flow matching; the rate falls to 0 over the last 30 %.")
-    loose_share: float = Field(0.25, ge=0, le=1, description="Share of captions without coordinates.")
-    held_out: int = Field(200, ge=1, description="Held-out tasks it is scored on.")
 
 
 class Reader(nn.Module):

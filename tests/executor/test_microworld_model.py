@@ -9,7 +9,6 @@ from assets.executor.microworld_model import MicroworldModelConfig
 
 
 def test_the_assets_options_are_those_of_the_program():
-    """Written twice, since the program's module loads torch: so the two are compared."""
     from microworld.model.pretrain import PretrainOptions
 
     ours = MicroworldModelConfig.model_fields

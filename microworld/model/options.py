@@ -1,0 +1,20 @@
+"""Options of the base model's pre-training; apart from the program, which loads torch."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class PretrainOptions(BaseModel):
+    """How the base model is made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    out: str = Field("microworld/checkpoint", min_length=1, description="Folder of the checkpoint, in diffusers form.")
+    seed: int = Field(0, ge=0, description="Of weights, scenes and batches.")
+    clips: int = Field(16_000, ge=100, description="Clips drawn.")
+    batch: int = Field(32, ge=1)
+    vae_steps: int = Field(1600, ge=1)
+    decoder_steps: int = Field(3800, ge=1)
+    language_steps: int = Field(1300, ge=1, description="The text encoder, on captions and on tasks.")
+    steps: int = Field(4000, ge=1, description="Flow matching; the rate falls to 0 over the last 30 %.")
+    loose_share: float = Field(0.25, ge=0, le=1, description="Share of captions without coordinates.")
+    held_out: int = Field(200, ge=1, description="Held-out tasks it is scored on.")
