@@ -1,7 +1,7 @@
 """Captions of clips for pre-training, and what each of them says.
 
-A clip is captioned with D, with D's motion alone, or loosely: without coordinates, so that places are known by what
-lies there. T itself is never a caption.
+A clip is captioned with D, with D's motion alone, loosely (without coordinates, so that places are known by what lies
+there) or tersely (one plain sentence of what happens). T itself, an order to somebody, is never a caption.
 """
 
 import re
@@ -46,14 +46,21 @@ def loose(brief: str) -> str:
     return brief.replace(" ,", ",")
 
 
+def terse(task: str) -> str:
+    """What happens when `task` (T) is done, as one sentence: "The red disc moves to the blue frame."."""
+    agent, _, order = task.partition("]: ")
+    told = re.sub(r"\b(move|stop|push|swap|turn)\b", r"\1s", order.lower()).replace("pushs", "pushes")
+    return f"The {agent.strip('[').lower()} {told}"
+
+
 def facts(text: str) -> list[int]:
     """What a text (T, D or a caption) says, as indices in the order of FACTS; UNKNOWN for what it leaves open."""
     text = text.lower()
     agent = NAME.search(text)
     ends = list(REST.finditer(text))
-    tail = _last_clause(text, ends)
+    tail = _last_clause(text, ends, agent.end() if agent else 0)
     target = NAME.search(tail)
-    turned = re.search(r"(?:fades from \w+ to|turn) (\w+)", text)
+    turned = re.search(r"(?:fades from \w+ to|turns?) (\w+)", text)
     return [
         COLOURS.index(agent[1]) if agent else UNKNOWN,
         SHAPES.index(agent[2]) if agent else UNKNOWN,
@@ -66,12 +73,12 @@ def facts(text: str) -> list[int]:
     ]
 
 
-def _last_clause(text: str, ends: list) -> str:
+def _last_clause(text: str, ends: list, after: int) -> str:
     if ends:
         return text[ends[-1].end() :].split(". ")[0]
     if "coming to rest" in text:
         return text[text.rindex("coming to rest") :].split(". ")[0]
-    return text.split(":")[-1].split(", then")[-1]
+    return text[after:].split(", then")[-1]
 
 
 def _relation(tail: str) -> int:

@@ -6,30 +6,29 @@ import numpy as np
 
 from microworld.families import sample_tasks
 from microworld.model.build import FRAMES, SIZE
-from microworld.model.captions import loose
+from microworld.model.captions import loose, terse
 from microworld.render import render_batch
 from microworld.scene import sample_scene
 
 
 @dataclass(frozen=True)
 class Clips:
-    """N clips: `pixels` uint8 [N, T, H, W, 3] RGB, and of each T, D, D's motion alone and the loose caption."""
+    """N clips: `pixels` uint8 [N, T, H, W, 3] RGB, and of each T, D, D's motion alone, the loose and the terse caption."""
 
     pixels: np.ndarray
     tasks: list[str]
     solutions: list[str]
     briefs: list[str]
     looses: list[str]
+    terses: list[str]
 
     def __len__(self) -> int:
         return len(self.tasks)
 
     def caption(self, index: int, rng: np.random.Generator, loose_share: float) -> str:
-        """One of the clip's captions: `loose_share` loose ones, the rest halves of D and its motion alone."""
-        draw = rng.random()
-        if draw < loose_share:
-            return self.looses[index]
-        return (self.solutions if draw < loose_share + (1 - loose_share) / 2 else self.briefs)[index]
+        """One of the clip's captions: `loose_share` loose and terse ones, half each, the rest halves of D and brief D."""
+        pair = (self.looses, self.terses) if rng.random() < loose_share else (self.solutions, self.briefs)
+        return pair[rng.integers(2)][index]
 
 
 def draw_clips(count: int, rng: np.random.Generator) -> Clips:
@@ -51,4 +50,5 @@ def draw_clips(count: int, rng: np.random.Generator) -> Clips:
         [task.solution for task in tasks],
         [task.brief for task in tasks],
         [loose(task.brief) for task in tasks],
+        [terse(task.text) for task in tasks],
     )

@@ -16,5 +16,7 @@ class PretrainOptions(BaseModel):
     decoder_steps: int = Field(3800, ge=1)
     language_steps: int = Field(1300, ge=1, description="The text encoder, on captions and on tasks.")
     steps: int = Field(4000, ge=1, description="Flow matching; the rate falls to 0 over the last 30 %.")
-    loose_share: float = Field(0.25, ge=0, le=1, description="Share of captions without coordinates.")
+    keep_every: int = Field(0, ge=0, description="Keeps the moving average each so many steps, in OUT-stepN; 0: never.")
+    vae_from: str = Field("", description="A checkpoint whose VAE is taken as it is; empty: one is trained.")
+    loose_share: float = Field(0.6, ge=0, le=1, description="Share of captions without coordinates: loose and terse.")
     held_out: int = Field(200, ge=1, description="Held-out tasks it is scored on.")

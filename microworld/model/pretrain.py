@@ -22,6 +22,7 @@ from microworld.model.captions import FACTS, UNKNOWN, facts
 from microworld.model.clips import Clips, draw_clips
 from microworld.model.options import PretrainOptions
 from microworld.model.vae_training import fit_decoder, fit_vae, measure_latents
+from models.video.frame_vae import FrameVAE
 from storage.strict_yaml import read_yaml
 
 SHIFT = 5.0  # leans noise levels towards noise, where motion is decided
@@ -116,8 +117,20 @@ def fit_flow(parts: dict, clips: Clips, latents: Tensor, options: PretrainOption
         with torch.no_grad():
             torch._foreach_lerp_(average, trained, 1 - min(0.995, (2 + step) / (11 + step)))
         say("flow matching", step, options.steps, loss)
+        if options.keep_every and (step + 1) % options.keep_every == 0 and step + 1 < options.steps:
+            keep(parts, average, Path(f"{options.out}-step{step + 1}"))
     with torch.no_grad():
         torch._foreach_copy_(trained, average)
+
+
+@torch.no_grad()
+def keep(parts: dict, average: list[Tensor], folder: Path) -> None:
+    """Saves the parts with the moving average as the transformer, which goes on as it was."""
+    trained = list(parts["transformer"].parameters())
+    current = [p.detach().clone() for p in trained]
+    torch._foreach_copy_(trained, average)
+    save(parts, folder)
+    torch._foreach_copy_(trained, current)
 
 
 def motion_weights(x0: Tensor) -> Tensor:
@@ -156,8 +169,11 @@ def pretrain(options: PretrainOptions) -> dict:
     torch.manual_seed(options.seed)
     rng, start = np.random.default_rng(options.seed), time.perf_counter()
     parts, clips = make_parts(seed=options.seed), draw_clips(options.clips, rng)
-    fit_vae(parts["vae"], clips.pixels, options.vae_steps, rng)
-    fit_decoder(parts["vae"], clips.pixels, options.decoder_steps, rng)
+    if options.vae_from:
+        parts["vae"] = FrameVAE.from_pretrained(Path(options.vae_from) / "vae")
+    else:
+        fit_vae(parts["vae"], clips.pixels, options.vae_steps, rng)
+        fit_decoder(parts["vae"], clips.pixels, options.decoder_steps, rng)
     latents = measure_latents(parts["vae"], clips.pixels)
     fit_language(parts, clips, options, rng)
     fit_flow(parts, clips, latents, options, rng)
