@@ -15,7 +15,7 @@ from training.judging import Judge
 from training.prompts import seed_of
 from training.rewards import Judgements, check_failures
 from training.rollout import Plan, sample
-from training.scores import Comparison, ScoreTable, compare, score
+from evaluation.scores import Comparison, ScoreTable, compare, score
 
 SPLIT = "heldout"
 

@@ -11,7 +11,7 @@ import pytest
 MAY_IMPORT = {
     "pipelines": {"assets", "training", "evaluation", "models", "microworld", "storage"},
     "assets": {"training", "evaluation", "models", "microworld", "storage"},
-    "training": {"models", "microworld", "storage"},
+    "training": {"evaluation", "models", "microworld", "storage"},
     "evaluation": {"models", "microworld", "storage"},
     "models": {"storage", "microworld"},
     "microworld": {"models", "storage"},

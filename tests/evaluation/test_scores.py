@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.scores import Rate, ScoreTable, compare, describe, interval, rate, score, sign_test
+from evaluation.scores import Rate, ScoreTable, compare, describe, interval, rate, score, sign_test
 
 
 # The paper's DreamGen counts; the intervals were computed apart from this code.

@@ -1,0 +1,171 @@
+"""What an evaluation leaves behind: samples, videos, judgements, runs; and where each of them lies.
+
+    FOLDER/                      one run: a model under one conditioning on one benchmark
+      run.json                   RunRecord: all that decides the videos
+      videos/NAME.mp4            the benchmark's own file names
+      manifest.jsonl             one VideoRecord a line; nothing has to be read from a file name
+      judgements.jsonl           one Judgement a line
+      scores.json                evaluation.scoring
+
+Records are JSON objects with exactly these fields; `read` refuses others.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from storage.files import write_bytes
+
+MANIFEST, JUDGEMENTS, RUN, SCORES, VIDEOS = "manifest.jsonl", "judgements.jsonl", "run.json", "scores.json", "videos"
+QUESTIONS = ("task", "agent", "consistency")  # of WorldTasks-Bench; "consistency" is Realism in the paper's figures
+Conditioning = Literal["task", "demonstrator", "vlm"]
+
+OK = ""  # `failure` of what went well
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image-task pair of a benchmark. `image` is a path below the benchmark's folder; `solution` may be empty.
+
+    `group` is what a benchmark divides its samples by (DreamGen: object, behavior, environment; VBVR: the split/task).
+    """
+
+    sample_id: str
+    image: str
+    task: str
+    solution: str = ""
+    agent: str = ""
+    task_type: str = "other"
+    agent_category: str = "other"
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class VideoRecord:
+    """One generated video, or why there is none (`failure`).
+
+    `path` below the run's folder; `prompt` is what the model saw; `seconds` wall time end to end (image and prompt in,
+    file written out, a share of its batch's), `vlm_seconds` the part that a VLM took to write the prompt; `frames`,
+    `height`, `width`, `fps` of the file; `sha256` of the file; `image_sha256` of the first frame's file.
+    """
+
+    video_id: str  # sample_id and seed: "<sample_id>-s<seed>"
+    sample_id: str
+    seed: int
+    path: str
+    prompt: str
+    image_sha256: str
+    sha256: str = ""
+    frames: int = 0
+    height: int = 0
+    width: int = 0
+    fps: float = 0.0
+    seconds: float = 0.0
+    vlm_seconds: float = 0.0
+    failure: str = OK
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One question about one video, answered or failed.
+
+    `log_odds` natural, log p(yes) - log p(no), None when failed; `yes` whether it is above 0, None when failed; `text`
+    what the judge said, `exact` False when one of the two answers stood at a floor; `frames` the indices shown, with
+    their `times_s`; `variant` names the prompt's wording (1: the one that scores are made of), `prompt_hash` its file.
+    `failure` begins with one of malformed, refused, timeout, unavailable, undecodable.
+    """
+
+    video_id: str
+    sample_id: str
+    question: str
+    variant: int
+    judge: str
+    prompt_hash: str
+    video_sha256: str
+    frames: tuple[int, ...] = ()
+    times_s: tuple[float, ...] = ()
+    log_odds: float | None = None
+    yes: bool | None = None
+    exact: bool = True
+    text: str = ""
+    failure: str = OK
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """All that decides a run's videos, and where it comes from.
+
+    `name` is the run's folder and its partition; `role` what it stands for in comparisons: "base", "demonstrator",
+    "executor", "vlm" or a name of its own; `step` the training step of the adapter (None: not a checkpoint in training).
+    `model` and `sampler` are the options as given; `identity` the model's own; `lora_sha256` of the adapter's weights.
+    """
+
+    name: str
+    benchmark: str
+    benchmark_version: str
+    conditioning: Conditioning
+    model: dict[str, Any]
+    identity: str
+    sampler: dict[str, Any]
+    seeds: tuple[int, ...]
+    samples: int
+    role: str = ""
+    lora: str = ""
+    lora_sha256: str = ""
+    step: int | None = None
+    dataset_version: str = ""
+    vlm: str = ""  # the prompt writer of conditioning "vlm"
+    notes: tuple[str, ...] = ()
+    hardware: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def write_lines(path: Path, records: Iterable[Any]) -> None:
+    """Replaces `path` whole by one JSON object a line."""
+    lines = (json.dumps(dataclasses.asdict(record), ensure_ascii=False, allow_nan=False) for record in records)
+    write_bytes(path, "".join(f"{line}\n" for line in lines).encode())
+
+
+def read_lines(path: Path, kind: type[Record]) -> Iterator[Record]:
+    """The records of `path`, none when it is not there. Raises ValueError naming file and line."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                yield make(json.loads(line), kind)
+            except (ValueError, TypeError) as error:
+                raise ValueError(f"{path}, line {number}: {error}") from error
+
+
+def write_one(path: Path, record: Any) -> None:
+    text = json.dumps(dataclasses.asdict(record), ensure_ascii=False, allow_nan=False, indent=2)
+    write_bytes(path, f"{text}\n".encode())
+
+
+def read_one(path: Path, kind: type[Record]) -> Record:
+    """The record of `path`. Raises FileNotFoundError, and ValueError naming the file."""
+    try:
+        return make(json.loads(path.read_text(encoding="utf-8")), kind)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def make(values: Any, kind: type[Record]) -> Record:
+    """A record from its JSON object. Raises ValueError for unknown or missing fields."""
+    if not isinstance(values, dict):
+        raise ValueError(f"{type(values).__name__} where an object with the fields of {kind.__name__} is expected")
+    known = {one.name: one for one in dataclasses.fields(kind)}
+    missing = [
+        name
+        for name, one in known.items()
+        if name not in values and one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
+    ]
+    unknown = sorted(values.keys() - known.keys())
+    if unknown or missing:
+        raise ValueError(f"{kind.__name__}: unknown fields {unknown}, missing fields {missing}")
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
