@@ -100,7 +100,7 @@ class RunRecord:
     """All that decides a run's videos, and where it comes from.
 
     `name` is the run's folder and its partition; `role` what it stands for in comparisons: "base", "demonstrator",
-    "executor", "vlm" or a name of its own; `step` the training step of the adapter (None: not a checkpoint in training).
+    "executor", "vlm" or a name of its own; `step` the training step of the adapter (None: no checkpoint in training).
     `model` and `sampler` are the options as given; `identity` the model's own; `lora_sha256` of the adapter's weights.
     """
 

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from evaluation.scores import Comparison, ScoreTable, compare, score
 from training.bundle import Predictor
 from training.condition_store import ConditionStore, Pair
 from training.config import TrainOptions
@@ -15,7 +16,6 @@ from training.judging import Judge
 from training.prompts import seed_of
 from training.rewards import Judgements, check_failures
 from training.rollout import Plan, sample
-from evaluation.scores import Comparison, ScoreTable, compare, score
 
 SPLIT = "heldout"
 
