@@ -2,6 +2,7 @@
 
     FOLDER/                      one run: a model under one conditioning on one benchmark
       run.json                   RunRecord: all that decides the videos
+      samples.jsonl              one Sample a line: those of the benchmark that videos were asked of, for judge and scores
       videos/NAME.mp4            the benchmark's own file names
       manifest.jsonl             one VideoRecord a line; nothing has to be read from a file name
       judgements.jsonl           one Judgement a line
@@ -20,6 +21,7 @@ from typing import Any, Literal, TypeVar
 from storage.files import write_bytes
 
 MANIFEST, JUDGEMENTS, RUN, SCORES, VIDEOS = "manifest.jsonl", "judgements.jsonl", "run.json", "scores.json", "videos"
+SAMPLES = "samples.jsonl"
 QUESTIONS = ("task", "agent", "consistency")  # of WorldTasks-Bench; "consistency" is Realism in the paper's figures
 Conditioning = Literal["task", "demonstrator", "vlm"]
 
