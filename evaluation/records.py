@@ -2,7 +2,7 @@
 
     FOLDER/                      one run: a model under one conditioning on one benchmark
       run.json                   RunRecord: all that decides the videos
-      samples.jsonl              one Sample a line: those of the benchmark that videos were asked of, for judge and scores
+      samples.jsonl              one Sample a line: what videos were asked of; judges need its T
       videos/NAME.mp4            the benchmark's own file names
       manifest.jsonl             one VideoRecord a line; nothing has to be read from a file name
       judgements.jsonl           one Judgement a line

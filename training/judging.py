@@ -9,10 +9,11 @@ from concurrent.futures import Future
 
 import numpy as np
 
+from models.vlm.asking import ask, judge_prompt
 from models.vlm.build import build_vlm
-from models.vlm.prompts import prompt
-from models.vlm.protocol import VLM, Prompt, Video, VLMUnavailable
-from training.rewards import Judgements, JudgeOptions, checked, frame_indices
+from models.vlm.frames import encoded, frame_indices
+from models.vlm.protocol import VLM, Prompt, Video
+from training.rewards import Judgements, JudgeOptions, checked
 
 Answer = tuple[float, int, str]  # log-odds (NaN: failed), attempts, the last error
 
@@ -102,8 +103,7 @@ class Judge:
         try:
             async with asyncio.TaskGroup() as group:
                 running = [
-                    group.create_task(self._ask(prompt(f"judge_{question}", task=tasks[n]), videos[n]))
-                    for n, question in asked
+                    group.create_task(self._ask(judge_prompt(question, tasks[n]), videos[n])) for n, question in asked
                 ]
         except ExceptionGroup as mistakes:  # the same one for many videos, as a rule
             raise mistakes.exceptions[0] from mistakes
@@ -119,39 +119,6 @@ class Judge:
 
     async def _ask(self, question: Prompt, video: Video) -> Answer:
         """One question about one video, asked again while it fails."""
-        options = self.options
-        error = ""
-        for attempt in range(options.retries + 1):
-            if attempt:
-                await asyncio.sleep(options.retry_wait_s * 2 ** (attempt - 1))
-            async with self._slots:
-                try:
-                    async with asyncio.timeout(options.timeout_s):
-                        value = (await self.vlm.log_odds(question, [video])).value
-                except VLMUnavailable as failure:
-                    error = f"{question.name}: {failure}"
-                    continue
-                except TimeoutError:
-                    error = f"{question.name}: no answer after {options.timeout_s:g} s"
-                    continue
-            if math.isfinite(value):
-                return float(value), attempt + 1, ""
-            error = f"{question.name}: log-odds {value} is no finite number"
-        return math.nan, options.retries + 1, error
-
-
-def encoded(frames: np.ndarray, image_format: str) -> tuple[bytes, ...]:
-    """Frames uint8 [F, H, W, 3] RGB as PNG or JPEG files; the same pixels give the same bytes."""
-    import cv2
-
-    if image_format == "png":
-        suffix, settings = ".png", [cv2.IMWRITE_PNG_COMPRESSION, 1]
-    else:
-        suffix, settings = ".jpg", [cv2.IMWRITE_JPEG_QUALITY, 95]
-    files = []
-    for frame in frames:
-        written, data = cv2.imencode(suffix, np.ascontiguousarray(frame[:, :, ::-1]), settings)
-        if not written:
-            raise ValueError(f"a frame of shape {frame.shape} cannot be written as {image_format}")
-        files.append(data.tobytes())
-    return tuple(files)
+        asked = await ask(self.vlm, question, [video], self._slots, self.options)
+        value = math.nan if asked.answer is None else float(asked.answer.value)
+        return value, asked.attempts, f"{question.name}: {asked.failure}" if asked.failure else ""

@@ -7,41 +7,19 @@ NaN with `failed` set, never a low reward.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field
 
-from models.vlm.build import VLMOptions
-
-Question = Literal["task", "agent", "consistency"]
+from models.vlm.asking import AskOptions
 
 
-class JudgeOptions(BaseModel):
+class JudgeOptions(AskOptions):
     """Who judges videos, what is asked, and how much may fail. Unknown names are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    vlm: VLMOptions = Field(default_factory=VLMOptions, description="The model that judges.")
-    questions: tuple[Question, ...] = Field(
-        ("task", "agent", "consistency"), min_length=1, description="What is asked of each video, in one request each."
-    )
-    frames: int = Field(8, ge=2, le=256, description="Evenly spaced frames that the judge sees, first and last too.")
-    image_format: Literal["png", "jpeg"] = Field("png", description="How frames are sent: png loses nothing.")
-    concurrency: int = Field(32, ge=1, le=4096, description="Most requests in flight.")
-    timeout_s: float = Field(300.0, gt=0, le=7200, description="Seconds for one attempt at a request.")
-    retries: int = Field(2, ge=0, le=50, description="Further attempts at a request that failed.")
-    retry_wait_s: float = Field(1.0, ge=0, le=600, description="Seconds before the second attempt; doubles each time.")
     max_failed_share: float = Field(
         0.2, ge=0, le=1, description="Share of a question's judgements that may fail before the run stops."
     )
-
-    @field_validator("questions")
-    @classmethod
-    def _asked_once(cls, value: tuple[Question, ...]) -> tuple[Question, ...]:
-        if len(set(value)) != len(value):
-            raise ValueError(f"questions {list(value)}: each is expected once")
-        return value
 
 
 class TooManyFailures(RuntimeError):
@@ -89,13 +67,6 @@ def check_failures(judgements: Judgements, share: float) -> None:
         raise TooManyFailures(
             f"judgements failed: {counts}, where {share:.0%} may; the last error was: {judgements.last_error}"
         )
-
-
-def frame_indices(total: int, wanted: int) -> tuple[int, ...]:
-    """`wanted` evenly spaced indices of `total` frames, the first and the last among them; all when there are fewer."""
-    if total <= wanted:
-        return tuple(range(total))
-    return tuple(round(i * (total - 1) / (wanted - 1)) for i in range(wanted))
 
 
 def checked(videos: np.ndarray, tasks: Sequence[str], fps: float) -> np.ndarray:

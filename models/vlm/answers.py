@@ -85,7 +85,7 @@ def log_sum_exp(values: Iterable[float]) -> float:
     return highest + math.log(math.fsum(math.exp(value - highest) for value in values))
 
 
-def log_odds(yes: list[float], no: list[float], usage: Usage, *, floor: float | None = None) -> LogOdds:
+def log_odds(yes: list[float], no: list[float], usage: Usage, *, floor: float | None = None, text: str = "") -> LogOdds:
     """Log-odds from the log-probabilities (natural) of the tokens that mean yes and of those that mean no.
 
     The tokens of a side exclude each other at one position, so their probabilities add. A side without any token stands
@@ -93,4 +93,4 @@ def log_odds(yes: list[float], no: list[float], usage: Usage, *, floor: float | 
     """
     log_p_yes = log_sum_exp(yes) if yes else floor
     log_p_no = log_sum_exp(no) if no else floor
-    return LogOdds(log_p_yes - log_p_no, log_p_yes, log_p_no, bool(yes and no), usage)
+    return LogOdds(log_p_yes - log_p_no, log_p_yes, log_p_no, bool(yes and no), usage, text)

@@ -125,7 +125,7 @@ class OpenAIServer:
 
         Exact where the server gives the log-probabilities of named tokens (vLLM); else from the 20 likeliest, where a
         side that is missing stands at the least likely of them. Which of the two is found out once. Raises
-        VLMUnavailable("no_answer") when the model is about to say neither.
+        VLMUnavailable("no_answer") when the model is about to say neither, and "refused" when it or its server refuses.
         """
         yes_ids, no_ids = await self._one_token_ids()
         if self._knows_token_ids is False:
@@ -137,15 +137,20 @@ class OpenAIServer:
                 raise
             answer = await self._chat(question.text, media, **log_odds_options([]))
             self._knows_token_ids = False  # learnt only now: the request was good without the extension
+        said = answer.choice.message
+        if said.refusal or answer.choice.finish_reason == "content_filter":
+            raise VLMUnavailable(
+                "refused", said.refusal or "stopped by the server's content filter", said.content or ""
+            )
         if self._knows_token_ids is None:
             wanted = {token_name(token_id) for token_id in (*yes_ids, *no_ids)}
             self._knows_token_ids = bool(wanted) and wanted <= answer.candidates.keys()
         if not answer.candidates:
             raise VLMUnavailable("no_logprobs", f"{self!r} returned no top_logprobs: log_odds needs a server that does")
         try:
-            return read_log_odds(answer.candidates, yes_ids, no_ids, answer.tokens)
+            return read_log_odds(answer.candidates, yes_ids, no_ids, answer.tokens, said.content or "")
         except ValueError as error:
-            raise VLMUnavailable("no_answer", str(error)) from None
+            raise VLMUnavailable("no_answer", str(error), said.content or "") from None
 
     async def aclose(self) -> None:
         await self._client.close()

@@ -95,7 +95,7 @@ def log_odds_options(token_ids: Sequence[int]) -> dict[str, Any]:
 
 
 def read_log_odds(
-    candidates: Mapping[str, float], yes_ids: Sequence[int], no_ids: Sequence[int], usage: Usage
+    candidates: Mapping[str, float], yes_ids: Sequence[int], no_ids: Sequence[int], usage: Usage, text: str = ""
 ) -> LogOdds:
     """Log-odds from the `candidates` of the first position, named by id (`token_name`) or by text.
 
@@ -110,4 +110,4 @@ def read_log_odds(
             f"neither yes nor no among the {len(candidates)} returned tokens, the likeliest are {likeliest}: "
             "an answer of one word is expected (is the model's thinking on?)"
         )
-    return log_odds(yes, no, usage, floor=min(candidates.values()))
+    return log_odds(yes, no, usage, floor=min(candidates.values()), text=text)

@@ -77,7 +77,8 @@ class Completion:
 class LogOdds:
     """The answer to `log_odds`: log p(yes) - log p(no), natural logarithm, at the first answered token.
 
-    `exact` is False when one of the two was not among the returned tokens and stands at a floor.
+    `exact` is False when one of the two was not among the returned tokens and stands at a floor. `text` is what the
+    model said, as far as the backend knows.
     """
 
     value: float
@@ -85,14 +86,23 @@ class LogOdds:
     log_p_no: float
     exact: bool
     usage: Usage
+    text: str = ""
 
 
 class VLMUnavailable(RuntimeError):
-    """No answer could be had after all retries. `kind`: timeout, http_429, http_500, connection, malformed ..."""
+    """No answer could be had after all retries. `kind`: timeout, http_429, http_500, connection, malformed ...
 
-    def __init__(self, kind: str, detail: str):
+    `final` for what is the model's own failure to say yes or no (`kind` refused or no_answer) and would come again;
+    `text` what it said instead, as far as that is known.
+    """
+
+    def __init__(self, kind: str, detail: str, text: str = ""):
         super().__init__(f"{kind}: {detail}")
-        self.kind, self.detail = kind, detail
+        self.kind, self.detail, self.text = kind, detail, text
+
+    @property
+    def final(self) -> bool:
+        return self.kind in ("refused", "no_answer")
 
 
 class VLM(Protocol):

@@ -113,7 +113,8 @@ class TransformersVLM:
     def _log_odds(self, text: str, media: Sequence[Media]) -> LogOdds:
         logprobs, length = self.token_logprobs(text, media)
         yes, no = logprobs[self.yes_ids].tolist(), logprobs[self.no_ids].tolist()
-        return log_odds(yes, no, Usage(prompt_tokens=length, completion_tokens=1))
+        said = self.processor.tokenizer.decode([int(logprobs.argmax())])
+        return log_odds(yes, no, Usage(prompt_tokens=length, completion_tokens=1), text=said)
 
     def _complete(
         self, text: str, media: Sequence[Media], schema: Mapping[str, Any], max_tokens: int, seed: int

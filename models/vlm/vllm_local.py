@@ -77,7 +77,7 @@ class VllmVLM:
         first = answer.outputs[0].logprobs[0]
         # A token of probability 0 comes as -inf; vLLM's own server writes -9999 for it, and so do we.
         yes, no = ([max(first[i].logprob, -9999.0) for i in ids] for ids in (self.yes_ids, self.no_ids))
-        return log_odds(yes, no, _usage(answer))
+        return log_odds(yes, no, _usage(answer), text=answer.outputs[0].text)
 
     async def aclose(self) -> None:
         self._engine.shutdown()

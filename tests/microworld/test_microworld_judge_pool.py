@@ -8,8 +8,8 @@ import pytest
 
 from microworld.judge import judge
 from microworld.judge_pool import JudgePool
+from models.vlm.frames import encoded
 from models.vlm.protocol import VLMUnavailable
-from training.judging import encoded
 
 DIES = "import sys; print('{}', flush=True); sys.stdin.readline(); sys.exit(3)"
 

@@ -15,10 +15,11 @@ from microworld.judge import judge
 from microworld.render import render_batch
 from microworld.scene import sample_scene
 from microworld.scripted_vlm import ScriptedVLM
-from models.vlm.prompts import prompt
+from models.vlm.asking import judge_prompt
+from models.vlm.frames import encoded, frame_indices
 from models.vlm.protocol import LogOdds, Usage, Video, VLMUnavailable
-from training.judging import Judge, encoded
-from training.rewards import Judgements, JudgeOptions, TooManyFailures, check_failures, frame_indices
+from training.judging import Judge
+from training.rewards import Judgements, JudgeOptions, TooManyFailures, check_failures
 
 QUESTIONS = ("task", "agent", "consistency")
 FAST = {"retry_wait_s": 0.0, "timeout_s": 20.0}
@@ -256,7 +257,7 @@ def test_the_scripted_judge_gives_what_the_microworld_s_judge_gives_whoever_runs
         for question in QUESTIONS:
             assert got.log_odds[question].tolist() == [getattr(verdict, question) for verdict in expected]
     files = Video(encoded(videos[0], "png"), tuple(i / 8 for i in range(8)))
-    alone = asyncio.run(ScriptedVLM().log_odds(prompt("judge_task", task=tasks[0]), [files])).value
+    alone = asyncio.run(ScriptedVLM().log_odds(judge_prompt("task", tasks[0]), [files])).value
     assert alone == expected[0].task
 
 
@@ -309,6 +310,6 @@ def test_a_wrong_option_is_an_error_that_names_it(options, named):
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_the_prompts_hold_the_task_whatever_it_says_and_ask_for_yes_or_no(question):
     task = "[Man]: Take the $100 {bill} and leave."
-    text = prompt(f"judge_{question}", task=task).text
+    text = judge_prompt(question, task).text
     assert task in text
     assert text.endswith("Answer with one word, yes or no.")

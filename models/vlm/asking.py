@@ -1,0 +1,84 @@
+"""Yes/no questions about videos, asked until answered or patience ends: in training and in evaluation alike."""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from models.vlm.build import VLMOptions
+from models.vlm.prompts import prompt
+from models.vlm.protocol import VLM, LogOdds, Media, Prompt, VLMUnavailable
+
+Question = Literal["task", "agent", "consistency"]
+SCORED = 1  # the wording that rewards and scores are made of; later versions are variants, to see how far words matter
+
+
+class AskOptions(BaseModel):
+    """Who judges videos, what is asked, and how patiently. Unknown names are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    vlm: VLMOptions = Field(default_factory=VLMOptions, description="The model that judges.")
+    questions: tuple[Question, ...] = Field(
+        ("task", "agent", "consistency"), min_length=1, description="What is asked of each video, in one request each."
+    )
+    frames: int = Field(8, ge=2, le=256, description="Evenly spaced frames that the judge sees, first and last too.")
+    image_format: Literal["png", "jpeg"] = Field("png", description="How frames are sent: png loses nothing.")
+    concurrency: int = Field(32, ge=1, le=4096, description="Most requests in flight.")
+    timeout_s: float = Field(300.0, gt=0, le=7200, description="Seconds for one attempt at a request.")
+    retries: int = Field(2, ge=0, le=50, description="Further attempts at a request that failed.")
+    retry_wait_s: float = Field(1.0, ge=0, le=600, description="Seconds before the second attempt; doubles each time.")
+
+    @field_validator("questions")
+    @classmethod
+    def _asked_once(cls, value: tuple[Question, ...]) -> tuple[Question, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError(f"questions {list(value)}: each is expected once")
+        return value
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What came of a question: an answer with finite log-odds after `attempts`, or None and the last failure."""
+
+    answer: LogOdds | None
+    attempts: int
+    failure: VLMUnavailable | None = None
+
+
+def judge_prompt(question: Question, task: str, variant: int = SCORED) -> Prompt:
+    """The judge's question about a video of task T, in the wording `variant`. Raises ValueError when there is none."""
+    return prompt(f"judge_{question}", variant, task=task)
+
+
+async def ask(
+    vlm: VLM, question: Prompt, media: Sequence[Media], slots: asyncio.Semaphore, options: AskOptions
+) -> Asked:
+    """Asks while the transport fails, at most `options.retries` more times, each within `options.timeout_s`.
+
+    A place of `slots` is held by each attempt and free while it waits for the next. A failure of the model's own (it
+    refuses, it says neither yes nor no) is final; log-odds that are no finite number are asked for again.
+    """
+    failure, attempt = None, 0
+    for attempt in range(options.retries + 1):
+        if attempt:
+            await asyncio.sleep(options.retry_wait_s * 2 ** (attempt - 1))
+        async with slots:
+            try:
+                async with asyncio.timeout(options.timeout_s):
+                    answer = await vlm.log_odds(question, media)
+            except VLMUnavailable as error:
+                failure = error
+                if error.final:
+                    break
+                continue
+            except TimeoutError:
+                failure = VLMUnavailable("timeout", f"no answer after {options.timeout_s:g} s")
+                continue
+        if math.isfinite(answer.value):
+            return Asked(answer, attempt + 1)
+        failure = VLMUnavailable("malformed", f"log-odds {answer.value} is no finite number", answer.text)
+    return Asked(None, attempt + 1, failure)
