@@ -1,0 +1,100 @@
+"""Two models on the same tasks from the same noise: what one solves and the other does not."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from evaluation.statistics.bootstrap import percentiles, resampled_means
+
+MCNEMAR, FLIPS = "McNemar, exact", "sign flips of whole samples, exact"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two models on the same videos' tasks, over `pairs` (sample and seed) judged for both, of `samples` tasks.
+
+    `better` and `worse` count the pairs in which only the first or only the second succeeded. `gain` is the difference
+    of shares, (low, high) its 95 % paired bootstrap interval over samples, `p_value` that of `test`, exact and
+    two-sided.
+    """
+
+    pairs: int
+    better: int
+    worse: int
+    gain: float
+    low: float
+    high: float
+    p_value: float
+    samples: int = 0
+    test: str = MCNEMAR
+
+
+def compare(ours: np.ndarray, theirs: np.ndarray, seed: int = 0) -> Comparison:
+    """Two models' answers to one question about the same tasks and seeds: log-odds float, NaN where failed.
+
+    Shapes [N], one video a task, or [N, seeds]. With one seed the test is McNemar's; with several it flips the signs of
+    whole tasks (`flip_test`), which is McNemar's again when each task has one pair. Raises ValueError for different
+    shapes, or when no pair is judged for both.
+    """
+    first, second = by_sample(ours), by_sample(theirs)
+    if first.shape != second.shape:
+        raise ValueError(f"log-odds of shapes {np.shape(ours)} and {np.shape(theirs)}: one shape is expected")
+    both = ~(np.isnan(first) | np.isnan(second))
+    pairs = int(both.sum())
+    if not pairs:
+        raise ValueError(f"none of {first.size} pairs is judged for both: there is nothing to compare")
+    won, lost = (first > 0) & (second <= 0) & both, (first <= 0) & (second > 0) & both
+    better, worse = int(won.sum()), int(lost.sum())
+    per_sample = won.sum(axis=1) - lost.sum(axis=1)
+    low, high = percentiles(resampled_means(per_sample[:, None], both.sum(axis=1)[:, None], seed)[:, 0])
+    one = first.shape[1] == 1
+    p_value = sign_test(better, worse) if one else flip_test(per_sample)
+    samples = int(both.any(axis=1).sum())
+    gain = (better - worse) / pairs
+    return Comparison(pairs, better, worse, gain, low, high, p_value, samples, MCNEMAR if one else FLIPS)
+
+
+def by_sample(log_odds: np.ndarray) -> np.ndarray:
+    """float64 [N] or [N, seeds] as [N, seeds]. Raises ValueError for other shapes."""
+    values = np.asarray(log_odds, np.float64)
+    if values.ndim not in (1, 2):
+        raise ValueError(f"log-odds of shape {values.shape}: [N] or [N, seeds] is expected")
+    return values.reshape(len(values), -1)
+
+
+def sign_test(better: int, worse: int) -> float:
+    """The exact two-sided p-value that `better` and `worse` come from a fair coin (McNemar's exact test)."""
+    flips = better + worse
+    tail = sum(math.comb(flips, k) for k in range(min(better, worse) + 1))
+    return min(1.0, 2 * tail / 2**flips)
+
+
+def flip_test(differences: np.ndarray) -> float:
+    """The exact two-sided p-value of a sum of whole numbers int [N] when each one's sign is a fair coin's.
+
+    The share of the 2^N sums that are at least as far from 0, from their distribution, not from draws.
+    """
+    sizes, counts = np.unique(np.abs(np.asarray(differences, np.int64)), return_counts=True)
+    chances = np.ones(1)  # of the sums from -(n - 1) / 2 to (n - 1) / 2
+    for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
+        if size:
+            coins = np.zeros(2 * size * count + 1)
+            coins[:: 2 * size] = _fair(count)
+            chances = np.convolve(chances, coins)
+    centre, seen = len(chances) // 2, abs(int(np.sum(differences)))
+    return min(1.0, 2 * float(chances[centre + seen :].sum())) if seen else 1.0
+
+
+def _fair(coins: int) -> np.ndarray:
+    """Chances of 0 to `coins` heads."""
+    logs = [math.lgamma(coins + 1) - math.lgamma(k + 1) - math.lgamma(coins - k + 1) for k in range(coins + 1)]
+    return np.exp(np.array(logs) - coins * math.log(2))
+
+
+def describe(question: str, ours: str, theirs: str, result: Comparison) -> str:
+    """One line that says how two models compare on a question."""
+    return (
+        f"{question}: {ours} - {theirs} = {result.gain:+.3f} [{result.low:+.3f}, {result.high:+.3f}] over "
+        f"{result.pairs} pairs ({result.better} won, {result.worse} lost, p = {result.p_value:.2g})"
+    )

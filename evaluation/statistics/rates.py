@@ -1,0 +1,93 @@
+"""Shares of success: counts, what failed beside them, and intervals from the counts alone."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+Z95 = 1.959963984540054  # two-sided 95 % of the normal distribution
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A success share: `successes` of `valid` judgements, and how many `failed` beside them.
+
+    Failures are treated both ways: `share` drops them, as the paper's Table 4 does; `share_as_zero` counts each as no
+    success. Raises ValueError for impossible counts.
+    """
+
+    successes: int
+    valid: int
+    failed: int = 0
+
+    def __post_init__(self):
+        if not 0 <= self.successes <= self.valid:
+            raise ValueError(f"{self.successes} successes of {self.valid}: 0 <= successes <= valid is expected")
+        if self.failed < 0:
+            raise ValueError(f"{self.failed} failed judgements: at least 0 is expected")
+
+    @property
+    def total(self) -> int:
+        return self.valid + self.failed
+
+    @property
+    def share(self) -> float:
+        """Successes over valid judgements, NaN where there is none."""
+        return self.successes / self.valid if self.valid else math.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % Wilson interval of `share`."""
+        return interval(self.successes, self.valid)
+
+    @property
+    def share_as_zero(self) -> float:
+        """Successes over all judgements, failed ones too; NaN where there is none."""
+        return self.successes / self.total if self.total else math.nan
+
+    @property
+    def interval_as_zero(self) -> tuple[float, float]:
+        return interval(self.successes, self.total)
+
+    @property
+    def failure_rate(self) -> float:
+        """Failed over all judgements, NaN where there is none."""
+        return self.failed / self.total if self.total else math.nan
+
+
+def interval(successes: int, n: int) -> tuple[float, float]:
+    """The 95 % Wilson score interval of a share (Wilson 1927), within 0..1; (0, 1) when n is 0.
+
+    Raises ValueError unless 0 <= successes <= n.
+    """
+    if not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes of {n}: 0 <= successes <= n is expected")
+    return _wilson(successes / n, n) if n else (0.0, 1.0)
+
+
+def _wilson(share: float, n: float) -> tuple[float, float]:
+    z2 = Z95**2
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return (0.0 if share == 0 else centre - half), (1.0 if share == 1 else centre + half)
+
+
+def rate(log_odds: np.ndarray) -> Rate:
+    """Of log-odds float, any shape, NaN where a judgement failed; success is above 0."""
+    values = np.asarray(log_odds, np.float64)
+    failed = int(np.isnan(values).sum())
+    return Rate(int((values > 0).sum()), values.size - failed, failed)
+
+
+def difference(ours: Rate, theirs: Rate) -> tuple[float, float, float]:
+    """ours.share - theirs.share and its 95 % interval when the two know of no pairs (Newcombe 1998, method 10).
+
+    For published counts, and only for those: runs whose videos are at hand are compared in pairs, which decides sooner.
+    Raises ValueError when one has no valid judgement.
+    """
+    if not ours.valid or not theirs.valid:
+        raise ValueError(f"{ours} against {theirs}: at least one valid judgement of each is expected")
+    gain = ours.share - theirs.share
+    (low1, high1), (low2, high2) = ours.interval, theirs.interval
+    low = gain - math.hypot(ours.share - low1, high2 - theirs.share)
+    return gain, low, gain + math.hypot(high1 - ours.share, theirs.share - low2)
