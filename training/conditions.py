@@ -21,7 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.video.protocol import VideoModel, VideoShape
+from models.video.pixels import fit
+from models.video.protocol import VideoModel
 from storage.files import sha256_bytes
 from storage.folders import building
 from training.condition_store import (
@@ -107,22 +108,6 @@ def write_conditions(
     size = sum(file["bytes"] for file in shards.files.values())
     sha256 = sha256_bytes(text.encode())
     return ConditionFacts(model.identity, dataset_version, by_split, **counts, bytes=size, sha256=sha256)
-
-
-def fit(image: np.ndarray, shape: VideoShape) -> np.ndarray:
-    """uint8 [h, w, 3] -> uint8 [H, W, 3]: scaled until it just covers the video, then cut to its centre.
-
-    Areas are averaged on the way down, cubic interpolation on the way up; an image of the right size stays as it is.
-    """
-    import cv2
-
-    height, width = image.shape[:2]
-    scale = max(shape.height / height, shape.width / width)
-    size = (max(shape.width, round(width * scale)), max(shape.height, round(height * scale)))
-    if size != (width, height):
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    top, left = (size[1] - shape.height) // 2, (size[0] - shape.width) // 2
-    return np.ascontiguousarray(image[top : top + shape.height, left : left + shape.width])
 
 
 class _Shards:

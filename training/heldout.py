@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from evaluation.scores import Comparison, ScoreTable, compare, score
+from models.video.seeds import held_out_seed
 from training.bundle import Predictor
 from training.condition_store import ConditionStore, Pair
 from training.config import TrainOptions
 from training.distributed import World
 from training.judging import Judge
-from training.prompts import seed_of
 from training.rewards import Judgements, check_failures
 from training.rollout import Plan, sample
 
@@ -73,7 +73,7 @@ class HeldOut:
         for first in range(0, len(pairs), size):
             part = pairs[first : first + size]
             under = self.store.executor(part) if arm.prompt == "task" else self.store.demonstrator(part)
-            seeds = tuple(seed_of(options.held_out.seed, "heldout", pair.pair_id) for pair in part)
+            seeds = tuple(held_out_seed(options.held_out.seed, pair.pair_id) for pair in part)
             rows = Plan(torch.arange(len(part)), torch.arange(len(part)), seeds)
 
             def field(x, sigma, condition):

@@ -1,14 +1,8 @@
 """Which tasks a step trains on, and its seeds: pure functions of (seed, step), the same for any process count."""
 
-import hashlib
-
 import numpy as np
 
-
-def seed_of(*parts: int | str) -> int:
-    """A 63-bit seed from any integers and words."""
-    digest = hashlib.blake2b("|".join(map(str, parts)).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
+from models.video.seeds import seed_of
 
 
 def tasks_of_step(seed: int, step: int, count: int, pairs: int) -> list[int]:

@@ -27,12 +27,12 @@ def splits(options: ConditionsOptions, tree: Path, folder: Path):
         chosen = held_out.from_bench(list(read_pairs(tree, "bench")), options.held_out)
         return {"train": train, "heldout": chosen}, images, 0
     seen = held_out.seen_only(train)
-    fresh, scenes = held_out.from_microworld(options.held_out)
+    chosen, fresh = held_out.from_microworld(options.held_out)
 
     def pixels(image_id: str) -> np.ndarray:
-        return held_out.picture(scenes[image_id]) if image_id in scenes else images(image_id)
+        return fresh[image_id].picture if image_id in fresh else images(image_id)
 
-    return {"train": seen, "heldout": fresh}, pixels, len(train) - len(seen)
+    return {"train": seen, "heldout": chosen}, pixels, len(train) - len(seen)
 
 
 def labels_of(options: ConditionsOptions, job: dict) -> list:

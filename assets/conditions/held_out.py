@@ -1,18 +1,14 @@
-"""Held-out tasks: a benchmark's, or fresh ones of the microworld."""
+"""Held-out tasks as pairs: a benchmark's, or fresh ones of the microworld."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from assets.conditions.options import HeldOutOptions
-from microworld.families import sample_tasks
 from microworld.grammar import TaskNotUnderstood, parse
-from microworld.render import render_scene
-from microworld.scene import Scene, held_out, sample_scene
+from microworld.held_out import HeldOutTask, held_out_tasks
+from microworld.scene import held_out
 from training.condition_store import Pair
-
-UNSEEN = "unseen-"  # how the ids of held-out combinations begin
-SIZE = 256  # pixels
 
 
 def from_bench(pairs: Sequence[Pair], options: HeldOutOptions) -> list[Pair]:
@@ -23,36 +19,22 @@ def from_bench(pairs: Sequence[Pair], options: HeldOutOptions) -> list[Pair]:
     return [pairs[i] for i in sorted(chosen)]
 
 
-def from_microworld(options: HeldOutOptions) -> tuple[list[Pair], dict[str, Scene]]:
-    """Fresh tasks, one a scene, and the scenes by image id; a share are combinations that training leaves out.
-
-    The families come in turn. Task `n` follows from the seed and its number alone.
-    """
-    pairs, scenes = [], {}
-    unseen_count = round(options.tasks * options.unseen_share)
-    for number in range(options.tasks):
-        unseen = number >= options.tasks - unseen_count
-        attempt = 0
-        while True:
-            # Not every scene allows a held-out combination: the next one is drawn, from seeds of its own.
-            rng = np.random.default_rng([options.seed, 0x48454C44, number, attempt])
-            scene = sample_scene(rng)
-            tasks = sample_tasks(scene.layout, rng, 4, unseen=unseen)
-            if tasks:
-                break
-            attempt += 1
-        task = tasks[number % len(tasks)]
-        name = f"{UNSEEN if unseen else ''}microworld-{options.seed}-{number:05d}"
-        pairs.append(
-            Pair(f"{name}-task", name, task.text, task.solution, task.family, "object", task.instruction.agent)
+def from_microworld(options: HeldOutOptions) -> tuple[list[Pair], dict[str, HeldOutTask]]:
+    """The microworld's held-out tasks, one a scene, and the same by image id."""
+    made = held_out_tasks(options.tasks, options.seed, options.unseen_share)
+    pairs = [
+        Pair(
+            one.task_id,
+            one.image_id,
+            one.task.text,
+            one.task.solution,
+            one.task.family,
+            "object",
+            one.task.instruction.agent,
         )
-        scenes[name] = scene
-    return pairs, scenes
-
-
-def picture(scene: Scene) -> np.ndarray:
-    """The first frame: uint8 [H, W, 3] RGB."""
-    return render_scene(scene, SIZE)
+        for one in made
+    ]
+    return pairs, {one.image_id: one for one in made}
 
 
 def seen_only(pairs: Sequence[Pair]) -> list[Pair]:

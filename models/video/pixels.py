@@ -1,7 +1,8 @@
-"""Between bytes and latents: checks, ranges, encoders and decoders fed a few at a time, noise from seeds."""
+"""Between bytes and latents: checks, sizes, ranges, encoders and decoders fed a few at a time, noise from seeds."""
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -41,6 +42,22 @@ def check_videos(videos: Tensor, shape: VideoShape) -> None:
         raise ValueError(
             f"videos are {videos.dtype} {list(videos.shape)}: uint8 [B, {', '.join(map(str, wanted))}] is right"
         )
+
+
+def fit(image: np.ndarray, shape: VideoShape) -> np.ndarray:
+    """uint8 [h, w, 3] -> uint8 [H, W, 3]: scaled until it just covers the video, then cut to its centre.
+
+    Areas are averaged on the way down, cubic interpolation on the way up; an image of the right size stays as it is.
+    """
+    import cv2
+
+    height, width = image.shape[:2]
+    scale = max(shape.height / height, shape.width / width)
+    size = (max(shape.width, round(width * scale)), max(shape.height, round(height * scale)))
+    if size != (width, height):
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    top, left = (size[1] - shape.height) // 2, (size[0] - shape.width) // 2
+    return np.ascontiguousarray(image[top : top + shape.height, left : left + shape.width])
 
 
 def to_unit(videos: Tensor) -> Tensor:

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from assets.conditions.held_out import UNSEEN, from_bench, from_microworld, picture, seen_only
+from assets.conditions.held_out import from_bench, from_microworld, seen_only
 from assets.conditions.options import HeldOutOptions
 from assets.conditions.release import NoPixels, ReleaseImages, read_pairs
 from assets.schemas import KEPT, WORLDTASKS
 from microworld.families import build_task
 from microworld.grammar import parse
+from microworld.held_out import UNSEEN
 from microworld.scene import held_out
 from microworld.vision import observe
 from training.condition_store import Pair
@@ -30,7 +31,7 @@ def test_tasks_follow_from_the_seed_and_their_number_alone():
     many, scenes = from_microworld(options(tasks=8, unseen_share=0))
     again, same = from_microworld(options(tasks=8, unseen_share=0))
     assert many[:4] == few and many == again
-    assert all((picture(scenes[pair.image_id]) == picture(same[pair.image_id])).all() for pair in many[:2])
+    assert all((scenes[pair.image_id].picture == same[pair.image_id].picture).all() for pair in many[:2])
     other, _ = from_microworld(options(tasks=8, unseen_share=0, seed=2))
     assert {pair.task for pair in other} != {pair.task for pair in many}
 
@@ -39,15 +40,15 @@ def test_every_family_is_among_the_tasks_and_each_can_be_done():
     pairs, scenes = from_microworld(options(tasks=24))
     assert {pair.task_type for pair in pairs} == {"movement", "positioning", "interaction", "two-step"}
     for pair in pairs:
-        task = build_task(scenes[pair.image_id].layout, pair.task)
+        task = build_task(scenes[pair.image_id].scene.layout, pair.task)
         assert (task.text, task.solution) == (pair.task, pair.solution)
 
 
 def test_the_pictures_show_the_scenes():
     pairs, scenes = from_microworld(options(tasks=3))
     for pair in pairs:
-        seen = {thing.name for thing in observe(picture(scenes[pair.image_id])).layout.things}
-        assert {thing.name for thing in scenes[pair.image_id].layout.things} == seen
+        seen = {thing.name for thing in observe(scenes[pair.image_id].picture).layout.things}
+        assert {thing.name for thing in scenes[pair.image_id].scene.layout.things} == seen
 
 
 def test_train_pairs_of_held_out_combinations_are_left_out_and_foreign_texts_stay(release_store):
