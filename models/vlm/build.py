@@ -45,6 +45,10 @@ class VLMOptions(BaseModel):
         default_factory=dict, description="vllm: further engine arguments, e.g. {tensor_parallel_size: 2}."
     )
     flaw_rate: float = Field(0.085, ge=0, le=1, description="scripted: share of pairs written badly on purpose.")
+    judge_noise: float = Field(
+        0.0, ge=0, le=20, description="scripted: standard deviation of Gaussian noise on the log-odds of judgements."
+    )
+    judge_flip: float = Field(0.0, ge=0, le=1, description="scripted: share of judgements turned into their opposite.")
     photo_tasks: bool = Field(False, description="scripted: placeholder answers for pictures that are no microworld.")
     workers: int = Field(
         1, ge=0, le=256, description="scripted: processes that judge videos, started at the first; 0: this process."
@@ -71,6 +75,7 @@ class VLMOptions(BaseModel):
         if self.backend != "openai" and self.thinking is None:
             raise ValueError(f"thinking null: the backend {self.backend} takes true or false")
         others = {"base_url": "openai", "api_key_env": "openai", "engine_options": "vllm"}
+        others |= {"judge_noise": "scripted", "judge_flip": "scripted"}
         for name, backend in others.items():
             if getattr(self, name) and self.backend != backend:
                 raise ValueError(f"{name} is set, which only the backend {backend} reads; backend is {self.backend}")
@@ -86,7 +91,13 @@ def build_vlm(options: VLMOptions) -> VLM:
         case "scripted":
             from microworld.scripted_vlm import ScriptedVLM  # the one import upwards: models know no world otherwise
 
-            return ScriptedVLM(flaw_rate=options.flaw_rate, photo_tasks=options.photo_tasks, workers=options.workers)
+            return ScriptedVLM(
+                flaw_rate=options.flaw_rate,
+                photo_tasks=options.photo_tasks,
+                workers=options.workers,
+                judge_noise=options.judge_noise,
+                judge_flip=options.judge_flip,
+            )
         case "openai":
             from models.vlm.openai_server import OpenAIServer
 
