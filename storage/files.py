@@ -38,9 +38,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Readers see the old file or the new one, never a part: a full disk or a kill leaves the old one in place.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    os.close(descriptor)
-    temporary = Path(name)
+    temporary, descriptor = _locked_file(path)
     try:
         yield temporary
         with temporary.open("rb") as handle:
@@ -50,15 +48,28 @@ def replacing(path: Path) -> Iterator[Path]:
         fsync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _locked_file(path: Path) -> tuple[Path, int]:
+    """A new temporary file beside `path` and the lock on it, which the kernel frees when this process dies."""
+    while True:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return Path(name), descriptor
+        os.close(descriptor)  # between the first two lines another process's sweep took it for a dead one's
 
 
 def sweep(folder: Path, name: str = "*") -> None:
     """Removes what killed `replacing` calls left of files called `name` (a glob) in `folder` and below it.
 
-    Only for who holds the lock under which those files are written: another process's temporary file would go too.
+    A file that a live process is writing is left alone.
     """
     for left in folder.rglob(f".{name}.*.tmp"):
-        left.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), left.open("r+b") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

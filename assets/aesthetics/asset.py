@@ -16,6 +16,7 @@ from assets.resources import CollectionResource
 from assets.rows import kept_rows
 from assets.schemas import AESTHETICS
 from assets.stage import Stage, run_stage, stage_asset
+from storage.files import sweep
 from storage.tables import read_rows
 
 STAGE = Stage("aesthetics", AESTHETICS, version="1", upstream="quality")
@@ -41,6 +42,7 @@ def aesthetics(
     store = collection.store()
 
     def build(shard: str) -> list[dict]:
+        sweep(store.cut(shard).parent)
         rows = list(kept_rows(store.table("quality", shard)))
         return score_frames(rows, store.folder, config, store.cut(shard))
 

@@ -24,8 +24,7 @@ def digests(store) -> dict[str, str]:
     found = {}
     for part in ("tables", "frames", "cuts", "published"):
         for path in sorted((store.folder / part).rglob("*")):
-            # A cut belongs to no shard, so nobody may sweep what a killed run left beside it.
-            if path.is_file() and not (part == "cuts" and path.suffix == ".tmp"):
+            if path.is_file():
                 found[path.relative_to(store.folder).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
 

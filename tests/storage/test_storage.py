@@ -86,6 +86,13 @@ def test_what_a_killed_writer_left_is_swept_and_nothing_else(tmp_path):
     sweep(tmp_path / "not there")
 
 
+def test_a_file_that_somebody_is_writing_is_not_swept(tmp_path):
+    with replacing(tmp_path / "cut.json") as temporary:
+        temporary.write_bytes(b"whole")
+        sweep(tmp_path)
+    assert (tmp_path / "cut.json").read_bytes() == b"whole"
+
+
 def test_meta_of_an_absent_or_foreign_file_is_empty(tmp_path):
     assert read_meta(tmp_path / "absent.parquet") == {}
     (tmp_path / "text.parquet").write_text("no table")
