@@ -22,6 +22,7 @@ __all__ = [
     "Scores",
     "compare",
     "describe",
+    "escaped",
     "interval",
     "rate",
     "score",
@@ -57,7 +58,7 @@ class ScoreTable:
     def to_markdown(self) -> str:
         """A markdown table; names are escaped."""
         header, *rows = self._cells()
-        lines = [header, ["---"] + ["--:"] * (len(header) - 1), *([_escaped(row[0]), *row[1:]] for row in rows)]
+        lines = [header, ["---"] + ["--:"] * (len(header) - 1), *([escaped(row[0]), *row[1:]] for row in rows)]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
     def to_text(self) -> str:
@@ -117,6 +118,7 @@ def _printable(name: str) -> str:
     return "".join(character if character.isprintable() else " " for character in name)
 
 
-def _escaped(name: str) -> str:
+def escaped(name: str) -> str:
+    """Untrusted text as one line of a markdown cell: no markup, no HTML, no control characters."""
     text = html.escape(" ".join(_printable(name).split()), quote=False)
     return "".join("\\" + character if character in "\\|`*_[]#~" else character for character in text)

@@ -40,19 +40,28 @@ def compare(ours: np.ndarray, theirs: np.ndarray, seed: int = 0) -> Comparison:
     first, second = by_sample(ours), by_sample(theirs)
     if first.shape != second.shape:
         raise ValueError(f"log-odds of shapes {np.shape(ours)} and {np.shape(theirs)}: one shape is expected")
-    both = ~(np.isnan(first) | np.isnan(second))
-    pairs = int(both.sum())
+    better, worse, both = outcomes(first, second)
+    pairs, won, lost = int(both.sum()), int(better.sum()), int(worse.sum())
     if not pairs:
         raise ValueError(f"none of {first.size} pairs is judged for both: there is nothing to compare")
-    won, lost = (first > 0) & (second <= 0) & both, (first <= 0) & (second > 0) & both
-    better, worse = int(won.sum()), int(lost.sum())
-    per_sample = won.sum(axis=1) - lost.sum(axis=1)
-    low, high = percentiles(resampled_means(per_sample[:, None], both.sum(axis=1)[:, None], seed)[:, 0])
-    one = first.shape[1] == 1
-    p_value = sign_test(better, worse) if one else flip_test(per_sample)
+    gains = better.sum(axis=1) - worse.sum(axis=1)
+    low, high = percentiles(resampled_means(gains[:, None], both.sum(axis=1)[:, None], seed)[:, 0])
+    p_value, test = tested(better, worse)
     samples = int(both.any(axis=1).sum())
-    gain = (better - worse) / pairs
-    return Comparison(pairs, better, worse, gain, low, high, p_value, samples, MCNEMAR if one else FLIPS)
+    return Comparison(pairs, won, lost, (won - lost) / pairs, low, high, p_value, samples, test)
+
+
+def outcomes(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of log-odds of one shape, bool: only ours succeeded, only theirs did, both were judged."""
+    both = ~(np.isnan(ours) | np.isnan(theirs))
+    return (ours > 0) & (theirs <= 0) & both, (ours <= 0) & (theirs > 0) & both, both
+
+
+def tested(better: np.ndarray, worse: np.ndarray) -> tuple[float, str]:
+    """The p-value of outcomes bool [N, seeds], and by which test: McNemar's with one seed, else by flips of samples."""
+    if better.shape[1] == 1:
+        return sign_test(int(better.sum()), int(worse.sum())), MCNEMAR
+    return flip_test(better.sum(axis=1) - worse.sum(axis=1)), FLIPS
 
 
 def by_sample(log_odds: np.ndarray) -> np.ndarray:

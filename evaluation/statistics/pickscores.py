@@ -6,7 +6,7 @@ from evaluation.pickscore.records import PICKSCORES, PickScored
 from evaluation.records import read_lines
 from evaluation.statistics.bootstrap import percentiles, resampled_means
 from evaluation.statistics.run import Incomplete, Run
-from evaluation.statistics.summary import Estimate, PickScores, estimate
+from evaluation.statistics.summary import PickScores, estimate
 from models.pickscore import SCALE
 
 METHOD = "bootstrap over samples"
@@ -63,9 +63,3 @@ def pickscore_table(run: Run) -> tuple[np.ndarray, str, str, int] | None:
     if len(settings) > 1:
         raise ValueError(f"{path} mixes models or settings: {sorted(settings)}")
     return table, *settings.pop()
-
-
-def scaled(raw: Estimate) -> Estimate:
-    """A difference of raw scores on the scale of the paper's curves."""
-    low, high = (edge / SCALE if edge is not None else float("nan") for edge in (raw.low, raw.high))
-    return estimate(raw.value / SCALE if raw.value is not None else float("nan"), low, high, raw.method)

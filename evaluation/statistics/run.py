@@ -144,8 +144,8 @@ def _videos(
     for video in read_lines(folder / MANIFEST, VideoRecord):
         if video.sample_id not in rows or video.seed not in columns:
             raise ValueError(
-                f"{folder / MANIFEST}: {video.video_id!r} is of sample {video.sample_id!r} and seed {video.seed}: one of "
-                "the run's samples and seeds is expected"
+                f"{folder / MANIFEST}: {video.video_id!r} is of sample {video.sample_id!r} and seed {video.seed}: one "
+                "of the run's samples and seeds is expected"
             )
         place = rows[video.sample_id], columns[video.seed]
         duplicates += place in videos

@@ -1,0 +1,52 @@
+"""Scores and comparisons as markdown, for a terminal, a page or an asset's metadata."""
+
+from collections.abc import Sequence
+
+from evaluation.scores import escaped
+from evaluation.statistics.comparing import RunComparison
+from evaluation.statistics.summary import Estimate, RunScores
+
+NONE = "-"
+
+
+def scores_markdown(runs: Sequence[RunScores]) -> str:
+    """The paper's Table 1 for these runs: rates with 95 % intervals and counts, their average, soft scores, seconds."""
+    questions = list(dict.fromkeys(question for run in runs for question in run.questions))
+    header = ["", *(question.capitalize() for question in questions), "Average", "Average p(yes)", "PickScore / 26"]
+    rows = []
+    for run in runs:
+        row = [escaped(run.name)]
+        for question in questions:
+            one = run.questions.get(question)
+            row.append(f"{_shown(one.rate)} {one.successes}/{one.valid}" if one else NONE)
+        row += [_shown(run.average.rate), _shown(run.average.soft)]
+        row.append(_shown(run.pickscore.scaled, 4) if run.pickscore else NONE)
+        row.append(f"{run.seconds.median.value:.3g}" if run.seconds else NONE)
+        rows.append([*row, str(run.videos), str(sum(one.failed for one in run.questions.values()))])
+    return _table([*header, "E2E s (median)", "Videos", "Judge failures"], rows)
+
+
+def comparisons_markdown(comparisons: Sequence[RunComparison]) -> str:
+    """A row for each question of each comparison."""
+    rows = []
+    for one in comparisons:
+        names = f"{escaped(one.ours)} - {escaped(one.theirs)}"
+        for question, paired in one.questions.items():
+            p_value = NONE if paired.p_value is None else f"{paired.p_value:.2g}"
+            gain, counts = _shown(paired.gain, sign=True), f"{paired.better} / {paired.worse} of {paired.pairs}"
+            rows.append([names, question, gain, _shown(paired.gain_soft, sign=True), counts, p_value])
+        rows.append([names, "average", _shown(one.average, sign=True), _shown(one.average_soft, sign=True), NONE, NONE])
+    return _table(["", "Question", "Gain", "Gain in p(yes)", "Won / lost of pairs", "p"], rows)
+
+
+def _shown(one: Estimate, decimals: int = 3, sign: bool = False) -> str:
+    if one.value is None:
+        return "none judged"
+    form = f"{'+' if sign else ''}.{decimals}f"
+    edges = "" if one.low is None or one.high is None else f" [{one.low:{form}}, {one.high:{form}}]"
+    return f"{one.value:{form}}{edges}"
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] + ["--:"] * (len(header) - 1), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
