@@ -1,5 +1,6 @@
 """Wrong values in a run config stop the run at its start, not hours later in the stage that reads them."""
 
+import os
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -32,18 +33,33 @@ class WrongRunConfig(ValueError):
 
 
 def check_run_config(run_config: Mapping[str, Any]) -> None:
-    """Raises WrongRunConfig with the place, the value and the rule for the first option out of its range."""
-    for stage, block in (run_config.get("ops") or {}).items():
+    """Raises WrongRunConfig with the place, the value and the rule for the first option out of its range, and for
+    blocks that do not fit each other."""
+    ops = resolved(run_config.get("ops") or {}, "ops")
+    checked = {}
+    for stage, block in ops.items():
         if stage not in OPTIONS:
             continue  # a stage without options
-        given = block.get("config", {})
         module, name = OPTIONS[stage].rsplit(".", 1)
-        options = getattr(import_module(module), name)
         try:
-            options(**{key: value for key, value in given.items() if not _from_env(value)})
+            checked[stage] = getattr(import_module(module), name)(**block.get("config", {}))
         except ValidationError as error:
             raise WrongRunConfig(first_problem(error, "ops", stage, "config")) from error
+    for stage in checked.keys() & {"executor", "executor_ablations"}:
+        from assets.executor.options import check_launch
+
+        try:
+            check_launch(checked[stage], "wmsd" if stage == "executor" else None, checked.get("conditions"))
+        except ValueError as error:
+            raise WrongRunConfig(f"ops.{stage}.config: {error}") from error
 
 
-def _from_env(value: Any) -> bool:
-    return isinstance(value, dict) and set(value) == {"env"}
+def resolved(value: Any, *place: str) -> Any:
+    """`value` of a run config with what its `{env: NAME}` stand for. Raises WrongRunConfig for a NAME that is unset."""
+    if isinstance(value, Mapping):
+        if set(value) == {"env"} and isinstance(value["env"], str):
+            if value["env"] not in os.environ:
+                raise WrongRunConfig(f"{'.'.join(place)}: the environment variable {value['env']} is not set")
+            return os.environ[value["env"]]
+        return {key: resolved(item, *place, str(key)) for key, item in value.items()}
+    return [resolved(item, *place) for item in value] if isinstance(value, list) else value

@@ -17,7 +17,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import ValidationError
 
-from assets.run_config import check_run_config
+from assets.run_config import check_run_config, resolved
 from assets.shards import ALL_SHARDS, SHARDS
 from pipelines.recipes import job_of, load_recipe
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def checked(recipe: Path, shard: str | None) -> dict:
-    """The recipe's run config; raises ValueError or Dagster's config error for anything wrong in it."""
+    """The recipe's run config, values from the environment filled in. Raises ValueError or Dagster's config error."""
     from pipelines.definitions import defs
 
     if shard is not None and shard not in SHARDS.get_partition_keys():
@@ -36,7 +36,7 @@ def checked(recipe: Path, shard: str | None) -> dict:
         raise ValueError(f"this recipe is for {job_of(config)}: make train RECIPE={recipe}")
     dg.validate_run_config(defs.resolve_job_def("build_worldtasks"), config)
     check_run_config(config)
-    return config
+    return resolved(config)
 
 
 def command(recipe: Path, shard: str | None) -> list[str]:

@@ -18,7 +18,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import ValidationError
 
-from assets.run_config import check_run_config
+from assets.run_config import check_run_config, resolved
 from pipelines.build import ROOT
 from pipelines.recipes import job_of, load_recipe
 
@@ -26,7 +26,7 @@ JOB = "train_wmsd"
 
 
 def checked(recipe: Path) -> dict:
-    """The recipe's run config; raises ValueError or Dagster's config error for anything wrong in it."""
+    """The recipe's run config, values from the environment filled in. Raises ValueError or Dagster's config error."""
     from pipelines.definitions import defs
 
     config = load_recipe(recipe)
@@ -34,7 +34,7 @@ def checked(recipe: Path) -> dict:
         raise ValueError(f"this recipe is for {job_of(config)}: make build RECIPE={recipe}")
     dg.validate_run_config(defs.resolve_job_def(JOB), config)
     check_run_config(config)
-    return config
+    return resolved(config)
 
 
 def output_of(config: dict) -> Path:

@@ -1,8 +1,12 @@
 """What a run would only stumble over later, looked at before its first step."""
 
-from training.condition_store import ConditionStore
+from typing import TYPE_CHECKING
+
 from training.config import TrainOptions
 from training.methods import METHODS
+
+if TYPE_CHECKING:  # it imports torch, which who only checks options does without
+    from training.condition_store import ConditionStore
 
 
 def check_options(options: TrainOptions) -> None:
@@ -35,7 +39,7 @@ def check_options(options: TrainOptions) -> None:
             )
 
 
-def check_data(options: TrainOptions, store: ConditionStore) -> None:
+def check_data(options: TrainOptions, store: "ConditionStore") -> None:
     """Raises ValueError when the conditions lack what the run needs: pairs to train on and to hold out, videos."""
     have = store.splits()
     for split in ("train", "heldout"):

@@ -5,9 +5,13 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, field_validator
 
-from assets.config_blocks import part_of, whole
+from assets.conditions.folder import INCIDENTAL
+from assets.conditions.options import ConditionsOptions
+from assets.config_blocks import part_of, plain, whole
 from assets.store import NAME
-from training.config import TrainOptions
+from training.checks import check_options
+from training.config import Method, TrainOptions
+from training.prompts import share_of_rank
 
 # Filled in by the asset; the values only stand in while the other options are checked.
 STAND_INS = {"conditions": "-", "output": "-", "method": "wmsd"}
@@ -39,3 +43,16 @@ ExecutorConfig = part_of(TrainOptions, "ExecutorConfig", Launch, STAND_INS)
 def train_options(config: dg.Config, **filled: Any) -> TrainOptions:
     """The whole options of a run: `config` with what the asset fills in. Raises ValueError in one line."""
     return whole(TrainOptions, config, filled)
+
+
+def check_launch(config: dg.Config, method: Method | None, conditions: ConditionsOptions | None) -> None:
+    """Raises ValueError for what a trainer of `method` (None: not known yet), or of another number of processes, would
+    refuse at its start, and for another model than the one whose `conditions` are encoded in the same run."""
+    share_of_rank(config.rollout.tasks, 0, config.processes)
+    if method is not None:
+        check_options(train_options(config, **STAND_INS | {"method": method}))
+    if conditions is not None:
+        ours, theirs = ({**plain(c.model), **dict.fromkeys(INCIDENTAL)} for c in (config, conditions))
+        differ = [f"{key} {ours[key]!r} and {theirs[key]!r}" for key in ours if ours[key] != theirs[key]]
+        if differ:
+            raise ValueError(f"model is another than that of ops.conditions ({'; '.join(differ)}): one is expected")

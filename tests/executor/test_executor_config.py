@@ -95,6 +95,8 @@ def test_paths_and_method_are_not_for_the_recipe_to_say():
         ({"rewards": {"judge": {"vlm": {"backend": "openai"}}}}, "needs the name of a model"),
         ({"name": "../elsewhere"}, r"executor\.config\.name = '\.\./elsewhere'"),
         ({"processes": 0}, r"executor\.config\.processes = 0"),
+        ({"processes": 3, "rollout": {"tasks": 4}}, r"executor\.config: rollout\.tasks 4: a multiple of the 3 proc"),
+        ({"rewards": {"task": 0, "consistency": 0, "distill": 0}}, r"executor\.config: method wmsd: rewards\.task"),
         ({"output": "here"}, 'unexpected config entry "output"'),
     ],
 )
@@ -113,6 +115,15 @@ def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path):
 def test_conditions_take_the_same_checks(tmp_path):
     config = {"ops": {"conditions": {"config": {"model": MODEL | {"height": 2}}}}}
     with pytest.raises(WrongRunConfig, match=r"ops\.conditions\.config\.model\.height = 2"):
+        check_run_config(config)
+
+
+def test_one_model_is_encoded_and_trained_wherever_it_runs(tmp_path):
+    config = {"ops": {"conditions": {"config": {"model": MODEL | {"device": "cpu"}}}}}
+    config["ops"]["executor"] = {"config": {"model": MODEL}}
+    check_run_config(config)
+    config["ops"]["executor"] = {"config": {"model": MODEL | {"height": 64}}}
+    with pytest.raises(WrongRunConfig, match=r"executor\.config: model is another .*\(height 64 and 32\)"):
         check_run_config(config)
 
 

@@ -84,8 +84,16 @@ def test_a_hub_release_says_what_it_lacks_before_the_first_stage(monkeypatch):
     check_run_config(config)
 
 
-def test_values_from_the_environment_are_left_to_dagster():
-    check_run_config({"ops": {"frames": {"config": {"count": {"env": "COUNT"}}}}})
+def test_values_from_the_environment_are_checked_too_at_any_depth(monkeypatch):
+    config = {"ops": {"clips": {"config": {"source": {"microworld": {"clips": {"env": "CLIPS"}}}}}}}
+    monkeypatch.setenv("CLIPS", "12")
+    check_run_config(config)
+    monkeypatch.setenv("CLIPS", "0")
+    with pytest.raises(WrongRunConfig, match=r"microworld.*clips = '0'"):
+        check_run_config(config)
+    monkeypatch.delenv("CLIPS")
+    with pytest.raises(WrongRunConfig, match=r"clips: the environment variable CLIPS is not set"):
+        check_run_config(config)
 
 
 def test_the_options_that_are_checked_early_exist():
