@@ -1,0 +1,66 @@
+"""What decides a judging."""
+
+import re
+
+from pydantic import Field, field_validator
+
+from evaluation.records import QUESTIONS
+from models.vlm.asking import SCORED, AskOptions, judge_prompt
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+
+
+class JudgingOptions(AskOptions):
+    """Who judges the videos of runs, in which words, and how. Unknown names are errors."""
+
+    variants: tuple[int, ...] = Field(
+        (SCORED,),
+        min_length=1,
+        description="Wordings of each question. 1 is what scores are made of; that of several is compared.",
+    )
+    name: str = Field(
+        "", description="Of a further judge: results go to judgements.NAME.jsonl, beside those that scores are made of."
+    )
+    decoders: int = Field(4, ge=1, le=256, description="Threads that decode videos and encode frames for the requests.")
+    give_up_after: int = Field(
+        32, ge=1, description="Requests in a row that the server leaves unanswered before nothing more is asked."
+    )
+    ask_failed_again: bool = Field(
+        False,
+        description="Whether videos that the model itself refused, or said neither yes nor no to, are asked again.",
+    )
+
+    @field_validator("variants")
+    @classmethod
+    def _are_there(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError(f"variants {list(value)}: each is expected once")
+        for question in QUESTIONS:
+            for variant in value:
+                judge_prompt(question, "-", variant)
+        return value
+
+    @field_validator("name")
+    @classmethod
+    def _is_part_of_a_file_name(cls, value: str) -> str:
+        if value and not NAME.fullmatch(value):
+            raise ValueError(f"name {value!r}: up to 32 lower-case letters, digits, '-' or '_' are expected")
+        return value
+
+    @property
+    def judgements_file(self) -> str:
+        return f"judgements.{self.name}.jsonl" if self.name else "judgements.jsonl"
+
+    @property
+    def summary_file(self) -> str:
+        return f"judging.{self.name}.json" if self.name else "judging.json"
+
+    def judge_id(self, model_id: str) -> str:
+        """Names a judge in judgements: the model, and how it looks at a video."""
+        return f"{model_id};frames={self.frames}" + (";jpeg" if self.image_format == "jpeg" else "")
+
+
+class JudgeCommand(JudgingOptions):
+    """Options of `python -m evaluation.judge`."""
+
+    runs: tuple[str, ...] = Field(min_length=1, description="Folders of runs.")
