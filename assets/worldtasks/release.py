@@ -5,8 +5,6 @@ what it takes to find its frame again: clip id, the source video's id, seconds, 
 """
 
 import json
-import os
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +18,7 @@ from assets.schemas import KEPT
 from assets.worldtasks.options import PublishOptions
 from assets.worldtasks.pictures import ImageParquet, Picture, by_frame, image_schema, read_picture
 from assets.worldtasks.statistics import SPLITS, whole_frames
+from storage.links import link_or_copy
 from storage.tables import ROW_GROUP
 
 ROWS = 4096  # read at once
@@ -130,14 +129,6 @@ def ids_schema() -> pa.Schema:
 def json_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     for row in rows:
         yield encode(row) + "\n"
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """A second name for the same bytes, or a copy where the file system has none: frames are never changed in place."""
-    try:
-        os.link(source, target)
-    except OSError:  # another device, too many links, no permission: a copy also reports a full disk
-        shutil.copyfile(source, target)
 
 
 def _remove_empty(tree: Path) -> None:
