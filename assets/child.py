@@ -6,7 +6,6 @@ long as it lives, and is told to stop when we die: so after a `kill -9` of the r
 """
 
 import contextlib
-import ctypes
 import fcntl
 import itertools
 import os
@@ -23,12 +22,13 @@ from typing import IO
 
 import dagster as dg
 
+from storage.processes import death_signal
+
 # A part of Pipes is marked as a preview; two lines of that at every start would bury what matters.
 warnings.filterwarnings("ignore", category=dg.PreviewWarning, module=r"dagster\._core\.pipes.*")
 
 TAIL_BYTES = 64 * 2**10
 POLL_S = 0.2
-SET_DEATH_SIGNAL = 1  # of prctl(2)
 RANK = re.compile(r"^\[rank\d+\]:\s?")
 ERROR = re.compile(r"(\w+\.)*[A-Z]\w*(:|$)")  # "ValueError: why", "some.module.Stopped"
 NO_ERROR = re.compile(r"Traceback |[IWE]\d{4} ")  # ends an error's lines: another's traceback, a launcher's log
@@ -73,7 +73,7 @@ def run_child(
             env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {}), **session.get_bootstrap_env_vars()},
             start_new_session=True,
             pass_fds=(held.fileno(),),
-            preexec_fn=_death_signal(),
+            preexec_fn=death_signal(),
         )
         _wait(process, grace_s, context)
     if process.returncode != 0:
@@ -203,16 +203,3 @@ def _undisturbed() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _death_signal():
-    """For Popen: makes the kernel send SIGTERM to the child when we die. Loaded here, since a fork must not."""
-    prctl = ctypes.CDLL(None).prctl
-
-    def ask() -> None:
-        # A handler that ignores signals is inherited; the child must hear them.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        prctl(SET_DEATH_SIGNAL, signal.SIGTERM)
-
-    return ask

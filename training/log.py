@@ -2,6 +2,7 @@
 
     metrics.jsonl       one line a step; a resumed run goes on behind the step it resumed from
     evaluations.jsonl   held-out scores along the way
+    judged.jsonl        what they are made of: log-odds of every held-out task, by arm, step and question
     notes.txt           what was said
     pictures/           PNG files by step
     tensorboard/        the same for `tensorboard --logdir`
@@ -15,7 +16,7 @@ import re
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -26,7 +27,7 @@ from training.pictures import curves_png, inline, jpeg_below, png, rollout_grid
 
 __all__ = ["RunLog", "rollout_grid"]
 
-METRICS, EVALUATIONS, NOTES = "metrics.jsonl", "evaluations.jsonl", "notes.txt"
+METRICS, EVALUATIONS, JUDGED, NOTES = "metrics.jsonl", "evaluations.jsonl", "judged.jsonl", "notes.txt"
 PICTURES, TENSORBOARD = "pictures", "tensorboard"
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 SHOWN = ("loss", "reward", "solved", "grad_norm")  # in the progress line, where a step has them
@@ -72,7 +73,7 @@ class RunLog:
     def begin(self) -> None:
         """Forgets what an earlier run in this folder logged."""
         if self.first:
-            for name in (METRICS, EVALUATIONS, NOTES):
+            for name in (METRICS, EVALUATIONS, JUDGED, NOTES):
                 (self.output / name).unlink(missing_ok=True)
             for path in (*self._pictures(), *(self.output / TENSORBOARD).glob("events.out.tfevents.*")):
                 path.unlink()
@@ -81,7 +82,7 @@ class RunLog:
     def resume(self, step: int) -> None:
         """Goes on behind `step`: whatever was logged of later steps, or half written, goes."""
         if self.first:
-            for name in (METRICS, EVALUATIONS):
+            for name in (METRICS, EVALUATIONS, JUDGED):
                 kept = [line for line in self._lines(name) if line["step"] <= step]
                 write_bytes(self.output / name, "".join(json.dumps(line) + "\n" for line in kept).encode())
             for path in self._pictures():
@@ -114,6 +115,14 @@ class RunLog:
         if self.first:
             self._append(EVALUATIONS, step, scores)
             self.note(f"step {step}: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
+
+    def judged(self, step: int, arm: str, log_odds: Mapping[str, Sequence[float | None]]) -> None:
+        """Log-odds of the held-out tasks, in their order, by question; null where the judge failed.
+
+        A second line of the same arm and step replaces the first for whoever reads them.
+        """
+        if self.first:
+            self._line(JUDGED, {"step": step, "arm": arm, "log_odds": dict(log_odds)})
 
     def picture(self, step: int, name: str, picture: np.ndarray) -> None:
         """A picture uint8 [H, W, 3] -> pictures/step-00000020-<name>.png. Raises ValueError for an odd name."""
@@ -178,11 +187,14 @@ class RunLog:
         return f"step {step}/{self.total}{shown}  {pace} a step  {left} left"
 
     def _append(self, name: str, step: int, values: Mapping[str, float]) -> None:
-        self.output.mkdir(parents=True, exist_ok=True)
-        with (self.output / name).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **_finite(values)}, allow_nan=False) + "\n")
+        self._line(name, {"step": step, **_finite(values)})
         for key, value in values.items():
             self._tensorboard().add_scalar(key, value, step)
+
+    def _line(self, name: str, values: Mapping[str, Any]) -> None:
+        self.output.mkdir(parents=True, exist_ok=True)
+        with (self.output / name).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(values, allow_nan=False) + "\n")
 
     def _lines(self, name: str) -> list[dict[str, Any]]:
         """The whole lines of a log; a kill may have cut off the last one."""

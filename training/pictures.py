@@ -58,7 +58,6 @@ def curves_png(series: Mapping[str, Sequence[tuple[int, float]]], first: Sequenc
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from PIL import Image
 
     order = [name for name in first if name in series] + sorted(name for name in series if name not in first)
     shown = order if len(order) <= MAX_CURVES else order[: MAX_CURVES - 1]
@@ -74,9 +73,15 @@ def curves_png(series: Mapping[str, Sequence[tuple[int, float]]], first: Sequenc
             axes.set_axis_off()
             words = f"and {len(order) - len(shown)} more in metrics.jsonl" if order else "no metrics"
             axes.text(0.5, 0.5, words, ha="center", va="center", fontsize=7, color=FAINT)
+    return palette_png(figure)
+
+
+def palette_png(figure, colours: int = 32) -> bytes:
+    """A matplotlib figure on an Agg canvas -> PNG. Thin lines in few colours: a palette makes it a third as large."""
+    from PIL import Image
+
     figure.canvas.draw()
-    # Thin lines in few colours: a palette makes the file a third as large.
-    image = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3]).quantize(32)
+    image = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3]).quantize(colours)
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
@@ -135,12 +140,17 @@ def wrapped(text: str, width_px: int, lines: int) -> list[str]:
     return out
 
 
-def _curve(axes, name: str, points: Sequence[tuple[int, float]]) -> None:
+def plain_axes(axes, title: str, px: float = 7) -> None:
+    """Two spines, small ticks and a title on the left."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
+    axes.tick_params(labelsize=px - 1, colors=INK, color=FAINT)
+    axes.set_title(plain(title, 60), fontsize=px, color=INK, loc="left", parse_math=False)
+
+
+def _curve(axes, name: str, points: Sequence[tuple[int, float]]) -> None:
+    plain_axes(axes, name)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.tick_params(labelsize=6, colors=INK, color=FAINT)
-    axes.set_title(plain(name, 40), fontsize=7, color=INK, loc="left", parse_math=False)
     finite = [(step, value) for step, value in points if math.isfinite(value)]
     marker = "." if len(finite) <= 20 else ""
     axes.plot([step for step, _ in finite], [value for _, value in finite], color=LINE, linewidth=1, marker=marker)

@@ -92,7 +92,7 @@ class Evaluation:
         for arm in (BASE, DEMONSTRATOR):
             if arm.name not in scored:
                 scored[arm.name] = as_lists(self.held_out.judge_arm(arm))
-                self._say(arm.name, scored[arm.name])
+                self._say(0, arm.name, scored[arm.name])
 
     def catch_up(self) -> None:
         """What was due after the step of a resumed checkpoint, which a signal cut short."""
@@ -114,13 +114,14 @@ class Evaluation:
             shares = {f"heldout/{name}": share(values) for name, values in scores.items()}
             self.curve.append({"step": step} | {name: number(value) for name, value in shares.items()})
             log.evaluation(step, shares)
+            log.judged(step, EXECUTOR.name, scores)
         if options.run.grid_every and step % options.run.grid_every == 0:
             self.picture(step)
 
     def after(self) -> dict[str, dict[str, np.ndarray]]:
         scored = dict(self.trainer.notes["scored"])
         scored[EXECUTOR.name] = as_lists(self.held_out.judge_arm(EXECUTOR))
-        self._say(EXECUTOR.name, scored[EXECUTOR.name])
+        self._say(self.trainer.step, EXECUTOR.name, scored[EXECUTOR.name])
         # A checkpoint's JSON is sorted: arms and questions go back in order.
         arms, questions = (BASE.name, DEMONSTRATOR.name, EXECUTOR.name), self.held_out.judge.options.questions
         return {arm: as_arrays({name: scored[arm][name] for name in questions}) for arm in arms}
@@ -136,7 +137,8 @@ class Evaluation:
         captions = [self.held_out.pairs[place].task for place in places]
         self.trainer.log.picture(step, "rollouts", rollout_grid(videos, captions, [arm.name for arm in arms]))
 
-    def _say(self, name: str, log_odds: dict[str, list]) -> None:
+    def _say(self, step: int, name: str, log_odds: dict[str, list]) -> None:
+        self.trainer.log.judged(step, name, log_odds)
         shares = ", ".join(f"{question} {share(values):.3f}" for question, values in log_odds.items())
         self.trainer.log.note(f"{name}: {shares} on {len(self.held_out.pairs)} held-out tasks")
 

@@ -4,7 +4,7 @@
     python -m torch.distributed.run --standalone --nproc_per_node 2 -m training.train --config config.yaml
 
 The file holds the options of training/config.py (YAML or JSON). A run whose folder has checkpoints goes on from the
-newest one; --fresh begins anew. SIGTERM and SIGINT save and end it (exit status 3).
+newest one; --fresh begins anew. SIGTERM and SIGINT save and end it (exit status 3); exit status 4: it diverged.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-STOPPED = 3
+STOPPED, DIVERGED = 3, 4
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         if os.environ.get("WMSD_TRACEBACK"):
             raise
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
+        return DIVERGED if isinstance(error, Diverged) else 1
     finally:
         leave_world(world)
     return 0

@@ -1,0 +1,28 @@
+"""What a reproduction leaves in its folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from storage.files import write_bytes
+from training.reproduction.options import ReproductionOptions
+from training.reproduction.plan import Run
+
+JSON, MARKDOWN = "reproduction.json", "reproduction.md"
+
+
+def write_report(options: ReproductionOptions, runs: Sequence[Run]) -> str:
+    """Writes the results of the runs so far: reproduction.json, reproduction.md, charts. Returns the report's head."""
+    from training.reproduction.charts import charts
+    from training.reproduction.report import head, markdown, reproduction_of
+    from training.reproduction.results import read_run
+    from training.reproduction.settings import findings
+
+    output = Path(options.output)
+    found = findings([read_run(run) for run in runs], options.steps)
+    result = reproduction_of(found, options.output)
+    drawn = charts(found)
+    for name, data in drawn.items():
+        write_bytes(output / name, data)
+    write_bytes(output / MARKDOWN, markdown(result, list(drawn)).encode())
+    write_bytes(output / JSON, (result.model_dump_json(indent=1) + "\n").encode())
+    return head(result)

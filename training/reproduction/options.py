@@ -1,0 +1,137 @@
+"""What a reproduction is told: options that all runs share, and experiments that change some of them."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from storage.strict_yaml import read_yaml
+from training.config import InvalidOptions, Method, Options, RunOptions, TrainOptions
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+# What experiments may not change, and where it is said instead. The second half keeps runs comparable: the same
+# held-out tasks from the same noise before the same judge, so that they can be compared in pairs.
+ELSEWHERE = {
+    "method": "the experiment's `method`",
+    "run.steps": "the experiment's `steps`",
+    "run.seed": "the experiment's `seeds`",
+    "output": "a folder of its own below the reproduction's",
+    "conditions": "`training`, for all alike",
+    "dataset_version": "`training`, for all alike",
+    "model": "`training`, for all alike",
+    "rewards.judge": "`training`, for all alike",
+    "held_out.tasks": "`training`, for all alike",
+    "held_out.steps": "`training`, for all alike",
+    "held_out.seed": "`training`, for all alike",
+}
+FILLED = ("method", "output")  # never given in `training`
+
+
+class Experiment(Options):
+    """One setting, trained once for each seed."""
+
+    name: str = Field(description="Folder name and label: up to 40 small letters, digits, '-' or '_'.")
+    method: Method = "wmsd"
+    seeds: tuple[int, ...] = Field((0,), min_length=1, description="A run each; they differ in run.seed alone.")
+    steps: int | None = Field(None, ge=1, description="Optimizer steps; none: those of `training`.")
+    changes: dict[str, Any] = Field({}, description="Options that differ from `training`, as nested blocks.")
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_folder(cls, value: str) -> str:
+        if not NAME.fullmatch(value):
+            raise ValueError(f"{value!r}: up to 40 small letters, digits, '-' or '_' are expected")
+        return value
+
+    @field_validator("seeds")
+    @classmethod
+    def _are_different(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(value)) != len(value) or any(seed < 0 for seed in value):
+            raise ValueError(f"seeds {list(value)}: different numbers from 0 on are expected")
+        return value
+
+    @field_validator("changes")
+    @classmethod
+    def _may_change(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for key in dotted(value):
+            for fixed, where in ELSEWHERE.items():
+                if key == fixed or key.startswith(f"{fixed}.") or fixed.startswith(f"{key}."):
+                    raise ValueError(f"{key} is not for an experiment to change: {fixed} is said by {where}")
+        return value
+
+
+class ReproductionOptions(Options):
+    """Experiments in the order of their importance, on options that all of them share."""
+
+    output: str = Field(min_length=1, description="Folder of the results, with a folder for each run.")
+    training: dict[str, Any] = Field(description="Options of training.train, without method and output.")
+    experiments: tuple[Experiment, ...] = Field(min_length=1, description="The most important first.")
+    at_once: int = Field(2, ge=1, le=64, description="Runs at a time, one process with one thread each.")
+    minutes: float = Field(90.0, gt=0, description="Wall time; what no longer fits is listed as not run.")
+    grace_s: float = Field(120.0, gt=0, description="Seconds a run that is asked to end has to save.")
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "ReproductionOptions":
+        given = [name for name in FILLED if name in self.training]
+        if given:
+            raise ValueError(f"training.{given[0]} is filled in for each run: leave it out")
+        names = [experiment.name for experiment in self.experiments]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"experiments: {', '.join(twice)} stands there twice; every name once is expected")
+        for experiment in self.experiments:
+            self.run_options(experiment, experiment.seeds[0], "-")
+        return self
+
+    @property
+    def steps(self) -> int:
+        """Steps of an experiment that does not say otherwise."""
+        return self.training.get("run", {}).get("steps", RunOptions().steps)
+
+    def run_options(self, experiment: Experiment, seed: int, output: str) -> TrainOptions:
+        """The whole options of one run. Raises ValueError naming the experiment and every wrong option."""
+        given = merged(self.training, experiment.changes) | {"method": experiment.method, "output": output}
+        steps = {} if experiment.steps is None else {"steps": experiment.steps}
+        given["run"] = {**given.get("run", {}), **steps, "seed": seed}
+        try:
+            return TrainOptions.model_validate(given)
+        except ValidationError as error:
+            said = "; ".join(
+                f"{'.'.join(map(str, item['loc'])) or 'options'}: {item['msg']}" for item in error.errors()
+            )
+            raise ValueError(f"experiment {experiment.name}: {said}") from error
+
+
+def read_options(path: Path) -> ReproductionOptions:
+    """The options in a YAML or JSON file. Raises InvalidOptions, as training.config.read_options does."""
+    try:
+        return ReproductionOptions.model_validate(read_yaml(path))
+    except OSError as error:
+        raise InvalidOptions(f"{path}: {error.strerror}: a file of a reproduction's options is expected") from error
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, item['loc'])) or 'options'}: {item['msg']}" for item in error.errors()]
+        raise InvalidOptions("\n".join([f"{path}: {len(lines)} mistakes in the options:", *lines])) from error
+    except ValueError as error:
+        raise InvalidOptions(str(error)) from error
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes`, block by block; a block of another `kind` (an objective) is replaced whole."""
+    out = dict(base)
+    for key, value in changes.items():
+        old = out.get(key)
+        blocks = isinstance(value, Mapping) and isinstance(old, Mapping)
+        alike = blocks and value.get("kind", old.get("kind")) == old.get("kind")
+        out[key] = merged(old, value) if alike else value
+    return out
+
+
+def dotted(changes: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """`changes` by dotted names: {"distill": {"beta_d": 1}} -> {"distill.beta_d": 1}."""
+    found: dict[str, Any] = {}
+    for key, value in changes.items():
+        name = f"{above}.{key}" if above else str(key)
+        found |= dotted(value, name) if isinstance(value, Mapping) and value else {name: value}
+    return found
