@@ -2,173 +2,166 @@
 
 The published judge (Qwen2.5-VL-7B, greedy, 4 tokens) writes a digit and counts an answer that begins with 1; it has no
 log-odds, and counts whatever else it says as 0. Here the same questions in our own words are answered by yes or no at
-the first token; an answer above 0 counts 1, and what is no answer is a failure, kept apart. Frames are chosen as
+the first token; log-odds above 0 count 1, and what is no answer is a failure, kept apart. Frames are chosen as
 published: 49 at even distances, scaled by 0.3, as stills, for following; the same frames unscaled, as a video with
-times, for physics.
+times, for physics (published: the VLM's own sampling of the file).
 """
 
 import asyncio
 import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from evaluation.dreamgen.benchmark import instruction
+from evaluation.dreamgen.looking import Look, judge_id, looked, planned
 from evaluation.dreamgen.options import DreamgenJudgeOptions
 from evaluation.exporting import Run
-from evaluation.records import JUDGEMENTS, Judgement, Sample, VideoRecord, read_lines, write_lines
-from models.vlm.asking import AskOptions, ask
+from evaluation.judging.judging import KINDS, JudgeGone
+from evaluation.judging.looking import Undecodable, verified
+from evaluation.records import Judgement, Sample, VideoRecord, read_lines, write_lines
+from evaluation.videos import read_frames
+from models.vlm.asking import SCORED, AskOptions, ask
 from models.vlm.build import build_vlm
-from models.vlm.frames import encoded
 from models.vlm.gather import map_bounded
-from models.vlm.journaled import Journaled
+from models.vlm.journaled import request_key
 from models.vlm.prompts import prompt
-from models.vlm.protocol import VLM, Image, Media, Prompt, Video
-from storage.files import confined
+from models.vlm.protocol import VLM, Prompt, VLMUnavailable
+from storage.files import exclusive
 from storage.journal import Journal
 
-SCORED = 1  # the wording that scores are made of
-JOURNAL = "dreamgen_answers.sqlite"
-Read = Callable[[Path], np.ndarray]
+JUDGEMENTS, JOURNAL, LOCK = "judgements.dreamgen.jsonl", "dreamgen.sqlite", ".dreamgen.lock"
+LONGEST = 2000  # characters of a text that is kept
+AHEAD = 4  # videos that are decoded while the server has all the requests it may have
+Read = Callable[[Path, int], np.ndarray]
 
 
 def judge(
-    run: Run, options: DreamgenJudgeOptions, *, vlm: VLM | None = None, read: Read | None = None
+    run: Run, options: DreamgenJudgeOptions, *, vlm: VLM | None = None, read: Read = read_frames
 ) -> list[Judgement]:
-    """Asks every question of `options` about every video of `run` and writes them into its judgements.jsonl.
+    """Asks every question of `options` about every video of `run`, and writes judgements.dreamgen.jsonl in its folder.
 
-    Judgements of other questions, and of other seeds, stay. Answers are journaled in the run's folder: after a kill,
-    only what was not answered is asked again. A video that cannot be read, or is not there, is a failed judgement
-    ("undecodable: ..."), never a missing one. `vlm` is built from the options when None; `read` gives a file's frames
-    uint8 [T, H, W, 3] and raises ValueError or OSError (evaluation.videos.read_frames when None).
+    Judgements of the run's other seeds stay. Final answers are journaled: a killed judging goes on where it was, and a
+    finished one neither asks nor decodes; failures of the transport are asked again. A video that cannot be read, or is
+    not there, is a failed judgement ("undecodable: ..."), never a missing one. `vlm` is built from the options when
+    None, and closed either way; `read` (path, frames) gives uint8 [T, H, W, 3] and raises ValueError or OSError.
+
+    Raises JudgeGone when the judge stopped answering; what it had answered is written.
     """
-    if read is None:
-        from evaluation.videos import read_frames as read
-    with Journal(run.folder / JOURNAL) as journal:
-        made = asyncio.run(_judge_all(run, options, Journaled(vlm or build_vlm(options.vlm), journal), read))
-    mine = {(one.video_id, one.question, one.variant) for one in made}
-    kept = [
-        one
-        for one in read_lines(run.folder / JUDGEMENTS, Judgement)
-        if (one.video_id, one.question, one.variant) not in mine
-    ]
-    write_lines(run.folder / JUDGEMENTS, [*kept, *made])
+    with exclusive(run.folder / LOCK), Journal(run.folder / JOURNAL) as journal:
+        client = build_vlm(options.vlm) if vlm is None else vlm
+        bench = _Bench(run, options, client, journal, read)
+        made = asyncio.run(bench.judge_all())
+        videos = {video.video_id for video in run.videos.values()}
+        others = [one for one in read_lines(run.folder / JUDGEMENTS, Judgement) if one.video_id not in videos]
+        write_lines(run.folder / JUDGEMENTS, [*others, *made])
+    if bench.gone:
+        raise JudgeGone(f"{options.give_up_after} requests in a row had no answer, the last one: {bench.gone}")
     return made
 
 
-def uniform_indices(total: int, wanted: int) -> tuple[int, ...]:
-    """`wanted` indices from 0 to total - 1 at even distances, rounded down, as the benchmark's own script takes them.
-
-    Of fewer frames all, and the last one again until there are enough.
-    """
-    if total < wanted:
-        return (*range(total), *([total - 1] * (wanted - total)))
-    return tuple(np.linspace(0, total - 1, wanted, dtype=int).tolist())
-
-
-def scaled(frames: np.ndarray, scale: float, shortest_side: int) -> np.ndarray:
-    """Frames uint8 [F, H, W, 3] at `scale` of their size (bilinear), no side below `shortest_side` unless it was
-    before.
-    """
-    import cv2
-
-    height, width = frames.shape[1:3]
-    scale = min(1.0, max(scale, shortest_side / min(height, width)))
-    size = (max(1, int(width * scale)), max(1, int(height * scale)))
-    if size == (width, height):
-        return frames
-    return np.stack([cv2.resize(frame, size) for frame in frames])
-
-
 def question(name: str, sample: Sample) -> Prompt:
-    """The question `name` about a video of `sample`."""
+    """The question `name` about a video of `sample`: about the instruction in its file's name, as published."""
     return prompt(name, SCORED, instruction=instruction(sample))
 
 
-async def _judge_all(run: Run, options: DreamgenJudgeOptions, vlm: Journaled, read: Read) -> list[Judgement]:
-    patience = AskOptions(
-        concurrency=options.concurrency,
-        timeout_s=options.timeout_s,
-        retries=options.retries,
-        retry_wait_s=options.retry_wait_s,
-    )
-    slots = asyncio.Semaphore(options.concurrency)
-    # A video waits in memory while its questions are asked: two more than the requests need, so that the next ones are
-    # decoded meanwhile.
-    limit = -(-options.concurrency // len(options.questions)) + 2
-    work = [(run.samples[sample_id], video) for sample_id, video in run.videos.items()]
+class _Bench:
+    """Judges videos, several at once. `gone` says why nothing more is asked."""
 
-    async def one(item: tuple[Sample, VideoRecord]) -> list[Judgement]:
-        return await _judge_video(run, *item, options, vlm, read, slots, patience)
-
-    found: dict[str, list[Judgement]] = {}
-    try:
-        async with contextlib.aclosing(map_bounded(one, work, limit)) as results:
-            async for (_, video), judgements in results:
-                found[video.video_id] = judgements
-                if len(found) % 25 == 0 or len(found) == len(work):
-                    print(f"judged {len(found)} of {len(work)} videos", file=sys.stderr, flush=True)
-    finally:
-        await vlm.aclose()
-    return [judgement for _, video in work for judgement in found[video.video_id]]
-
-
-async def _judge_video(
-    run: Run,
-    sample: Sample,
-    video: VideoRecord,
-    options: DreamgenJudgeOptions,
-    vlm: Journaled,
-    read: Read,
-    slots: asyncio.Semaphore,
-    patience: AskOptions,
-) -> list[Judgement]:
-    questions = [question(name, sample) for name in options.questions]
-
-    def record(asked: Prompt, **values) -> Judgement:
-        return Judgement(
-            video.video_id,
-            sample.sample_id,
-            asked.name,
-            SCORED,
-            vlm.model_id,
-            asked.template_hash,
-            video.sha256,
-            **values,
+    def __init__(self, run: Run, options: DreamgenJudgeOptions, vlm: VLM, journal: Journal, read: Read):
+        self.run, self.options, self.vlm, self.journal, self.read = run, options, vlm, journal, read
+        self.patience = AskOptions(
+            timeout_s=options.timeout_s, retries=options.retries, retry_wait_s=options.retry_wait_s
         )
+        self.unanswered, self.gone = 0, ""
 
-    try:
-        if video.failure:
-            raise ValueError(f"there is no video: {video.failure}")
-        frames = await asyncio.to_thread(read, confined(run.folder, video.path))
-        if video.frames and len(frames) != video.frames:
-            raise ValueError(f"{len(frames)} frames, {video.frames} in the manifest")
-        chosen = uniform_indices(len(frames), options.frames)
-        stills, footage = await asyncio.to_thread(_media, frames, chosen, video.fps or 1.0, options)
-    except (OSError, ValueError) as error:
-        return [record(asked, failure=f"undecodable: {error}") for asked in questions]
-    seen = {"frames": chosen, "times_s": tuple(round(i / (video.fps or 1.0), 6) for i in chosen)}
+    async def judge_all(self) -> list[Judgement]:
+        """Judgements in the order of the run's videos."""
+        self.slots = asyncio.Semaphore(self.options.concurrency)
+        work = list(self.run.videos.values())
+        limit = -(-self.options.concurrency // len(self.options.questions)) + AHEAD
+        found: dict[str, list[Judgement]] = {}
+        try:
+            async with contextlib.aclosing(map_bounded(self.judge_video, work, limit)) as results:
+                async for video, judgements in results:
+                    found[video.video_id] = judgements
+                    if len(found) % 25 == 0 or len(found) == len(work):
+                        print(f"judged {len(found)} of {len(work)} videos", file=sys.stderr, flush=True)
+        finally:
+            await self.vlm.aclose()
+        return [judgement for video in work for judgement in found[video.video_id]]
 
-    async def answered(asked: Prompt) -> Judgement:
-        media = footage if asked.name == "dreamgen_physics" else stills
-        outcome = await ask(vlm, asked, media, slots, patience)
+    async def judge_video(self, video: VideoRecord) -> list[Judgement]:
+        """Every question about one video."""
+        sample = self.run.samples[video.sample_id]
+        asked = [question(name, sample) for name in self.options.questions]
+        judge = judge_id(self.vlm.model_id, self.options)
+        blank = [
+            Judgement(video.video_id, sample.sample_id, one.name, SCORED, judge, one.template_hash, video.sha256)
+            for one in asked
+        ]
+        try:
+            looks = [planned(video, one.name, self.options) for one in asked]
+            path = await asyncio.to_thread(verified, self.run.folder, video)
+            keys = [
+                request_key(self.vlm.model_id, "judge", one, [look]) for one, look in zip(asked, looks, strict=True)
+            ]
+            found = [self.journal.get(key) for key in keys]
+            frames = None if all(found) else await asyncio.to_thread(self._frames, path, video)
+        except Undecodable as error:
+            return [replace(one, failure=_clean(f"undecodable: {error}")) for one in blank]
+        blank = [
+            replace(one, frames=look.indices, times_s=look.times_s) for one, look in zip(blank, looks, strict=True)
+        ]
+        answers = await asyncio.gather(
+            *(
+                self._answer(key, kept, one, look, frames)
+                for key, kept, one, look in zip(keys, found, asked, looks, strict=True)
+            )
+        )
+        return [replace(one, **answer) for one, answer in zip(blank, answers, strict=True)]
+
+    async def _answer(self, key: str, kept: Any, asked: Prompt, look: Look, frames: np.ndarray | None) -> dict:
+        """The fields of a judgement that the judge decides; journaled when they are final."""
+        if kept:
+            return kept
+        if self.gone:
+            return {"failure": _clean(f"unavailable: not asked, since the judge was gone: {self.gone}")}
+        media = await asyncio.to_thread(looked, frames, look, self.options)
+        outcome = await ask(self.vlm, asked, media, self.slots, self.patience)
         if outcome.answer is None:
-            return record(asked, **seen, failure=str(outcome.failure), text=outcome.failure.text)
-        answer = outcome.answer
-        return record(asked, **seen, log_odds=answer.value, yes=answer.value > 0, exact=answer.exact, text=answer.text)
+            return self._failure(key, outcome.failure)
+        self.unanswered = 0
+        given = outcome.answer
+        answer = {"log_odds": float(given.value), "yes": bool(given.value > 0), "exact": given.exact}
+        answer["text"] = _clean(given.text)
+        self.journal.put(key, answer)
+        return answer
 
-    return list(await asyncio.gather(*(answered(asked) for asked in questions)))
+    def _failure(self, key: str, failure: VLMUnavailable) -> dict:
+        kind = KINDS.get(failure.kind, "unavailable")
+        detail = failure.detail if kind == failure.kind else str(failure)
+        answer = {"failure": _clean(f"{kind}: {detail}"), "text": _clean(failure.text)}
+        if failure.final:
+            self.unanswered = 0
+            self.journal.put(key, answer)
+        else:
+            self.unanswered += 1
+            if self.unanswered >= self.options.give_up_after:
+                self.gone = self.gone or str(failure)
+        return answer
+
+    def _frames(self, path: Path, video: VideoRecord) -> np.ndarray:
+        try:
+            return self.read(path, video.frames)
+        except (OSError, ValueError) as error:
+            raise Undecodable(str(error).replace(str(path), video.path)) from error
 
 
-def _media(
-    frames: np.ndarray, chosen: Sequence[int], fps: float, options: DreamgenJudgeOptions
-) -> tuple[list[Media], list[Media]]:
-    """(stills for following, a video for physics). Padding repeats a frame, which a video does not show twice."""
-    distinct = sorted(set(chosen))
-    small = encoded(scaled(frames[distinct], options.scale, options.shortest_side), options.image_format)
-    where = {index: place for place, index in enumerate(distinct)}
-    stills: list[Media] = [Image(small[where[index]]) for index in chosen]
-    whole = encoded(frames[distinct], options.image_format)
-    return stills, [Video(whole, tuple(index / fps for index in distinct))]
+def _clean(text: str) -> str:
+    """What a server said, cut to what is kept, and such that it can be written as UTF-8."""
+    return text[:LONGEST].encode("utf-8", "replace").decode()

@@ -9,6 +9,7 @@ from models.vlm.build import VLMOptions
 
 Group = Literal["object", "behavior", "environment", "robocasa"]
 Question = Literal["dreamgen_following", "dreamgen_following_strict", "dreamgen_physics"]
+PHYSICS = "dreamgen_physics"
 # Question -> what a table calls it. The first two are the published modes: the default, and the stricter "zero-shot".
 QUESTIONS: dict[str, str] = {
     "dreamgen_following": "IF (default)",
@@ -34,6 +35,9 @@ class DreamgenJudgeOptions(BaseModel):
     timeout_s: float = Field(300.0, gt=0, le=7200, description="Seconds for one attempt at a request.")
     retries: int = Field(2, ge=0, le=50, description="Further attempts at a request that failed.")
     retry_wait_s: float = Field(1.0, ge=0, le=600, description="Seconds before the second attempt; doubles each time.")
+    give_up_after: int = Field(
+        32, ge=1, description="Requests in a row that the server leaves unanswered before nothing more is asked."
+    )
 
 
 class DreamgenOptions(BaseModel):

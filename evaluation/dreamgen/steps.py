@@ -9,7 +9,7 @@ from evaluation.dreamgen.benchmark import read_benchmark
 from evaluation.dreamgen.options import QUESTIONS, DreamgenOptions
 from evaluation.dreamgen.table import Table, table, write_predictions, write_table
 from evaluation.exporting import Exported, Run, read_run
-from evaluation.records import JUDGEMENTS, MANIFEST, Judgement, read_lines
+from evaluation.records import MANIFEST, Judgement, read_lines
 from evaluation.videophy import captions, matched, read_output, write_input
 from models.vlm.protocol import VLM
 
@@ -41,7 +41,7 @@ def export_step(options: DreamgenOptions) -> ExportReport:
 def score_step(options: DreamgenOptions, vlm: VLM | None = None) -> list[Judgement]:
     """Asks the judge about every video; a finished one is asked nothing.
 
-    Judgements go to the run's judgements.jsonl.
+    Judgements go to the run's folder.
     """
     return judging.judge(read_run(options.run, options.seed), options.judge, vlm=vlm)
 
@@ -49,7 +49,7 @@ def score_step(options: DreamgenOptions, vlm: VLM | None = None) -> list[Judgeme
 def table_step(options: DreamgenOptions) -> Table:
     """The CSV of each question that was judged, table.json and table.md. Raises Incomplete as `table` does."""
     run, place = read_run(options.run, options.seed), options.place
-    judgements = list(read_lines(options.run / JUDGEMENTS, Judgement))
+    judgements = list(read_lines(options.run / judging.JUDGEMENTS, Judgement))
     made = table(run, judgements, options.groups, _physics(run, options), allow_partial=options.allow_partial)
     for question in sorted({one.question for one in judgements} & set(QUESTIONS)):
         write_predictions(place / f"{question}.csv", run, judgements, question, place / "videos")

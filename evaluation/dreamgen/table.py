@@ -18,14 +18,11 @@ from evaluation.foreign import harmless, write_csv, write_json
 from evaluation.records import Judgement
 from evaluation.statistics.bootstrap import percentiles, resampled_means
 from evaluation.statistics.rates import Rate
+from evaluation.statistics.run import Incomplete
 from evaluation.videophy import PhysicsScore
 
 CSV_COLUMNS = ("video_path", "prompt", "prediction")
 COLUMNS = (*QUESTIONS.values(), "PA-II")
-
-
-class Incomplete(ValueError):
-    """Fewer results than the benchmark has samples; the message names what is missing."""
 
 
 @dataclass(frozen=True)

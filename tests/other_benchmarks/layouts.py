@@ -103,7 +103,7 @@ def run(
                     sample.task,
                     "0" * 64,
                     sha256=hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "",
-                    frames=5 if pixels else 0,
+                    frames=5 if pixels else 60,
                     fps=4.0,
                     failure="refused: no prompt" if sample.sample_id in failed else "",
                 )

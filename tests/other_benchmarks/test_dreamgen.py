@@ -2,6 +2,10 @@
 
 import csv
 import json
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,19 +20,23 @@ from evaluation.dreamgen import __main__ as command
 from evaluation.dreamgen import steps
 from evaluation.dreamgen.benchmark import EXPECTED, count_complaints, instruction, read_benchmark, video_name
 from evaluation.dreamgen.exporting import warnings
-from evaluation.dreamgen.judging import judge, scaled, uniform_indices
+from evaluation.dreamgen.judging import JOURNAL, JUDGEMENTS, judge
+from evaluation.dreamgen.looking import scaled, uniform_indices
 from evaluation.dreamgen.options import DreamgenJudgeOptions, DreamgenOptions
-from evaluation.dreamgen.table import Incomplete, table
+from evaluation.dreamgen.table import table
 from evaluation.exporting import read_run
+from evaluation.judging.judging import JudgeGone
 from evaluation.records import Judgement, Sample, read_lines, write_lines
 from evaluation.statistics.rates import interval
+from evaluation.statistics.run import Incomplete
 from models.vlm.protocol import Image, Video, VLMUnavailable
+from storage.journal import Journal
 
 FULL = {"gr1_object": 50, "gr1_behavior": 47, "gr1_env": 29}
 
 
-def frames_of(path: Path) -> np.ndarray:
-    return np.full((60, 20, 40, 3), len(path.read_bytes()), np.uint8)
+def frames_of(path: Path, expected: int) -> np.ndarray:
+    return np.full((expected, 20, 40, 3), len(path.read_bytes()), np.uint8)
 
 
 def options(**values) -> DreamgenJudgeOptions:
@@ -237,10 +245,10 @@ def test_failures_are_kept_as_failures(dreamgen, tmp_path):
     _, samples = read_benchmark(dreamgen)
     run = read_run(layouts.run(tmp_path / "run", samples[:3], failed=["gr1_object-1"]))
 
-    def read(path: Path) -> np.ndarray:
+    def read(path: Path, expected: int) -> np.ndarray:
         if path.name == "2-0.mp4":
             raise ValueError("empty: no frames")
-        return frames_of(path)
+        return frames_of(path, expected)
 
     refusing = fake_judge.FakeJudge(
         lambda prompt: VLMUnavailable("timeout", "no answer") if prompt.name == "dreamgen_physics" else -2.0
@@ -249,18 +257,81 @@ def test_failures_are_kept_as_failures(dreamgen, tmp_path):
     assert len(made) == 9
     assert made["gr1_object-0", "dreamgen_following"].yes is False
     assert made["gr1_object-0", "dreamgen_physics"].failure == "timeout: no answer"
-    assert made["gr1_object-1", "dreamgen_following"].failure == "undecodable: there is no video: refused: no prompt"
+    assert made["gr1_object-1", "dreamgen_following"].failure == "undecodable: no video was made: refused: no prompt"
     assert made["gr1_object-2", "dreamgen_following"].failure == "undecodable: empty: no frames"
     assert all(one.log_odds is None for one in made.values() if one.failure)
 
 
-def test_other_questions_judgements_stay(dreamgen, tmp_path, judge_vlm):
+def test_judgements_of_other_seeds_stay(dreamgen, tmp_path, judge_vlm):
+    _, samples = read_benchmark(dreamgen)
+    folder = layouts.run(tmp_path / "run", samples[:2], seeds=(0, 1))
+    for seed in (0, 1, 1):
+        judge(read_run(folder, seed), options(), vlm=judge_vlm, read=frames_of)
+    assert len(list(read_lines(folder / JUDGEMENTS, Judgement))) == 12
+
+
+def test_a_judge_that_is_gone_is_not_asked_for_ever(dreamgen, tmp_path):
+    _, samples = read_benchmark(dreamgen)
+    run = read_run(layouts.run(tmp_path / "run", samples))
+    dead = fake_judge.FakeJudge(lambda prompt: VLMUnavailable("connection", "refused"))
+    with pytest.raises(JudgeGone, match="4 requests in a row"):
+        judge(run, options(give_up_after=4, concurrency=1), vlm=dead, read=frames_of)
+    made = list(read_lines(run.folder / JUDGEMENTS, Judgement))
+    assert len(made) == 27 and {one.failure.split(":")[0] for one in made} == {"unavailable"}
+    assert len(dead.asked) < 27
+    judge(run, options(), vlm=fake_judge.FakeJudge(), read=frames_of)
+    assert not any(one.failure for one in read_lines(run.folder / JUDGEMENTS, Judgement))
+
+
+def test_what_the_model_itself_refused_is_not_asked_again(dreamgen, tmp_path):
     _, samples = read_benchmark(dreamgen)
     run = read_run(layouts.run(tmp_path / "run", samples[:1]))
-    other = Judgement("gr1_object-0-s0", "gr1_object-0", "task", 1, "j", "h", "s", log_odds=1.0, yes=True)
-    write_lines(run.folder / "judgements.jsonl", [other])
-    judge(run, options(), vlm=judge_vlm, read=frames_of)
-    assert next(read_lines(run.folder / "judgements.jsonl", Judgement)) == other
+    refusing = fake_judge.FakeJudge(lambda prompt: VLMUnavailable("no_answer", "0.6 for Maybe", "Maybe"))
+    made = judge(run, options(), vlm=refusing, read=frames_of)
+    assert made[0].failure.startswith("malformed: ") and made[0].text == "Maybe"
+    again = fake_judge.FakeJudge()
+    assert judge(run, options(), vlm=again, read=frames_of) == made and not again.asked
+
+
+CHILD = """
+import asyncio, sys
+sys.path.insert(0, {helpers!r})
+import fake_judge
+from evaluation.dreamgen import judging
+class Slow(fake_judge.FakeJudge):
+    async def log_odds(self, question, media):
+        await asyncio.sleep(0 if len(self.asked) < 3 else 600)
+        return await super().log_odds(question, media)
+judging.build_vlm = lambda options: Slow()
+from evaluation.dreamgen.__main__ import main
+sys.exit(main(["--config", {config!r}]))
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 3), (signal.SIGKILL, -9)])
+def test_a_stopped_judging_keeps_its_answers(dreamgen, tmp_path, repository, number, status):
+    _, samples = read_benchmark(dreamgen)
+    folder = layouts.run(tmp_path / "run", samples[:3], pixels=True)
+    chosen = {"step": "score", "run": str(folder), "judge": {"frames": 3, "concurrency": 1}}
+    code = CHILD.format(helpers=str(Path(__file__).parent), config=config(tmp_path / "c", **chosen))
+    child = subprocess.Popen([sys.executable, "-c", code], cwd=repository)
+    until = time.monotonic() + 120
+    while time.monotonic() < until and child.poll() is None and answers(folder) < 3:
+        time.sleep(0.2)
+    child.send_signal(number)
+    assert child.wait(60) == status
+    kept = answers(folder)
+    assert kept >= 3
+    again = fake_judge.FakeJudge()
+    steps.score_step(DreamgenOptions(**chosen), again)
+    assert len(again.asked) == 9 - kept
+
+
+def answers(folder: Path) -> int:
+    if not (folder / JOURNAL).exists():
+        return 0
+    with Journal(folder / JOURNAL) as journal:
+        return len(journal)
 
 
 # The table
@@ -361,7 +432,7 @@ def config(path: Path, **values) -> str:
 
 
 def test_the_command_exports_and_prints_a_table(full_run, tmp_path, capsys):
-    write_lines(full_run.folder / "judgements.jsonl", judged(full_run, dict.fromkeys(FULL_GROUPS, 3)))
+    write_lines(full_run.folder / JUDGEMENTS, judged(full_run, dict.fromkeys(FULL_GROUPS, 3)))
     out = str(tmp_path / "out")
     run = str(full_run.folder)
     assert command.main(["--config", config(tmp_path / "c", step="export", run=run, out=out)]) == 0
@@ -394,7 +465,6 @@ def test_a_run_that_is_not_there_is_status_1(tmp_path, capsys):
 
 
 def test_real_videos_are_read_and_judged(dreamgen, tmp_path, judge_vlm):
-    pytest.importorskip("evaluation.videos")
     _, samples = read_benchmark(dreamgen)
     folder = layouts.run(tmp_path / "run", samples[:2], pixels=True)
     made = steps.score_step(DreamgenOptions(step="score", run=folder, judge=options()), judge_vlm)
