@@ -3,7 +3,7 @@
 from collections import Counter
 
 from training.config import TrainOptions
-from training.methods import Round, round_of
+from training.methods import Round, anchors_on_trajectory, round_of
 
 Calls = Counter[tuple[str, bool]]  # (policy or purpose, with gradient) -> states, as in Predictor.calls
 
@@ -15,7 +15,7 @@ def calls(options: TrainOptions, step: int = 1) -> Calls:
     on where only the policy gradient would; and where `distill.timesteps` does not divide `rollout.steps` two strata
     may draw one step.
     """
-    part = round_of(options.method, step, options.distill.period)
+    part = round_of(options, step)
     videos, steps = options.rollout.tasks * options.rollout.group, options.rollout.steps
     if part.kind == "sft":
         return Counter({("executor", True): videos})
@@ -24,23 +24,20 @@ def calls(options: TrainOptions, step: int = 1) -> Calls:
         return Counter({**counted, ("executor", True): videos, ("fake", True): videos})
     found: Calls = Counter({("rollout", False): videos * steps})
     stochastic = part.rl and options.objective.kind == "flow_grpo"
-    anchored = part.anchor or part.base_anchor
-    on_trajectory = options.distill.states == "trajectory" or not part.rl or stochastic
-    asked = trajectory_steps(options, part)
-    if (part.distilled or (anchored and on_trajectory)) and not sampled_by_teacher(part):
+    asked, on_trajectory = trajectory_steps(options, part), anchors_on_trajectory(part, options)
+    if (part.distilled or on_trajectory) and not sampled_by_teacher(part):
         found["teacher", False] += videos * asked
     trained = trained_levels(options, part)
     found[part.learner, True] += videos * trained
-    if part.rl and anchored and not on_trajectory:
+    if (part.anchor or part.base_anchor) and not on_trajectory:
         found["teacher", False] += videos * trained
     if not part.rl:
         return found
     levels = asked if stochastic else options.objective.timesteps
     if options.objective.kind == "nft" and options.objective.old_decay_max > 0:
         found["old", False] += videos * levels
-    references = (options.regularisers.kl_ref > 0) + (stochastic and options.objective.kl > 0)
-    if references:
-        found["reference", False] += videos * levels * references
+    if options.regularisers.kl_ref or (stochastic and options.objective.kl):
+        found["reference", False] += videos * levels
     if options.regularisers.kl_ema:
         found["ema", False] += videos * levels
     return found
@@ -56,13 +53,10 @@ def trajectory_steps(options: TrainOptions, part: Round) -> int:
 
 def trained_levels(options: TrainOptions, part: Round) -> int:
     """States of each rollout that pass through the learner with gradients."""
-    anchored, asked = part.anchor or part.base_anchor, trajectory_steps(options, part)
-    if not part.rl:
+    asked = trajectory_steps(options, part)
+    if not part.rl or options.objective.kind == "flow_grpo":
         return asked
-    if options.objective.kind == "flow_grpo":
-        return asked
-    apart = anchored and options.distill.states == "trajectory"
-    return options.objective.timesteps + (asked if apart else 0)
+    return options.objective.timesteps + (asked if anchors_on_trajectory(part, options) else 0)
 
 
 def sampled_by_teacher(part: Round) -> bool:
@@ -72,8 +66,8 @@ def sampled_by_teacher(part: Round) -> bool:
 
 def calls_of_run(options: TrainOptions) -> Calls:
     """Model calls of all training steps, without evaluation."""
-    rounds = Counter(round_of(options.method, step, options.distill.period) for step in range(1, options.run.steps + 1))
-    first = {round_of(options.method, s, options.distill.period): s for s in range(options.run.steps, 0, -1)}
+    rounds = Counter(round_of(options, step) for step in range(1, options.run.steps + 1))
+    first = {round_of(options, step): step for step in range(options.run.steps, 0, -1)}
     total: Calls = Counter()
     for part, times in rounds.items():
         for key, states in calls(options, first[part]).items():
@@ -83,7 +77,7 @@ def calls_of_run(options: TrainOptions) -> Calls:
 
 def judged_videos(options: TrainOptions, step: int = 1) -> int:
     """Videos a step decodes and shows to the judge, over all processes."""
-    part = round_of(options.method, step, options.distill.period)
+    part = round_of(options, step)
     return options.rollout.tasks * options.rollout.group if part.judged else 0
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from training.calls import calls_of_run, held_out_videos, judged_videos, requests, trajectory_steps
 from training.config import TrainOptions
-from training.methods import METHODS, trains_demonstrator
+from training.methods import Round, anchors_on_trajectory, round_of, trains_demonstrator
 from training.published import GPU, VAE
 
 BLOCK = re.compile(r"(?:^|\.)(?:blocks|transformer_blocks)\.\d+\.")
@@ -128,10 +128,10 @@ def memory(model: Model, options: TrainOptions, ranks: int, targets: tuple[str, 
     """Bytes of one process by what they are for; "peak" sums what is held and the largest of what passes.
 
     Held: weights, VAE, trained tensors, shadows, states, conditions, and a judge in this process. Passing: the update's
-    activations, one rollout batch's forward pass, one decoded batch.
+    activations, one rollout batch's states and forward pass, one decoded batch.
     """
     element = 2 if options.model.dtype == "bfloat16" else 4
-    rounds = METHODS[options.method]
+    rounds = {round_of(options, step) for step in range(1, options.run.steps + 1)}
     adapters = 1 + trains_demonstrator(options.method) + (options.method == "dmd")
     trained = lora_parameters(model.layers, targets, options.lora.rank)
     rl = any(part.rl for part in rounds)
@@ -152,25 +152,32 @@ def memory(model: Model, options: TrainOptions, ranks: int, targets: tuple[str, 
     rows = model.tokens + model.audio_tokens + model.context_tokens * model.joint_context
     depth = 1 if options.memory.checkpointing else model.depth
     boundaries = model.depth * rows * model.hidden * element if options.memory.checkpointing else 0
+    # Until a batch is done its own states are there as a list and as a stack, beside those of all rollouts.
+    sampled = 2 * max(states_sampled(options, part) for part in rounds)
+    forward = rows * (element * (8 * model.hidden + 2 * model.ffn) + 8.0 * model.hidden)
     passing = {
         "activations": options.memory.batch * (depth * one + boundaries),
-        "rollout": options.rollout.batch * rows * (element * (8 * model.hidden + 2 * model.ffn) + 8.0 * model.hidden),
+        "rollout": min(options.rollout.batch, videos) * (forward + 4.0 * model.state_size * sampled),
         "decode": options.model.vae_batch * model.pixels * model.vae.working_bytes,
     }
     sum_held = sum(held.values())
     return {**held, **passing, "peak": (sum_held + max(passing.values())) * (1 + RESERVE) + CONTEXT}
 
 
-def states_held(options: TrainOptions, part) -> int:
-    """States, counted for each rollout, that one process keeps at once (float32)."""
+def states_sampled(options: TrainOptions, part: Round) -> int:
+    """States and velocities, counted for each rollout, that sampling leaves (float32): all, or the clean one."""
     if part.kind == "sft":
         return 0
-    keep = part.anchor or part.base_anchor or part.distilled or part.kind == "dmd"
-    kept = 2 * options.rollout.steps + 1 if keep or options.objective.kind == "flow_grpo" else 3
-    known = 2 * trajectory_steps(options, part) if keep else 0
+    keep = part.distilled or anchors_on_trajectory(part, options) or part.kind == "dmd"
+    return 2 * options.rollout.steps + 1 if keep or (part.rl and options.objective.kind == "flow_grpo") else 1
+
+
+def states_held(options: TrainOptions, part: Round) -> int:
+    """States, counted for each rollout, that one process keeps at once (float32)."""
+    asked = part.distilled or anchors_on_trajectory(part, options)
+    known = 2 * trajectory_steps(options, part) if asked else 0
     matched = 3 * options.objective.timesteps if part.rl and options.objective.kind != "flow_grpo" else 0
-    # Batches are joined when the last is sampled: for that moment all of them are there twice.
-    return max(2 * kept, kept + known + matched)
+    return states_sampled(options, part) + known + matched
 
 
 def judge_bytes(options: TrainOptions) -> float:

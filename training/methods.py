@@ -1,9 +1,9 @@
 """What tells the training methods apart, as data: who rolls out, who learns from what."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from training.config import Method
+from training.config import Method, TrainOptions
 
 Role = Literal["executor", "demonstrator"]
 
@@ -31,7 +31,7 @@ WMSD = Round("executor", "executor", rl=True, judged=True, distilled=True, ancho
 TEACHER_RL = Round("demonstrator", "demonstrator", rl=True, judged=True, base_anchor=True)
 OFF_POLICY = Round("executor", "demonstrator", anchor=True)
 
-# Each method is a cycle of rounds; `alternating` is made in `rounds` from its period.
+# Each method is a cycle of rounds; of `alternating` its period chooses.
 METHODS: dict[Method, tuple[Round, ...]] = {
     "wmsd": (WMSD,),
     "off_policy": (OFF_POLICY,),
@@ -45,12 +45,31 @@ METHODS: dict[Method, tuple[Round, ...]] = {
 }
 
 
-def round_of(method: Method, step: int, period: int) -> Round:
-    """The round of a step (from 1). `alternating` trains the Demonstrator when step mod period == 0 (Alg. 2)."""
-    cycle = METHODS[method]
-    if method == "alternating":
-        return cycle[1] if step % period == 0 else cycle[0]
-    return cycle[(step - 1) % len(cycle)]
+def round_of(options: TrainOptions, step: int) -> Round:
+    """The round of a step (from 1), without what has no weight: a term that counts for nothing costs no model calls.
+
+    `alternating` trains the Demonstrator when step mod `distill.period` == 0 (Alg. 2). A round that only distills has
+    weight 1, whatever beta_d is.
+    """
+    cycle, distill = METHODS[options.method], options.distill
+    if options.method == "alternating":
+        part = cycle[1] if step % distill.period == 0 else cycle[0]
+    else:
+        part = cycle[(step - 1) % len(cycle)]
+    if not part.rl:
+        return part
+    return replace(
+        part,
+        distilled=part.distilled and options.rewards.distill > 0,
+        anchor=part.anchor and distill.beta_d > 0,
+        base_anchor=part.base_anchor and distill.beta_phi > 0,
+    )
+
+
+def anchors_on_trajectory(part: Round, options: TrainOptions) -> bool:
+    """Whether the anchor is at states of the rollout itself; else at those that the policy gradient is trained at."""
+    same = options.distill.states == "trajectory" or not part.rl or options.objective.kind == "flow_grpo"
+    return (part.anchor or part.base_anchor) and same
 
 
 def trains_demonstrator(method: Method) -> bool:

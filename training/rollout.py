@@ -73,7 +73,7 @@ def sample(
     `batch` but memory and when `sampled` is called.
     """
     sigmas = model.sigmas(steps).to(model.device)
-    parts = []
+    whole: dict[str, Tensor] = {}  # filled as batches come, so that no state is ever there twice
     for first in range(0, len(rows), batch):
         span = slice(first, min(first + batch, len(rows)))
         condition = conditions.take(rows.tasks[span])
@@ -83,18 +83,20 @@ def sample(
             return field(x, sigma, condition)
 
         if objective is None:
-            parts.append(ode(velocity, start, sigmas, keep=keep))
+            part = ode(velocity, start, sigmas, keep=keep)
         else:
             seeds = [seed_of(seed, "sde") for seed in rows.seeds[span]]
             options = {"eta": objective.eta, "window": objective.window, "mask": model.mask}
-            parts.append(sde(velocity, start, sigmas, noise=model.noise, seeds=seeds, **options))
-        sampled(span, parts[-1].clean)
-    clean = torch.cat([part.clean for part in parts])
-    if not keep and objective is None:
-        return Rollouts(rows, clean, sigmas)
-    states = torch.cat([part.states for part in parts], dim=1)
-    velocities = torch.cat([part.velocities for part in parts], dim=1)
-    if objective is None:
-        return Rollouts(rows, clean, sigmas, states, velocities)
-    log_probs = torch.cat([part.log_probs for part in parts], dim=1)
-    return Rollouts(rows, clean, sigmas, states, velocities, parts[0].stochastic, log_probs)
+            part = sde(velocity, start, sigmas, noise=model.noise, seeds=seeds, **options)
+        kept = {"clean": part.clean[None]}
+        if keep or objective is not None:
+            kept = {"states": part.states, "velocities": part.velocities}
+        if objective is not None:
+            kept["log_probs"] = part.log_probs
+        for name, tensor in kept.items():
+            if name not in whole:
+                whole[name] = tensor.new_empty(len(tensor), len(rows), *tensor.shape[2:])
+            whole[name][:, span] = tensor
+        sampled(span, part.clean)
+    clean = whole.pop("clean")[0] if "clean" in whole else whole["states"][-1]
+    return Rollouts(rows, clean, sigmas, **whole, stochastic=() if objective is None else part.stochastic)

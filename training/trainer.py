@@ -19,7 +19,7 @@ from training.distributed import World
 from training.dmd_step import dmd_step
 from training.judging import Judge
 from training.log import RunLog
-from training.methods import Round, round_of, trains_demonstrator
+from training.methods import Round, anchors_on_trajectory, round_of, trains_demonstrator
 from training.optimise import Diverged, optimise, prepare
 from training.policy import Policies
 from training.prompts import share_of_rank, tasks_of_step
@@ -97,6 +97,8 @@ class Trainer:
                     save(self)
                 if stop:
                     raise Stopped(f"asked to end by signal {int(stop)}: saved at step {self.step}")
+            if self._asked_to_stop:  # since the last step looked: what comes after training would not hear of it
+                raise Stopped(f"asked to end by signal {self._asked_to_stop}: saved at step {self.step}, the last")
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -107,7 +109,7 @@ class Trainer:
     def train_step(self) -> dict[str, float]:
         """One step of this run's method; returns its metrics, the same on every process."""
         start = time.perf_counter()
-        part = round_of(self.options.method, self.step, self.options.distill.period)
+        part = round_of(self.options, self.step)
         for trained in self.trained.values():
             trained.optimizer.zero_grad(set_to_none=True)
         match part.kind:
@@ -168,7 +170,6 @@ class Trainer:
                 pending.append(self.judge.submit(self.model.decode(clean), texts, self.model.shape.fps))
 
         stochastic = options.objective if part.rl and options.objective.kind == "flow_grpo" else None
-        keep = part.anchor or part.base_anchor or part.distilled
         size = options.rollout
         rollouts = sample(
             self.model,
@@ -177,7 +178,7 @@ class Trainer:
             rows,
             steps=size.steps,
             batch=size.batch,
-            keep=keep,
+            keep=part.distilled or anchors_on_trajectory(part, options),
             objective=stochastic,
             sampled=sampled,
         )
@@ -188,9 +189,7 @@ class Trainer:
     def _ask_teacher(self, part: Round, rollouts: Rollouts, conditions) -> tuple[States | None, Tensor | None, ...]:
         """The teacher's velocities on the trajectory: for r_distill, and kept for an anchor on the same states."""
         distill, size = self.options.distill, self.options.memory.batch
-        on_trajectory = distill.states == "trajectory" or not part.rl or rollouts.stochastic
-        anchored = part.anchor or part.base_anchor
-        if not (part.distilled or (anchored and on_trajectory)):
+        if not (part.distilled or anchors_on_trajectory(part, self.options)):
             return None, None, None
         steps = list(rollouts.stochastic) or distilled_steps(
             len(rollouts.sigmas) - 1, distill.timesteps, self.options.run.seed, self.step

@@ -12,7 +12,7 @@ from training.bundle import Predictor, States
 from training.config import TrainOptions
 from training.distillation import anchor_loss, disagreement, step_lengths
 from training.matching import renoise, training_sigmas, training_steps, velocity_kl
-from training.methods import Round
+from training.methods import Round, anchors_on_trajectory
 from training.objectives.awm import awm_loss
 from training.objectives.flow_grpo import flow_grpo_loss
 from training.objectives.nft import nft_loss
@@ -132,7 +132,7 @@ class Update:
         options, anchored = self.options, plan.anchor or plan.base_anchor
         names = [MEASURED[options.objective.kind]] * plan.rl + ["anchor"] * anchored
         sums = {name: torch.zeros((), dtype=torch.float64) for name in names}
-        on_trajectory = options.distill.states == "trajectory" or not plan.rl
+        on_trajectory = anchors_on_trajectory(plan, options)
         if plan.rl and options.objective.kind != "flow_grpo":
             shared = anchored and not on_trajectory
             used = torch.arange(len(rollouts.plan)) if shared else advantages.nonzero().flatten().cpu()
@@ -146,7 +146,7 @@ class Update:
                 states = states.take(advantages[states.row] != 0)
             count = len(rollouts.stochastic)
             self._pass(states, rollouts, advantages, learner, teacher if anchored else None, count, plan, sums)
-        elif anchored and on_trajectory:
+        elif on_trajectory:
             count = len(known) // len(rollouts.plan)
             self._pass(known, rollouts, None, learner, teacher, count, plan, sums)
         return sums
@@ -188,6 +188,9 @@ class Update:
         """L_RL of each state [N], with the velocity penalties that the recipe asks for."""
         objective, mask, regular = self.options.objective, self.model.mask, self.options.regularisers
         advantage = advantages[part.row].to(prediction.device)
+        base = None
+        if regular.kl_ref or (objective.kind == "flow_grpo" and objective.kl):
+            base = self.predictor.velocity(None, part.x, part.sigma, condition, counted="reference")
         match objective.kind:
             case "awm":
                 terms = awm_loss(
@@ -222,9 +225,8 @@ class Update:
                 _add(sums, "nft_weighted", terms.weighted.detach().sum() / self.total / objective.timesteps)
                 loss = terms.loss
             case "flow_grpo":
-                loss = self._flow_grpo(part, prediction, rollouts, advantage, condition, sums)
+                loss = self._flow_grpo(part, prediction, rollouts, advantage, base, sums)
         if regular.kl_ref:
-            base = self.predictor.velocity(None, part.x, part.sigma, condition, counted="reference")
             loss = loss + regular.kl_ref * velocity_kl(prediction, base, part.sigma, mask)
         if regular.kl_ema:
             ema = self.predictor.velocity(
@@ -233,7 +235,7 @@ class Update:
             loss = loss + regular.kl_ema * velocity_kl(prediction, ema, part.sigma, mask)
         return loss * (advantage != 0)  # a rollout without one is there for the anchor alone
 
-    def _flow_grpo(self, part, prediction, rollouts, advantage, condition, sums) -> Tensor:
+    def _flow_grpo(self, part, prediction, rollouts, advantage, base, sums) -> Tensor:
         objective, mask, sigmas = self.options.objective, self.model.mask, rollouts.sigmas
         step, row = part.step, part.row
         sigma, following = (sigmas[at.to(sigmas.device)] for at in (step, step + 1))
@@ -242,7 +244,6 @@ class Update:
         place = torch.tensor([rollouts.stochastic.index(int(at)) for at in step])
         reference = None
         if objective.kl:
-            base = self.predictor.velocity(None, part.x, part.sigma, condition, counted="reference")
             reference = sde_step(
                 part.x, base, sigma, following, objective.eta, sigmas[1], x_next=reached, mask=mask
             ).mean

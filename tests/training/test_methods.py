@@ -1,6 +1,7 @@
 """Every method with every objective trains its own adapters and nothing else, and moves what it is meant to move."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -121,6 +122,23 @@ def test_the_policy_gradient_raises_the_judges_reward(tiny_bench, tmp_path, meth
     before = mean_reward(trainer, None)
     train(trainer, 12)
     assert mean_reward(trainer, "executor") > before + 0.1
+
+
+@pytest.mark.parametrize("name", ["awm", "flow_grpo"])
+def test_rollouts_sampled_in_batches_are_those_of_one_batch_and_lie_in_memory_once(tiny_bench, tmp_path, name):
+    trainer = tiny_bench.trainer(tmp_path / "run", {"objective": OBJECTIVES[name]}, method="rl_only")
+    objective = trainer.options.objective if name == "flow_grpo" else None
+    under, rows = trainer.store.executor(trainer.pairs[:2]), plan(3, 0, range(2), 3)
+
+    def rolled(batch: int):
+        field = partial(trainer.predictor.velocity, None)
+        return sample(trainer.model, field, under, rows, steps=4, batch=batch, keep=True, objective=objective)
+
+    whole, parts = rolled(6), rolled(4)
+    assert parts.stochastic == whole.stochastic == ((0, 1, 2) if objective else ())
+    for what in ("clean", "states", "velocities", *(["log_probs"] if objective else [])):
+        torch.testing.assert_close(getattr(parts, what), getattr(whole, what), rtol=0, atol=1e-6)
+    assert parts.clean.untyped_storage().data_ptr() == parts.states.untyped_storage().data_ptr()
 
 
 def test_sft_lowers_the_flow_matching_loss(tiny_bench, tmp_path):

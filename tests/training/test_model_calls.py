@@ -41,6 +41,36 @@ CALLS = {
     ),
     "NFT's old policy": ("rl_only", NFT, {}, {("executor", True): 12, ("old", False): 12}),
     "NFT on policy": ("rl_only", NFT | {"old_decay_max": 0.0}, {}, {("executor", True): 12}),
+    "a reference for both KLs": (
+        "rl_only",
+        GRPO | {"kl": 0.1},
+        {"regularisers": {"kl_ref": 1.0}},
+        {("executor", True): 18, ("reference", False): 18},
+    ),
+    "no anchor where beta_d is 0": (
+        "wmsd",
+        AWM,
+        {"distill": {"beta_d": 0.0}},
+        {("teacher", False): 12, ("executor", True): 12},
+    ),
+    "no r_distill where its weight is 0": (
+        "wmsd",
+        AWM,
+        RENOISED | {"rewards": {"distill": 0.0}},
+        {("teacher", False): 12, ("executor", True): 12},
+    ),
+    "no teacher where neither counts": (
+        "wmsd",
+        AWM,
+        {"distill": {"beta_d": 0.0}, "rewards": {"distill": 0.0}},
+        {("executor", True): 12},
+    ),
+    "distillation alone has weight 1": (
+        "on_policy_anchor",
+        AWM,
+        {"distill": {"beta_d": 0.0}},
+        {("teacher", False): 12, ("executor", True): 12},
+    ),
     "a trained teacher": ("off_policy_teacher_rl", AWM, {}, {("teacher", False): 12, ("demonstrator", True): 24}),
     "DMD": ("dmd", AWM, {}, {("teacher", False): 6, ("executor", True): 6, ("fake", True): 6}),
 }

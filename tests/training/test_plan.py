@@ -25,6 +25,13 @@ RUNS = {
     "wmsd with nft on policy": {"objective": {**NFT, "old_decay_max": 0.0}},
     "wmsd with flow_grpo": {"objective": GRPO},
     "wmsd with flow_grpo and both penalties": {"objective": {**GRPO, "kl": 0.1}, "regularisers": {"kl_ref": 0.1}},
+    "wmsd without an anchor": {"distill": {"timesteps": 2, "beta_d": 0.0}},
+    "wmsd without r_distill": {"distill": {"timesteps": 2, "states": "renoised"}, "rewards": {"distill": 0.0}},
+    "wmsd without either": {"distill": {"timesteps": 2, "beta_d": 0.0}, "rewards": {"distill": 0.0}},
+    "alternating without an anchor to the base": {
+        "method": "alternating",
+        "distill": {"timesteps": 2, "period": 2, "beta_phi": 0.0},
+    },
     "off_policy": {"method": "off_policy"},
     "on_policy_anchor": {"method": "on_policy_anchor"},
     "on_policy_full": {"method": "on_policy_full"},
@@ -110,7 +117,10 @@ def test_memory_in_closed_form():
     assert found["weights"] == 4 * 1000
     assert found["trained"] == 16 * 4 * (8 + 8)
     assert found["shadows"] == 0
-    assert found["states"] == 4 * 100 * 6 * max(2 * 3, 3 + 3 * 2)
+    assert found["states"] == 4 * 100 * 6 * (1 + 3 * 2)  # a clean video, and two noised ones with their noise
+    wmsd = memory(small_model(), rig.options(memory={"batch": 1}), 1, ("to_q",))
+    assert wmsd["states"] == 4 * 100 * 6 * ((2 * 4 + 1) + 2 * 2 + 3 * 2)
+    assert wmsd["rollout"] - found["rollout"] == 4 * (4 * 100 * 2 * (2 * 4 + 1) - 4 * 100 * 2)
     with_old = rig.options(method="rl_only", objective=NFT)
     assert memory(small_model(), with_old, 1, ("to_q",))["shadows"] == 4 * 4 * (8 + 8)
 

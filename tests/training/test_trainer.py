@@ -191,6 +191,14 @@ def test_a_signal_saves_the_step_at_hand_and_leaves(tiny_bench, tmp_path, number
     assert all(torch.equal(t, tensors[f"adapter/executor/{key}"]) for key, t in tiny_run.adapter(trainer).items())
 
 
+def test_a_signal_after_the_last_step_is_not_lost(tiny_bench, tmp_path):
+    """Else the evaluation that follows would run to its end, and a cancelled run would be killed in it."""
+    trainer = tiny_bench.trainer(tmp_path / "run", {"run": {"steps": 2, "checkpoint_every": 9}})
+    with pytest.raises(Stopped, match="signal 15: saved at step 2, the last"):
+        trainer.run(lambda step: os.kill(os.getpid(), signal.SIGTERM) if step == 2 else None)
+    assert last_checkpoint(trainer)[1]["step"] == 2
+
+
 # -- the whole session ------------------------------------------------------------------------------------------------
 
 
