@@ -1,0 +1,167 @@
+"""Intervals and tests by closed forms, by known values, and by simulation."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evaluation.statistics.bootstrap import RESAMPLES, percentiles, resampled, resampled_means
+from evaluation.statistics.duration import median, seconds_of
+from evaluation.statistics.paired import FLIPS, MCNEMAR, compare, flip_test, sign_test
+from evaluation.statistics.rates import Rate, difference, interval
+from evaluation.statistics.scoring import BOOTSTRAP, WILSON, WILSON_SAMPLES, probability, rate_estimate
+
+
+def test_wilson_by_hand():
+    """8 of 10 with z = 1.96: (0.8 + 0.19208) / 1.38416 -+ 1.96 / 1.38416 * sqrt(0.016 + 0.009604)."""
+    half = 1.96 / 1.38416 * math.sqrt(0.016 + 0.009604)
+    assert interval(8, 10) == pytest.approx(
+        ((0.8 + 0.19208) / 1.38416 - half, (0.8 + 0.19208) / 1.38416 + half), abs=1e-4
+    )
+
+
+@given(st.integers(1, 300), st.data())
+def test_wilson_grows_with_successes_narrows_with_n_and_is_symmetric(n, data):
+    successes = data.draw(st.integers(0, n))
+    low, high = interval(successes, n)
+    assert interval(n - successes, n) == pytest.approx((1 - high, 1 - low), abs=1e-12)
+    if successes < n:
+        assert interval(successes + 1, n) > (low, high)
+    wide = interval(4 * successes, 4 * n)
+    assert wide[1] - wide[0] < high - low
+
+
+def test_failures_are_treated_both_ways():
+    rate = Rate(134, 194, 6)
+    assert (rate.share, rate.share_as_zero, rate.failure_rate) == (134 / 194, 134 / 200, 6 / 200)
+    assert rate.interval_as_zero == interval(134, 200)
+    for counts in ((3, 2, 0), (-1, 2, 0), (1, 2, -1)):
+        with pytest.raises(ValueError, match="expected"):
+            Rate(*counts)
+
+
+def test_unpaired_difference_has_its_published_value():
+    """Newcombe 1998, Statistics in Medicine 17:873, table II, example (a): 56/70 - 48/80, method 10."""
+    assert difference(Rate(56, 70), Rate(48, 80)) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)
+    with pytest.raises(ValueError, match="at least one valid"):
+        difference(Rate(1, 2), Rate(0, 0, 3))
+
+
+def test_mcnemar_by_hand():
+    """10 pairs differ, 9 one way: 2 * (C(10, 0) + C(10, 1)) / 2^10."""
+    assert sign_test(9, 1) == pytest.approx(22 / 1024)
+
+
+@given(st.lists(st.integers(-3, 3), max_size=9))
+def test_the_flip_test_counts_every_sign_pattern(differences):
+    seen = abs(sum(differences))
+    sums = [abs(sum(s * d for s, d in zip(signs, differences, strict=True)))
+            for signs in itertools.product((-1, 1), repeat=len(differences))]  # fmt: skip
+    assert flip_test(np.array(differences, int)) == pytest.approx(np.mean([one >= seen for one in sums]))
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 60))
+def test_with_one_pair_a_sample_the_flip_test_is_mcnemar_s(better, worse, same):
+    differences = np.r_[np.ones(better), -np.ones(worse), np.zeros(same)].astype(int)
+    assert flip_test(differences) == pytest.approx(sign_test(better, worse), rel=1e-9)
+
+
+def test_seeds_that_repeat_each_other_add_no_evidence():
+    """Five copies of each answer: the test and the interval stay those of one, where McNemar on videos would not."""
+    rng = np.random.default_rng(0)
+    ours, theirs = rng.normal(0.3, 1, 60), rng.normal(0, 1, 60)
+    once = compare(ours, theirs)
+    copied = compare(np.repeat(ours[:, None], 5, 1), np.repeat(theirs[:, None], 5, 1))
+    assert (copied.gain, copied.low, copied.high) == pytest.approx((once.gain, once.low, once.high))
+    assert copied.p_value == pytest.approx(once.p_value)
+    assert (once.test, copied.test) == (MCNEMAR, FLIPS)
+    assert (copied.pairs, copied.samples) == (300, 60)
+    assert sign_test(copied.better, copied.worse) < once.p_value / 3
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3))
+def test_order_of_seeds_and_direction_do_not_matter(seed, seeds):
+    rng = np.random.default_rng(seed)
+    ours, theirs = rng.normal(0, 1, (2, 25, seeds))
+    ours[0, 0] = np.nan
+    got = compare(ours, theirs)
+    assert got.low <= got.gain <= got.high
+    swapped = rng.permutation(seeds)
+    assert compare(ours[:, swapped], theirs[:, swapped]) == got
+    back = compare(theirs, ours)
+    assert (back.gain, back.p_value) == (-got.gain, got.p_value)
+    assert (back.low, back.high) == pytest.approx((-got.high, -got.low), abs=1e-12)
+
+
+def test_resampled_sums_are_those_of_samples_drawn_with_replacement():
+    rng = np.random.default_rng(3)
+    columns = np.stack([np.ones(40), rng.normal(2, 3, 40)], axis=1)
+    sums = resampled(columns)
+    assert sums.shape == (RESAMPLES, 2)
+    assert (sums[:, 0] == 40).all()
+    assert sums[:, 1].mean() == pytest.approx(
+        columns[:, 1].sum(), abs=4 * columns[:, 1].std() * math.sqrt(40 / RESAMPLES)
+    )
+    assert sums[:, 1].std() == pytest.approx(columns[:, 1].std() * math.sqrt(40), rel=0.03)
+    assert (resampled(columns) == sums).all()
+    assert not (resampled(columns, seed=1) == sums).all()
+    with pytest.raises(ValueError, match="no samples"):
+        resampled(np.empty((0, 2)))
+
+
+def test_large_benchmarks_are_drawn_in_blocks_without_being_kept():
+    values = np.random.default_rng(0).normal(size=(6000, 1))
+    assert resampled(values).std() == pytest.approx(values.std() * math.sqrt(6000), rel=0.03)
+
+
+def test_bootstrap_intervals_cover_the_truth_about_95_times_in_100():
+    """40 samples of 3 seeds whose tasks differ in difficulty; seen as 120 videos, the interval would be too narrow."""
+    rng = np.random.default_rng(7)
+    held, naive, runs = 0, 0, 400
+    for _ in range(runs):
+        easy = rng.beta(0.5, 0.5, (40, 1))
+        wins = (rng.random((40, 3)) < easy).sum(axis=1)
+        low, high = percentiles(resampled_means(wins[:, None], np.full((40, 1), 3))[:, 0])
+        held += low <= 0.5 <= high
+        low, high = interval(int(wins.sum()), 120)
+        naive += low <= 0.5 <= high
+    assert 0.91 <= held / runs <= 0.98
+    assert naive / runs < 0.88
+
+
+def test_the_interval_of_a_rate_fits_how_many_judgements_a_sample_has():
+    once = rate_estimate(np.array([1, 0, 1]), np.array([1, 1, 1]), np.empty(0))
+    assert (once.method, once.low, once.high) == (WILSON, *(round(edge, 9) for edge in interval(2, 3)))
+    all_alike = rate_estimate(np.array([3, 3]), np.array([3, 3]), np.ones(10))
+    assert (all_alike.method, all_alike.low) == (WILSON_SAMPLES, round(interval(2, 2)[0], 9))
+    drawn = resampled_means(np.array([[3], [1]]), np.array([[3], [3]]))[:, 0]
+    several = rate_estimate(np.array([3, 1]), np.array([3, 3]), drawn)
+    assert (several.method, several.low, several.high) == (BOOTSTRAP, pytest.approx(1 / 3), 1.0)
+    nothing = rate_estimate(np.array([0]), np.array([0]), np.empty(0))
+    assert (nothing.value, nothing.low, nothing.high) == (None, 0, 1)
+
+
+@given(st.floats(-700, 700))
+def test_probability_is_that_of_the_two_answers(log_odds):
+    assert probability(np.array(log_odds)) == pytest.approx(1 / (1 + math.exp(-log_odds)), rel=1e-9, abs=1e-12)
+
+
+def test_the_median_lies_between_order_statistics_by_the_binomial():
+    """n = 10: P(at most 1 of 10 below the median) = 11/1024 each side, so the 2nd and the 9th value."""
+    got = median(np.arange(1.0, 11))
+    assert (got.value, got.low, got.high) == (5.5, 2, 9)
+    few = median(np.array([3.0, 1, 2]))
+    assert (few.value, few.low, few.high) == (2, 1, 3)
+    assert "too few" in few.method
+
+
+def test_seconds_leave_out_what_was_not_made_and_tell_the_vlm_s_share():
+    seconds = np.array([[2.0], [4.0], [np.nan], [6.0]])
+    got = seconds_of(seconds, np.array([[1.0], [1.0], [np.nan], [1.0]]))
+    assert (got.videos, got.median.value, got.mean.value, got.vlm_share) == (3, 4, 4, 0.25)
+    assert got.mean.low <= 4 <= got.mean.high
+    assert seconds_of(np.full((2, 1), np.nan), np.zeros((2, 1))) is None
