@@ -55,14 +55,18 @@ def labels_of(options: ConditionsOptions, job: dict) -> list:
 def encode(job: dict) -> dict:
     """Writes the conditions, unless the same lie there already; returns facts about what was done."""
     from assets.conditions.windows import read_videos
-    from models.video.build import build_video_model, identify
+    from models.video.build import build_video_model, describe, identify
     from training.conditions import write_conditions
 
     options, out = ConditionsOptions(**job["options"]), Path(job["out"])
     began = time.monotonic()
     before = read_manifest(out)
     same = before and before["dataset_version"] == job["dataset_version"]
-    if same and before["identity"] == identify(options.model):
+    if not same:
+        # What does not fit is told from the configs, before anything is fetched, and before the VLM labels windows.
+        describe(options.model)
+    identity = identify(options.model)
+    if same and before["identity"] == identity:
         return {"reused": True, "seconds": round(time.monotonic() - began, 3)}
     pairs, pixels, left_out = splits(options, Path(job["tree"]), Path(job["folder"]))
     labels = labels_of(options, job)
