@@ -9,7 +9,10 @@ from assets.conditions import encode
 
 @pytest.mark.parametrize(
     ("change", "lost", "said"),
-    [({"height": 36}, None, "36 pixels do not fit.*32 or 40"), ({}, "vae/diffusion_pytorch_model.safetensors", "vae holds no weights")],
+    [
+        ({"height": 36}, None, "36 pixels do not fit.*32 or 40"),
+        ({}, "vae/diffusion_pytorch_model.safetensors", "vae holds no weights"),
+    ],
 )
 def test_a_model_that_cannot_be_built_is_refused_before_a_window_is_labelled(
     tiny_model, release_store, tmp_path, monkeypatch, change, lost, said
