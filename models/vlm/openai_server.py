@@ -156,15 +156,14 @@ class OpenAIServer:
         await self._client.close()
 
     async def _chat(self, text: str, media: Sequence[Media], *, extra_body: dict | None = None, **options) -> Answer:
-        extra = dict(extra_body or {})
-        if self.thinking is not None:
-            extra["chat_template_kwargs"] = {"enable_thinking": self.thinking}
         messages = [{"role": "user", "content": content_parts(text, media)}]
-        create = self._client.chat.completions.with_raw_response.create
+        body = {"model": self.model, "messages": messages, **options, **(extra_body or {})}
+        if self.thinking is not None:
+            body["chat_template_kwargs"] = {"enable_thinking": self.thinking}
 
         async def send() -> str:
-            raw = await create(model=self.model, messages=messages, extra_body=extra, **options)
-            return raw.text
+            # Not chat.completions.create: it walks the messages in Python, two thirds of a request's time on our side.
+            return await self._post("/chat/completions", body)
 
         async with self._places:
             try:
@@ -189,15 +188,18 @@ class OpenAIServer:
             return self._answer_ids
 
     async def _tokenize(self, word: str) -> list[int]:
-        import httpx2  # the HTTP library of the openai client
-
         url = f"{self.base_url.rstrip('/').removesuffix('/v1')}/tokenize"
         body = {"model": self.model, "prompt": word, "add_special_tokens": False}
 
         async def send() -> str:
-            return (await self._client.post(url, cast_to=httpx2.Response, body=body)).text
+            return await self._post(url, body)
 
         return (await self._persist(send, TokenizeAnswer)).tokens
+
+    async def _post(self, url: str, body: dict[str, Any]) -> str:
+        import httpx2  # the HTTP library of the openai client
+
+        return (await self._client.post(url, cast_to=httpx2.Response, body=body)).text
 
     async def _persist(self, send: Callable[[], Awaitable[str]], expected: type[Checked]) -> Checked:
         """Sends until an answer fits `expected`, waits between attempts. Raises VLMUnavailable."""
