@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,17 +36,12 @@ class World:
         torch.distributed.all_gather(parts, rows.contiguous())
         return torch.cat(parts)
 
-    def objects(self, value: Any) -> list[Any]:
-        """A small object of each process, in the order of ranks."""
-        if self.size == 1:
-            return [value]
-        values: list[Any] = [None] * self.size
-        torch.distributed.all_gather_object(values, value)
-        return values
-
 
 def join_world() -> World:
-    """The process group torchrun describes in the environment: NCCL where each process has a GPU, else gloo."""
+    """The process group torchrun describes in the environment: NCCL for tensors on GPUs where each process has one.
+
+    Gloo for all else: a recipe may train on the CPU of a machine that has GPUs.
+    """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return World()
@@ -55,7 +49,7 @@ def join_world() -> World:
     on_gpu = torch.cuda.is_available() and torch.cuda.device_count() >= int(os.environ.get("LOCAL_WORLD_SIZE", size))
     if on_gpu:
         torch.cuda.set_device(local)
-    torch.distributed.init_process_group("nccl" if on_gpu else "gloo")
+    torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
     return World(rank, size)
 
 

@@ -1,6 +1,6 @@
 """Scores on tasks that training never sees: the base under T, the Demonstrator under D, the Executor under T."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,28 +47,38 @@ class HeldOut:
 
         Raises TooManyFailures on every process when it failed for more than the share that the recipe accepts.
         """
-        pending: list = []
-        self.videos(arm, self.own, pending)
-        found, error = {}, ""
+        fps, device = self.predictor.model.shape.fps, self.predictor.model.device
+        pending = [
+            self.judge.submit(videos, [pair.task for pair in pairs], fps)
+            for pairs, videos in self.batches(arm, self.own)
+        ]
+        questions, world, error = self.judge.options.questions, self.world, ""
+        table = torch.full((len(self.pairs), len(questions)), torch.nan, dtype=torch.float64)
         if pending:
             judgements = Judgements.cat([one.result() for one in pending])
-            found, error = judgements.log_odds, judgements.last_error
-        gathered = self.world.objects((list(self.own), found, error))
-        log_odds = {name: np.full(len(self.pairs), np.nan) for name in self.judge.options.questions}
-        for places, values, _ in gathered:
-            for name in values:
-                log_odds[name][places] = values[name]
-        error = next((error for *_, error in gathered if error), "")
+            error = judgements.last_error
+            found = np.stack([judgements.log_odds[name] for name in questions], axis=1)
+            table[world.rank :: world.size] = torch.from_numpy(found)
+        # Every process has the whole table with its own rows filled in: place p is of process p mod size.
+        tables = world.gather(table.to(device)).cpu().view(world.size, *table.shape)
+        places = torch.arange(len(self.pairs))
+        merged = tables[places % world.size, places].numpy()
+        log_odds = {name: merged[:, column].copy() for column, name in enumerate(questions)}
         failed = {name: np.isnan(values) for name, values in log_odds.items()}
-        whole = Judgements(log_odds, failed, 0.0, 0, f"{arm.name}, held-out tasks: {error}")
+        told = f"{arm.name}, held-out tasks: {error or 'on another process'}"
+        whole = Judgements(log_odds, failed, 0.0, 0, told)
         check_failures(whole, self.options.rewards.judge.max_failed_share)
         return log_odds
 
-    def videos(self, arm: Arm, places: Sequence[int], pending: list | None = None) -> torch.Tensor:
-        """The arm's videos uint8 [N, T, H, W, 3] for the tasks at `places`; batches go to the judge meanwhile."""
+    def videos(self, arm: Arm, places: Sequence[int]) -> torch.Tensor:
+        """The arm's videos uint8 [N, T, H, W, 3] for the tasks at `places`, N >= 1."""
+        return torch.cat([videos for _, videos in self.batches(arm, places)])
+
+    def batches(self, arm: Arm, places: Sequence[int]) -> Iterator[tuple[list[Pair], torch.Tensor]]:
+        """The tasks at `places` and the arm's videos of them, uint8 [n, T, H, W, 3]: `rollout.batch` at a time, since
+        those of all tasks may fill the memory."""
         options, model = self.options, self.predictor.model
         pairs = [self.pairs[place] for place in places]
-        made = []
         size = options.rollout.batch
         for first in range(0, len(pairs), size):
             part = pairs[first : first + size]
@@ -81,10 +91,7 @@ class HeldOut:
 
             steps = options.held_out.steps
             rollouts = sample(model, field, under.to(model.device), rows, steps=steps, batch=size, keep=False)
-            made.append(model.decode(rollouts.clean))
-            if pending is not None:
-                pending.append(self.judge.submit(made[-1], [pair.task for pair in part], model.shape.fps))
-        return torch.cat(made) if made else torch.empty(0)
+            yield part, model.decode(rollouts.clean)
 
 
 def table(results: dict[str, dict[str, np.ndarray]]) -> ScoreTable:

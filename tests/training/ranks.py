@@ -34,6 +34,7 @@ def run(counts: Path, configs: list[str]) -> None:
     # One process group for all runs; each run would else make and leave its own.
     distributed.join_world, leave, distributed.leave_world = lambda: world, distributed.leave_world, lambda world: None
     counted("all_reduce")
+    counted("all_gather_object")  # unpickles what another process sent
     told = {}
     for config in configs:
         calls.clear()

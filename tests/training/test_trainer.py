@@ -4,6 +4,7 @@ import json
 import math
 import os
 import signal
+import weakref
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from tests.training import tiny_run
 from tests.training.tiny_run import Brightness
 from training import checkpoint
 from training.distributed import World
+from training.heldout import BASE, HeldOut
 from training.optimise import Diverged
 from training.rewards import TooManyFailures
 from training.train import main
@@ -268,6 +270,25 @@ def test_a_judge_that_is_down_stops_the_session_before_training(tiny_bench, tmp_
     assert session(tiny_bench, tmp_path / "run", monkeypatch, vlm=down) == 1
     said = capsys.readouterr().err
     assert "TooManyFailures: judgements failed: task 2 of 2" in said and "http_500: the server is down" in said
+
+
+def test_held_out_videos_are_let_go_as_they_are_judged(tiny_bench, tmp_path, monkeypatch):
+    """Those of 200 tasks at full size are tens of gigabytes."""
+    trainer = tiny_bench.trainer(tmp_path / "run", {"rollout": {"batch": 1}})
+    held_out = HeldOut(trainer.options, trainer.predictor, trainer.store, trainer.judge, World())
+    held_out.pairs, held_out.own = held_out.pairs * 4, range(8)
+    real, made, alive = trainer.model.decode, [], []
+
+    def decode(x):
+        alive.append(sum(one() is not None for one in made))
+        videos = real(x)
+        made.append(weakref.ref(videos))
+        return videos
+
+    monkeypatch.setattr(trainer.model, "decode", decode)
+    log_odds = held_out.judge_arm(BASE)["task"]
+    assert len(alive) == 8 and max(alive) <= 2
+    assert (log_odds == [*log_odds[:2]] * 4).all() and log_odds[0] != log_odds[1]
 
 
 def test_scores_that_nobody_judged_are_null_not_nan(tiny_bench, tmp_path, monkeypatch):

@@ -7,9 +7,11 @@ import sys
 from functools import partial
 
 import pytest
+import torch
 
 from tests.training.tiny_run import judge_of, metrics_of
 from training import checkpoint
+from training.distributed import World, join_world
 from training.train import main
 
 STEPS = 3
@@ -75,7 +77,7 @@ def test_the_first_process_tells_the_metrics_of_all(runs, name):
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_step_makes_one_all_reduce(runs, name):
+def test_a_step_makes_one_all_reduce_and_nothing_is_unpickled(runs, name):
     *_, counts = runs[name]
     assert counts == [{"status": 0, "all_reduce": STEPS}] * 2
 
@@ -87,6 +89,19 @@ def test_held_out_scores_are_those_of_one_process(runs):
     for arm, questions in theirs["arms"].items():
         for question, found in questions.items():
             assert ours["arms"][arm][question]["log_odds"] == pytest.approx(found["log_odds"], abs=0.05)
+
+
+@pytest.mark.parametrize(("gpus", "backend"), [(0, "gloo"), (1, "gloo"), (2, "cpu:gloo,cuda:nccl")])
+def test_a_recipe_may_train_on_the_cpu_of_a_machine_with_gpus(monkeypatch, gpus, backend):
+    """NCCL alone refuses tensors on the CPU."""
+    asked = []
+    for name, value in {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
+    monkeypatch.setattr(torch.distributed, "init_process_group", asked.append)
+    assert join_world() == World(1, 2) and asked == [backend]
 
 
 def test_a_process_with_nothing_to_train_on_keeps_in_step(runs):
