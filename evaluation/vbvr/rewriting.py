@@ -1,0 +1,116 @@
+"""The third variant: a VLM shortens the long query to a task before anything is generated.
+
+Each rewriting is a line of rewrites.jsonl, with what it came from and who wrote it; answers are journaled, so that a
+killed rewriting pays for nothing twice.
+"""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from evaluation.exporting import listed
+from evaluation.records import OK, Sample, read_lines, write_lines
+from models.vlm.gather import map_bounded
+from models.vlm.journaled import Journaled
+from models.vlm.prompts import prompt
+from models.vlm.protocol import VLM, Image, VLMUnavailable
+from storage.files import confined, exclusive, sha256_bytes
+from storage.journal import Journal
+
+REWRITES, JOURNAL, LOCK = "rewrites.jsonl", "rewrites.sqlite", ".rewrites.lock"
+VERSION = 1  # of the prompt file
+WORDS, CHARACTERS = 60, 600  # twice what the prompt asks for: a rewriting beyond is none
+MAX_TOKENS = 256
+SCHEMA = {
+    "type": "object",
+    "properties": {"task": {"type": "string", "minLength": 1, "maxLength": CHARACTERS}},
+    "required": ["task"],
+    "additionalProperties": False,
+}
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """A query and the task it was shortened to, or why it was not (`failure`)."""
+
+    sample_id: str
+    query: str
+    image_sha256: str
+    task: str
+    vlm: str
+    prompt_hash: str
+    failure: str = OK
+
+
+def rewrite(folder: Path, samples: Sequence[Sample], vlm: VLM, out: Path, concurrency: int = 16) -> list[Rewrite]:
+    """Shortens the query of every sample of the benchmark in `folder`, and writes out/rewrites.jsonl.
+
+    The VLM sees the first frame and the query. `vlm` is closed in the end. Failures are kept as such; those of the
+    transport are asked again by the next call.
+    """
+    with exclusive(out / LOCK), Journal(out / JOURNAL) as journal:
+        made = asyncio.run(_rewrite_all(folder, samples, Journaled(vlm, journal), concurrency))
+        write_lines(out / REWRITES, made)
+    return made
+
+
+def rewritten(
+    samples: Sequence[Sample], rewrites: Iterable[Rewrite], *, keep_failed: bool = False
+) -> tuple[str, list[Sample]]:
+    """(what to add to the benchmark's version, samples with the shortened tasks).
+
+    Raises ValueError, naming them, for samples without a rewriting or with one of another query, and for failed ones
+    unless `keep_failed`, which leaves these their long query.
+    """
+    known = {one.sample_id: one for one in rewrites}
+    fits = {sample.sample_id: known.get(sample.sample_id) for sample in samples}
+    lacking = [s.sample_id for s in samples if fits[s.sample_id] is None or fits[s.sample_id].query != s.task]
+    if lacking:
+        raise ValueError(f"{len(lacking)} samples have no rewriting of their query: {listed(lacking)}; rewrite again")
+    failed = [f"{name}: {one.failure}" for name, one in fits.items() if one.failure]
+    if failed and not keep_failed:
+        raise ValueError(f"{len(failed)} queries could not be shortened: {listed(failed)}")
+    made = [
+        sample if fits[sample.sample_id].failure else replace(sample, task=fits[sample.sample_id].task)
+        for sample in samples
+    ]
+    digest = sha256_bytes("\0".join(f"{sample.sample_id}\0{sample.task}" for sample in made).encode())
+    return f"rewrite-{digest[:16]}", made
+
+
+def read_rewrites(out: Path) -> list[Rewrite]:
+    """The rewritings in `out`. Raises FileNotFoundError when there are none."""
+    if not (out / REWRITES).exists():
+        raise FileNotFoundError(f"{out / REWRITES}: rewritten queries are expected (step: rewrite)")
+    return list(read_lines(out / REWRITES, Rewrite))
+
+
+async def _rewrite_all(folder: Path, samples: Sequence[Sample], vlm: Journaled, concurrency: int) -> list[Rewrite]:
+    async def one(sample: Sample) -> Rewrite:
+        image = Image(await asyncio.to_thread(confined(folder, sample.image).read_bytes))
+        question = prompt("shorten_query", VERSION, query=sample.task)
+        made = Rewrite(sample.sample_id, sample.task, image.sha256, "", vlm.model_id, question.template_hash)
+        try:
+            answer = await vlm.complete(question, [image], SCHEMA, max_tokens=MAX_TOKENS)
+        except VLMUnavailable as failure:
+            return replace(made, failure=f"unavailable: {failure}")
+        if answer.value is None:
+            return replace(made, failure=f"{answer.error}: {answer.text[:200]}")
+        task = " ".join(answer.value["task"].split())
+        if not task or len(task.split()) > WORDS:
+            return replace(made, failure=f"malformed: {len(task.split())} words, at most {WORDS} are taken")
+        return replace(made, task=task)
+
+    found: dict[str, Rewrite] = {}
+    try:
+        async with contextlib.aclosing(map_bounded(one, samples, concurrency)) as results:
+            async for sample, result in results:
+                found[sample.sample_id] = result
+                if len(found) % 50 == 0:
+                    print(f"rewrote {len(found)} of {len(samples)} queries", file=sys.stderr, flush=True)
+    finally:
+        await vlm.aclose()
+    return [found[sample.sample_id] for sample in samples]

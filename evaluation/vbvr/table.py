@@ -1,0 +1,122 @@
+"""VBVR's results as a table: In-Domain, Out-of-Domain, all, and by category, for the variants side by side.
+
+Scores are shares between 0 and 1, not successes. Intervals are 95 % bootstraps over tasks, since the five samples of a
+task are scored by one rule and succeed and fail together. Variants are compared over the same samples.
+"""
+
+import html
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from evaluation.foreign import write_json
+from evaluation.records import RunRecord
+from evaluation.statistics.bootstrap import percentiles, resampled_means
+from evaluation.statistics.run import Incomplete
+from evaluation.vbvr.options import Scoring, Variant
+from evaluation.vbvr.results import SampleScore
+from storage.files import write_bytes
+
+PARTS = {"In-Domain_50": "In-Domain", "Out-of-Domain_50": "Out-of-Domain"}
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean score over `samples` of `tasks`, with its interval."""
+
+    value: float
+    low: float
+    high: float
+    samples: int
+    tasks: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One variant of a model. `parts` by name: In-Domain, Out-of-Domain, All, then categories."""
+
+    run: str
+    variant: Variant
+    scoring: Scoring
+    parts: dict[str, Mean]
+    difference: Mean | None = None  # of All, to the first row
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    rows: tuple[Row, ...]
+
+    def to_markdown(self) -> str:
+        names = list(dict.fromkeys(name for row in self.rows for name in row.parts))
+        head = ["", *names, *(["All - first"] if len(self.rows) > 1 else [])]
+        lines = [head, ["---"] + ["--:"] * (len(head) - 1)]
+        for row in self.rows:
+            cells = [_mean(row.parts.get(name)) for name in names]
+            if len(self.rows) > 1:
+                cells.append(_mean(row.difference, "+"))
+            lines.append([_plain(f"{row.variant} ({row.run})"), *cells])
+        notes = [f"- {_plain(row.run)}: {_plain(note)}" for row in self.rows for note in row.notes]
+        return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), "", *notes]) + "\n"
+
+    def to_json(self) -> dict:
+        return {"rows": [asdict(row) for row in self.rows]}
+
+
+def variant_of(record: RunRecord) -> Variant:
+    """What a run is called: by its samples (rewritten queries) and its adapter."""
+    if "rewrite-" in record.benchmark_version:
+        return "prompt_rewrite"
+    return "trained" if record.lora or record.lora_sha256 else "vanilla"
+
+
+def row(run: str, variant: Variant, scoring: Scoring, scores: Sequence[SampleScore], notes: Sequence[str] = ()) -> Row:
+    """One variant's row. Raises Incomplete when there is no score at all."""
+    if not scores:
+        raise Incomplete(f"{run}: no sample is scored")
+    parts = {name: _over([one for one in scores if one.split == split]) for split, name in PARTS.items()}
+    parts["All"] = _over(scores)
+    for category in sorted({one.category for one in scores} - {""}):
+        parts[category] = _over([one for one in scores if one.category == category])
+    return Row(run, variant, scoring, {name: mean for name, mean in parts.items() if mean}, notes=tuple(notes))
+
+
+def difference(ours: Iterable[SampleScore], theirs: Iterable[SampleScore]) -> Mean:
+    """The mean difference over the same samples. Raises ValueError when the two are of different samples."""
+    first, second = ({one.place: one for one in scores} for scores in (ours, theirs))
+    if first.keys() != second.keys():
+        apart = len(first.keys() ^ second.keys())
+        raise ValueError(f"{apart} samples are scored in one run only: variants are compared over the same samples")
+    return _mean_of([(one.task, one.score - second[place].score) for place, one in first.items()])
+
+
+def write_table(table: Table, folder: Path) -> None:
+    """table.json and table.md in `folder`."""
+    write_json(folder / "table.json", table.to_json())
+    write_bytes(folder / "table.md", table.to_markdown().encode())
+
+
+def _over(scores: Sequence[SampleScore]) -> Mean | None:
+    return _mean_of([(one.task, one.score) for one in scores]) if scores else None
+
+
+def _mean_of(values: list[tuple[str, float]]) -> Mean:
+    """Of (task, value) pairs; the bootstrap draws tasks."""
+    tasks = sorted({task for task, _ in values})
+    place = {task: n for n, task in enumerate(tasks)}
+    sums, counts = np.zeros((len(tasks), 1)), np.zeros((len(tasks), 1))
+    for task, value in sorted(values):
+        sums[place[task]] += value
+        counts[place[task]] += 1
+    low, high = percentiles(resampled_means(sums, counts)[:, 0])
+    return Mean(float(sums.sum() / counts.sum()), low, high, len(values), len(tasks))
+
+
+def _mean(mean: Mean | None, sign: str = "") -> str:
+    return f"{mean.value:{sign}.3f} [{mean.low:{sign}.3f}, {mean.high:{sign}.3f}]" if mean else "-"
+
+
+def _plain(text: str) -> str:
+    return html.escape(" ".join(text.split())).replace("|", "\\|")
