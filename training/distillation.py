@@ -7,9 +7,6 @@ from 0 to 1 is here one over sigma = 1 - t from 1 to 0, in the sampler's own ste
 sign of v.
 """
 
-from collections.abc import Sequence
-from typing import Literal
-
 import torch
 from torch import Tensor
 
@@ -26,17 +23,34 @@ def disagreement(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -
 
 
 def anchor_loss(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
-    """L_anchor of Eq. 11, float64 [N], at states of the student's rollouts that the caller has detached.
+    """L_anchor of Eq. 11, float64 [N], at states of rollouts that the caller has detached; velocities [N, ...].
 
-    Velocities [N, ...]. The teacher gets no gradient. Rows drawn with equal chance from the S steps of a sampler give
-    the equation's integral when weighted by S * step_lengths(sigmas)[i]; unweighted they give the mean over steps.
+    At states of the teacher's own rollouts it is L_off of Eq. 3. The teacher gets no gradient. Weighted by
+    `step_weights` rows sum to the equation's integral.
     """
     return disagreement(student, teacher.detach(), mask)
 
 
-def off_policy_loss(student: Tensor, teacher: Tensor, mask: Tensor | None = None) -> Tensor:
-    """L_off of Eq. 3, float64 [N]: the anchor's formula at states of the teacher's own rollouts."""
-    return anchor_loss(student, teacher, mask)
+def distillation_reward(disagreements: Tensor, weights: Tensor) -> Tensor:
+    """r_distill of Eq. 9, float64 [B], at most 0: minus the cost (Eq. 6) of each rollout, without gradients.
+
+    `disagreements` [N, B] at N of the sampler's states, `weights` [N] of those steps (`step_weights`). It acts through
+    the advantages alone: rollouts whose dynamics the teacher shares become likelier.
+    """
+    return -(weights[:, None] * disagreements.detach().double()).sum(0)
+
+
+def step_weights(sigmas: Tensor, count: int, flow_time: bool = True) -> Tensor:
+    """float64 [S], by step of the sampler: what it counts in an integral over flow time (Eq. 9, 11) of `count` steps.
+
+    A step counts by its start for the flow time it covers, as the Euler sampler has it. Over all S steps the weights
+    sum to S / count, so that `count` steps of equal chance give the integral on average. Without `flow_time` every step
+    counts alike: an integral over the sampler's own time.
+    """
+    lengths = step_lengths(sigmas)
+    if not flow_time:
+        lengths = torch.full_like(lengths, 1 / len(lengths))
+    return lengths * (len(lengths) / count)
 
 
 def step_lengths(sigmas: Tensor) -> Tensor:
@@ -48,41 +62,3 @@ def step_lengths(sigmas: Tensor) -> Tensor:
     if not bool((lengths > 0).all()):
         raise ValueError(f"sigmas are {sigmas.tolist()}: levels falling from noise (1) to data (0) are expected")
     return lengths
-
-
-def cost(disagreements: Tensor, sigmas: Tensor, rule: Literal["step", "trapezoid"] = "step") -> Tensor:
-    """C of Eq. 6, float64 [B]: disagreements integrated over flow time, given at the sampler's states.
-
-    `disagreements` [S, B] belong to the first S of `sigmas` [S + 1]: a sampler asks for no velocity at data. `step`
-    counts each step by its start, as the Euler sampler does; `trapezoid` by the mean of both ends, and the last step by
-    its start. Differentiable in `disagreements`. Raises ValueError for other lengths or another rule.
-    """
-    lengths = step_lengths(sigmas).to(disagreements.device)
-    if len(disagreements) != len(lengths):
-        raise ValueError(
-            f"{len(disagreements)} rows of disagreements for {len(lengths)} sampler steps: one a step is expected"
-        )
-    values = disagreements.double()
-    if rule == "trapezoid":
-        values = (values + torch.cat([values[1:], values[-1:]])) / 2
-    elif rule != "step":
-        raise ValueError(f"rule is {rule!r}: step or trapezoid is expected")
-    return lengths @ values
-
-
-@torch.no_grad()
-def distillation_reward(
-    student: Tensor | Sequence[Tensor],
-    teacher: Tensor | Sequence[Tensor],
-    sigmas: Tensor,
-    mask: Tensor | None = None,
-    rule: Literal["step", "trapezoid"] = "step",
-) -> Tensor:
-    """r_distill of Eq. 9, float64 [B], at most 0: minus the cost of a rollout, without gradients.
-
-    `student` and `teacher` are velocities [S, B, ...] (or S of [B, ...]) at the same S states of the student's rollout:
-    `Trajectory.velocities`, and the teacher's at `Trajectory.states[:-1]`; `sigmas` [S + 1]. It acts through the
-    advantages alone: rollouts whose dynamics the teacher shares become likelier. Raises ValueError as `cost` does.
-    """
-    rows = [disagreement(one, other, mask) for one, other in zip(student, teacher, strict=True)]
-    return -cost(torch.stack(rows), sigmas, rule)

@@ -1,6 +1,6 @@
 """Rewards from a judge: yes/no questions about videos, asked in batches while the next videos are sampled.
 
-The reward of a question is log p(yes) - log p(no) (WMSD section 3.3). A failed call is asked again, then masked: it is
+The reward of a question is log p(yes) - log p(no) (WMSD section 4.1). A failed call is asked again, then masked: it is
 NaN with `failed` set, never a low reward.
 """
 

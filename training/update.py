@@ -10,7 +10,7 @@ from models.video.protocol import Condition
 from models.video.sampling import sde_step
 from training.bundle import Predictor, States
 from training.config import TrainOptions
-from training.distillation import anchor_loss, disagreement, step_lengths
+from training.distillation import anchor_loss, disagreement, distillation_reward, step_weights
 from training.matching import renoise, training_sigmas, training_steps, velocity_kl
 from training.methods import Round, anchors_on_trajectory
 from training.objectives.awm import awm_loss
@@ -77,18 +77,6 @@ def distilled_steps(steps: int, count: int, seed: int, step: int) -> list[int]:
     return sorted(set(drawn))
 
 
-def step_weights(sigmas: Tensor, count: int, flow_time: bool) -> Tensor:
-    """float64 [S], by step of the sampler: what it counts in an integral over flow time (Eq. 9, 11) of `count` steps.
-
-    Over all steps they sum to S / count. Without `flow_time` every step counts alike: an integral over the sampler's
-    own time.
-    """
-    lengths = step_lengths(sigmas)
-    if not flow_time:
-        lengths = torch.full_like(lengths, 1 / len(lengths))
-    return lengths * (len(lengths) / count)
-
-
 def distillation_rewards(rollouts: Rollouts, teacher: Tensor, steps: Sequence[int], mask, flow_time: bool):
     """r_distill (Eq. 9) and the mean disagreement (Eq. 4) of each rollout, both float64 [B].
 
@@ -98,7 +86,7 @@ def distillation_rewards(rollouts: Rollouts, teacher: Tensor, steps: Sequence[in
     apart = torch.cat([disagreement(a, b, mask) for a, b in zip(student.split(64), teacher.split(64), strict=True)])
     apart = apart.view(len(steps), -1).cpu()
     weights = step_weights(rollouts.sigmas.cpu(), len(steps), flow_time)[list(steps)]
-    return -(weights[:, None] * apart).sum(0), apart.mean(0)
+    return distillation_reward(apart, weights), apart.mean(0)
 
 
 class Update:
