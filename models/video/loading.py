@@ -97,7 +97,8 @@ class Checkpoint:
     def load_tokenizer(self, part: str):
         from transformers import AutoTokenizer
 
-        return AutoTokenizer.from_pretrained(self.root / part, local_files_only=True)
+        # Said outright: by default it asks on the terminal whether the folder's own code shall run.
+        return AutoTokenizer.from_pretrained(self.root / part, local_files_only=True, trust_remote_code=False)
 
     def full_config(self, part: str, cls: type) -> dict:
         """The part's config with the defaults of diffusers' `cls` for what it leaves out.

@@ -108,6 +108,17 @@ def test_pickles_are_not_read(copied):
         build("wan-channels", folder)
 
 
+def test_a_tokenizers_own_code_is_neither_run_nor_asked_about(copied, monkeypatch):
+    folder = copied("wan-channels")
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("somebody was asked"))
+    edit(
+        folder / "tokenizer" / "tokenizer_config.json", tokenizer_class="Own", auto_map={"AutoTokenizer": ["o.Own"] * 2}
+    )
+    (folder / "tokenizer" / "o.py").write_text("raise SystemExit('the code ran')")
+    with pytest.raises(ValueError, match="custom code"):
+        build_video_model(VideoModelOptions(**tiny_video.options_for("wan-channels", folder)))
+
+
 def test_weights_that_leave_a_parameter_random_are_refused(copied):
     from safetensors.torch import load_file, save_file
 
