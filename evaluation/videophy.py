@@ -55,9 +55,10 @@ def captions(exported: Iterable[Exported], folder: Path) -> list[tuple[str, str]
 
 
 def read_output(path: Path, version: Version = 1) -> list[PhysicsScore]:
-    """The scores in an output CSV. Raises OSError, and ValueError naming file and line for rows without the columns,
-    scores that are no number of the version's range, and paths with two different scores (version 1 appends: the same
-    row twice counts once).
+    """The scores in an output CSV.
+
+    Raises OSError, and ValueError naming file and row for rows without the columns, scores that are no number of the
+    version's range, and paths with two different scores (version 1 appends: the same row twice counts once).
     """
     lines = read_csv(path)
     if version == 2:

@@ -80,7 +80,7 @@ def test_scores_are_matched_by_the_end_of_their_path():
         PhysicsScore("gr1_env/0_a.mp4", "", 0.9, 1),
     ]
     assert videophy.matched(scores, exported("gr1_env/0_a.mp4", "gr1_env/1_b.mp4"))["id1"].score == 0.2
-    with pytest.raises(ValueError, match="1 of 3 videos have no score: gr1_env/2_c.mp4"):
+    with pytest.raises(ValueError, match=r"1 of 3 videos have no score: gr1_env/2_c\.mp4"):
         videophy.matched(scores, exported("gr1_env/0_a.mp4", "gr1_env/1_b.mp4", "gr1_env/2_c.mp4"))
     with pytest.raises(ValueError, match="no video of this run"):
         videophy.matched(scores, exported("gr1_env/0_a.mp4"))
@@ -102,8 +102,9 @@ def test_videophys_scores_become_pa_ii_of_the_table(dreamgen, tmp_path, judge_vl
     report = steps.export_step(DreamgenOptions(step="export", run=folder))
     rows = list(csv.DictReader((folder / "dreamgen" / "videophy_input.csv").open(newline="")))
     assert [row["caption"] for row in rows] == [sample.task for sample in samples] and len(report.videos) == 9
-    scored = "".join(f'{row["videopath"]},"{row["caption"]}",{0.9 if n else 0.1}\n' for n, row in enumerate(rows))
-    (tmp_path / "out.csv").write_text(scored)
+    with (tmp_path / "out.csv").open("w", newline="") as file:  # as version 1 writes
+        writer = csv.writer(file)
+        writer.writerows([row["videopath"], "physics?", 0.9 if n else 0.1] for n, row in enumerate(rows))
     from evaluation.dreamgen.judging import judge
 
     judge(read_run(folder), DreamgenOptions(step="score", run=folder).judge, vlm=judge_vlm, read=lambda *_: _pixels())
