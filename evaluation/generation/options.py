@@ -1,0 +1,93 @@
+"""What decides a run's videos."""
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from evaluation.generation.sources import AnySource
+from models.video.options import VideoModelOptions
+from models.vlm.build import VLMOptions
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class Options(BaseModel):
+    """Unknown names are errors, values do not change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SamplerOptions(Options):
+    """From noise to data."""
+
+    kind: Literal["ode", "sde"] = Field("ode", description="ode: Euler's steps. sde: Flow-GRPO's stochastic ones.")
+    steps: int = Field(8, ge=1, le=1000, description="Sampler steps.")
+    eta: float = Field(0.7, gt=0, description="sde: noise of each step but the last.")
+
+
+class WriterOptions(Options):
+    """The VLM that writes the solution under the conditioning `vlm`."""
+
+    vlm: VLMOptions = VLMOptions()
+    max_tokens: int = Field(512, ge=16, le=16384, description="Token limit of a solution.")
+    max_failed_share: float = Field(
+        0.03, ge=0, le=1, description="Share of requests that may go unanswered; above, the run ends with an error."
+    )
+
+
+class GenerateOptions(Options):
+    """One run: a model, an optional LoRA, a conditioning, a sampler and seeds, on one benchmark."""
+
+    output: str = Field(min_length=1, description="The run's folder.")
+    name: str = Field("", description="The run's name; empty: that of its folder.")
+    role: str = Field("", description="What it stands for in comparisons: base, demonstrator, executor, vlm or other.")
+    step: int | None = Field(None, ge=0, description="Training step of the adapter; null: of no checkpoint.")
+    benchmark: AnySource
+    samples: int | None = Field(None, ge=1, description="Only the benchmark's first samples; null: all.")
+    model: VideoModelOptions
+    lora: str = Field("", description="LoRA: a folder, a .safetensors file, or a Hub id owner/name; empty: the base.")
+    lora_revision: str | None = Field(None, description="Branch, tag or commit of a LoRA from the Hub.")
+    conditioning: Literal["task", "demonstrator", "vlm"] = Field(
+        "task", description="What the model is told: T, the stored solution D, or a solution that a VLM writes."
+    )
+    sampler: SamplerOptions = SamplerOptions()
+    seeds: tuple[int, ...] = Field((1,), min_length=1, description="A video of each sample for each.")
+    batch: int = Field(8, ge=1, le=4096, description="Videos sampled together; decides nothing but speed and memory.")
+    dataset_version: str = Field("", description="Release that the adapter was trained on, for the record.")
+    writer: WriterOptions = WriterOptions()
+
+    @field_validator("seeds")
+    @classmethod
+    def _each_once(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(value)) != len(value) or min(value) < 0:
+            raise ValueError(f"seeds {list(value)}: different numbers from 0 on are expected")
+        return value
+
+    @model_validator(mode="after")
+    def _fits(self) -> "GenerateOptions":
+        if not NAME.fullmatch(self.run_name):
+            raise ValueError(f"name {self.run_name!r}: up to 100 letters, digits, '.', '_' or '-' are expected")
+        if self.lora_revision is not None and not self.lora:
+            raise ValueError(f"lora_revision {self.lora_revision!r} is set and lora is not")
+        return self
+
+    @property
+    def run_name(self) -> str:
+        return self.name or Path(self.output).name
+
+
+class GenerateCommand(Options):
+    """Options of `python -m evaluation.generate`: runs that share what they can of loaded models."""
+
+    runs: tuple[GenerateOptions, ...] = Field(min_length=1)
+
+    @field_validator("runs")
+    @classmethod
+    def _apart(cls, value: tuple[GenerateOptions, ...]) -> tuple[GenerateOptions, ...]:
+        folders = [str(Path(run.output).absolute()) for run in value]
+        twice = sorted({folder for folder in folders if folders.count(folder) > 1})
+        if twice:
+            raise ValueError(f"two runs with output {twice[0]}: a folder each is expected")
+        return value

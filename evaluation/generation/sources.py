@@ -1,0 +1,101 @@
+"""Where the samples of a run come from: options, and the benchmark that they name."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from evaluation.benchmark import Benchmark
+
+
+class Source(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ReleaseSource(Source):
+    """The benchmark split of a release of ours."""
+
+    kind: Literal["release"] = "release"
+    path: str = Field(min_length=1, description="Folder of the release, e.g. data/NAME/published/latest.")
+    extracted: str = Field("", description="Folder that pictures are written to which are no files of the release.")
+    collection: str = Field("", description="Folder of the collection, for frames that the release may not contain.")
+    missing_images: bool = Field(
+        False, description="Go on without pictures that are nowhere; their videos are failures."
+    )
+
+
+class AuthorsSource(Source):
+    """The layout of the published benchmark."""
+
+    kind: Literal["authors"] = "authors"
+    path: str = Field(min_length=1, description="The folder that holds bench/.")
+    file: str = Field("bench/bench.jsonl", min_length=1, description="JSONL file below it.")
+    missing_images: bool = Field(False, description="Go on without images that are not there; they are failures.")
+
+
+class MicroworldSource(Source):
+    """The microworld's held-out tasks; the same options as training's held-out split give the same tasks."""
+
+    kind: Literal["microworld"] = "microworld"
+    path: str = Field(min_length=1, description="Folder that tasks and pictures are written below.")
+    tasks: int = Field(200, ge=1, le=100_000)
+    seed: int = Field(1, ge=0, description="Of scenes and tasks.")
+    unseen_share: float = Field(0.25, ge=0, le=1, description="Share of combinations that training never saw.")
+
+
+class DreamgenSource(Source):
+    """DreamGen Bench as downloaded."""
+
+    kind: Literal["dreamgen"] = "dreamgen"
+    path: str = Field(min_length=1, description="The downloaded data set.")
+    groups: tuple[Literal["object", "behavior", "environment", "robocasa"], ...] = Field(
+        ("object", "behavior", "environment"), min_length=1
+    )
+
+
+class VbvrSource(Source):
+    """VBVR-Bench as downloaded and unpacked."""
+
+    kind: Literal["vbvr"] = "vbvr"
+    path: str = Field(min_length=1, description="The downloaded data set.")
+    rewrites: str = Field("", description="Folder of shortened queries (evaluation.vbvr, step rewrite).")
+
+
+AnySource = Annotated[
+    ReleaseSource | AuthorsSource | MicroworldSource | DreamgenSource | VbvrSource, Field(discriminator="kind")
+]
+
+
+def open_benchmark(source: AnySource) -> Benchmark:
+    """The benchmark that a source names. Raises FileNotFoundError, and ValueError (BadBenchmark) saying where."""
+    path = Path(source.path)
+    match source:
+        case ReleaseSource():
+            from evaluation.worldtasks.release import read_release
+
+            return read_release(path, _folder(source.extracted), _folder(source.collection), source.missing_images)
+        case AuthorsSource():
+            from evaluation.worldtasks.authors import read_authors
+
+            return read_authors(path, source.file, source.missing_images)
+        case MicroworldSource():
+            from evaluation.worldtasks.microworld import read_microworld
+
+            return read_microworld(path, source.tasks, source.seed, source.unseen_share)
+        case DreamgenSource():
+            from evaluation.dreamgen import benchmark as dreamgen
+
+            version, samples = dreamgen.read_benchmark(path, source.groups)
+        case VbvrSource():
+            from evaluation.vbvr import benchmark as vbvr
+            from evaluation.vbvr.rewriting import read_rewrites, rewritten
+
+            version, samples = vbvr.read_benchmark(path)
+            if source.rewrites:
+                added, samples = rewritten(samples, read_rewrites(Path(source.rewrites)))
+                version = f"{version}+{added}"
+    return Benchmark(source.kind, version, path, tuple(samples))
+
+
+def _folder(path: str) -> Path | None:
+    return Path(path) if path else None
