@@ -1,7 +1,7 @@
 """A run's videos under the names that another benchmark's tools expect, with a manifest that needs no names."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.records import (
@@ -65,7 +65,7 @@ def read_run(folder: Path, seed: int | None = None) -> Run:
     """The run in `folder`, with the videos of `seed`: a benchmark's tools know one video a sample.
 
     Raises FileNotFoundError when it is none, ValueError when it has several seeds and none is chosen, no videos of the
-    chosen one, two videos of a sample, or videos of samples that it does not know.
+    chosen one, two different videos of a sample, or videos of samples that it does not know.
     """
     record = read_one(folder / RUN, RunRecord)
     samples = {sample.sample_id: sample for sample in read_lines(folder / SAMPLES, Sample)}
@@ -79,7 +79,7 @@ def read_run(folder: Path, seed: int | None = None) -> Run:
         raise ValueError(f"seed {seed}: {folder} has videos of seeds {list(record.seeds)}")
     videos: dict[str, VideoRecord] = {}
     for video in read_lines(folder / MANIFEST, VideoRecord):
-        if video.seed != seed:
+        if video.seed != seed or videos.get(video.sample_id) == video:
             continue
         if video.sample_id in videos or video.sample_id not in samples:
             what = "two videos of" if video.sample_id in videos else "a video of the unknown"
@@ -138,7 +138,3 @@ def listed(names: Iterable[str], most: int = MOST_NAMED) -> str:
     """The first names of many, and how many more there are."""
     names = list(names)
     return "; ".join(names[:most]) + (f"; and {len(names) - most} more" if len(names) > most else "")
-
-
-def as_rows(exported: Iterable[Exported]) -> list[dict]:
-    return [asdict(one) for one in exported]

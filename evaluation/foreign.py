@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 from storage.files import write_bytes
 
 MOST_BYTES = 256 * 2**20  # of a file read whole: VBVR's metadata carries 500 first frames in base64
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@")
+BREAK = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")  # control characters and whatever ends a line
 
 
 def read_text(path: Path, most_bytes: int = MOST_BYTES) -> str:
@@ -65,7 +67,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
 
 def harmless(text: str) -> str:
     """Text for a cell: on one line, and never a formula for a spreadsheet that opens the file (a space goes before)."""
-    line = " ".join(text.split())
+    line = BREAK.sub(" ", text)
     return f" {line}" if line.startswith(FORMULA) else line
 
 

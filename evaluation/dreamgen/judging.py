@@ -30,7 +30,7 @@ from models.vlm.build import build_vlm
 from models.vlm.gather import map_bounded
 from models.vlm.journaled import request_key
 from models.vlm.prompts import prompt
-from models.vlm.protocol import VLM, Prompt, VLMUnavailable
+from models.vlm.protocol import VLM, Media, Prompt, VLMUnavailable
 from storage.files import exclusive
 from storage.journal import Journal
 
@@ -111,7 +111,8 @@ class _Bench:
                 request_key(self.vlm.model_id, "judge", one, [look]) for one, look in zip(asked, looks, strict=True)
             ]
             found = [self.journal.get(key) for key in keys]
-            frames = None if all(found) else await asyncio.to_thread(self._frames, path, video)
+            wanted = [None if kept else look for kept, look in zip(found, looks, strict=True)]
+            media = await asyncio.to_thread(self._media, path, video, wanted)
         except Undecodable as error:
             return [replace(one, failure=_clean(f"undecodable: {error}")) for one in blank]
         blank = [
@@ -119,19 +120,18 @@ class _Bench:
         ]
         answers = await asyncio.gather(
             *(
-                self._answer(key, kept, one, look, frames)
-                for key, kept, one, look in zip(keys, found, asked, looks, strict=True)
+                self._answer(key, kept, one, shown)
+                for key, kept, one, shown in zip(keys, found, asked, media, strict=True)
             )
         )
         return [replace(one, **answer) for one, answer in zip(blank, answers, strict=True)]
 
-    async def _answer(self, key: str, kept: Any, asked: Prompt, look: Look, frames: np.ndarray | None) -> dict:
+    async def _answer(self, key: str, kept: Any, asked: Prompt, media: list[Media]) -> dict:
         """The fields of a judgement that the judge decides; journaled when they are final."""
         if kept:
             return kept
         if self.gone:
             return {"failure": _clean(f"unavailable: not asked, since the judge was gone: {self.gone}")}
-        media = await asyncio.to_thread(looked, frames, look, self.options)
         outcome = await ask(self.vlm, asked, media, self.slots, self.patience)
         if outcome.answer is None:
             return self._failure(key, outcome.failure)
@@ -155,11 +155,15 @@ class _Bench:
                 self.gone = self.gone or str(failure)
         return answer
 
-    def _frames(self, path: Path, video: VideoRecord) -> np.ndarray:
+    def _media(self, path: Path, video: VideoRecord, looks: list[Look | None]) -> list[list[Media]]:
+        """What is shown for each look, [] for None. Decodes once, and only for a look; keeps encoded frames alone."""
+        if not any(looks):
+            return [[] for _ in looks]
         try:
-            return self.read(path, video.frames)
+            frames = self.read(path, video.frames)
         except (OSError, ValueError) as error:
             raise Undecodable(str(error).replace(str(path), video.path)) from error
+        return [looked(frames, look, self.options) if look else [] for look in looks]
 
 
 def _clean(text: str) -> str:

@@ -116,7 +116,7 @@ def write_predictions(path: Path, run: Run, judgements: Iterable[Judgement], que
     for (sample_id, asked), one in sorted(_answers(run, judgements).items()):
         if asked == question:
             sample = run.samples[sample_id]
-            text = harmless(instruction(sample).replace(",", " ").replace('"', "'"))
+            text = harmless(instruction(sample).replace(",", " "))
             prediction = "" if one.yes is None else int(one.yes)
             rows.append((str(videos / video_name(sample)), text, prediction))
     write_csv(path, CSV_COLUMNS, rows)

@@ -334,6 +334,30 @@ def answers(folder: Path) -> int:
         return len(journal)
 
 
+def test_real_vlm_classes_take_stills_and_footage(dreamgen, tmp_path, repository):
+    """A tiny random Qwen, so the answers mean nothing; what is held is that both kinds of media reach a real model."""
+    sys.path.insert(0, str(repository / "tests" / "vlm"))
+    import tiny_qwen
+
+    from models.vlm.transformers_local import TransformersVLM
+
+    _, samples = read_benchmark(dreamgen)
+    run = read_run(layouts.run(tmp_path / "run", samples[:1], pixels=True))
+    vlm = TransformersVLM(str(tiny_qwen.build(tmp_path / "qwen", "qwen2_5_vl")), device="cpu")
+    made = judge(run, DreamgenJudgeOptions(frames=49), vlm=vlm)
+    assert not any(one.failure for one in made) and all(np.isfinite(one.log_odds) for one in made)
+    assert [len(one.frames) for one in made] == [49, 49, 5] and made[0].judge.endswith(";frames=49@0.3")
+
+
+def test_generation_takes_the_samples(dreamgen):
+    from evaluation.benchmark import check_samples
+    from evaluation.generation.sources import DreamgenSource, open_benchmark
+
+    found = open_benchmark(DreamgenSource(path=str(dreamgen)))
+    check_samples(found.samples, [sample.image for sample in found.samples])
+    assert found.version.startswith("eval175-") and (found.folder / found.samples[0].image).is_file()
+
+
 # The table
 
 

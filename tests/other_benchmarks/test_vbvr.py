@@ -14,7 +14,7 @@ import fake_judge
 import layouts
 import pytest
 
-from evaluation.records import read_one
+from evaluation.records import RunRecord, read_one
 from evaluation.statistics.run import Incomplete
 from evaluation.vbvr import __main__ as command
 from evaluation.vbvr import benchmark, evaluator, rewriting, steps, table
@@ -153,6 +153,17 @@ def test_queries_that_could_not_be_shortened_are_named_and_kept_long_only_when_a
     changed = [replace(samples[0], task="Another query."), *samples[1:]]
     with pytest.raises(ValueError, match="rewrite again"):
         rewriting.rewritten(changed, kept, keep_failed=True)
+
+
+def test_generation_takes_rewritten_samples(vbvr, tmp_path, judge_vlm):
+    from evaluation.benchmark import check_samples
+    from evaluation.generation.sources import VbvrSource, open_benchmark
+
+    steps.rewrite_step(VbvrOptions(step="rewrite", benchmark=vbvr, out=tmp_path / "r"), judge_vlm)
+    found = open_benchmark(VbvrSource(path=str(vbvr), rewrites=str(tmp_path / "r")))
+    check_samples(found.samples, [sample.image for sample in found.samples])
+    record = replace(read_one(generated(tmp_path / "x", vbvr) / "run.json", RunRecord), benchmark_version=found.version)
+    assert table.variant_of(record) == "prompt_rewrite" and found.samples[0].task == "Sort the things. 1"
 
 
 # Exports and the evaluator
@@ -326,7 +337,7 @@ def test_two_scorings_are_not_compared(vbvr, tmp_path, monkeypatch):
 
 
 def test_a_variant_is_read_from_the_runs_record(vbvr, tmp_path):
-    record = read_one(generated(tmp_path / "base", vbvr) / "run.json", steps.Run.__annotations__["record"])
+    record = read_one(generated(tmp_path / "base", vbvr) / "run.json", RunRecord)
     assert table.variant_of(record) == "vanilla"
     assert table.variant_of(replace(record, lora="adapter")) == "trained"
     rewritten = replace(record, lora="adapter", benchmark_version="vbvr-1+rewrite-2")
