@@ -12,7 +12,7 @@ from models.video.ltx2 import DISTILLED_SIGMAS
 HUB_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 MODULE = re.compile(r"models\.video\.\w+")
 SIZES = {"num_frames": "frames", "height": "height", "width": "width"}
-SECRET = re.compile(r"(^|_)(token|secret|password|api_key)$", re.IGNORECASE)
+PRIVATE = re.compile(r"(^|_)(token|secret|password|api_key|base_url)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -151,13 +151,13 @@ def own_parts(base: Path) -> tuple[list[str], int]:
 
 
 def published(value: Any, key: str = "") -> Any:
-    """A recipe without what is nobody's business: the folders above absolute paths, and values of secret keys."""
+    """A recipe without what is nobody's business: the folders above absolute paths, secrets, servers."""
     if isinstance(value, Mapping):
         return {str(name): published(inner, str(name)) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [published(inner, key) for inner in value]
     if isinstance(value, str):
-        return "***" if value and SECRET.search(key) else public_name(value)
+        return "***" if value and PRIVATE.search(key) else public_name(value)
     return value
 
 

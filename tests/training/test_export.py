@@ -27,7 +27,8 @@ RECIPE = {
               "dtype": "float32"},
     "rollout": {"steps": 2},
     "output": "/home/someone/secret project/out",
-    "rewards": {"judge": {"api_key": "sk-1234", "api_key_env": "JUDGE_KEY", "note": "```\n# not a heading"}},
+    "rewards": {"judge": {"api_key": "sk-1234", "api_key_env": "JUDGE_KEY", "base_url": "http://gpu7.lab:8000/v1",
+                          "note": "```\n# not a heading"}},
 }  # fmt: skip
 SCORES = "| | Task |\n| --- | --: |\n| base under T | 0.285 |"
 CARD = CardFacts(RECIPE, "v1|`x`", SCORES, "/home/someone/base", numbers={"task": {"base": 0.285}})
@@ -181,7 +182,7 @@ def test_the_card_tells_recipe_and_scores_but_no_paths_and_no_secrets():
     front = yaml.safe_load(text.split("---\n")[1])
     assert front["library_name"] == "diffusers" and "base_model" not in front and "license" not in front
     assert "0.285" in text and "method: wmsd" in text and "api_key_env: JUDGE_KEY" in text and "`v1| x`" in text
-    for hidden in ("/home", "someone", "secret project", "sk-1234"):
+    for hidden in ("/home", "someone", "secret project", "sk-1234", "gpu7"):
         assert hidden not in text
     # The recipe's own backticks do not end its block.
     assert text.count("````") == 2 and text.endswith("````\n")
