@@ -32,7 +32,7 @@ class Published:
 WAN = {"attention_head_dim": 128, "text_dim": 4096, "freq_dim": 256, "patch_size": (1, 2, 2)}
 PUBLISHED = (
     Published(
-        ids=("Lightricks/LTX-2",),
+        ids=("Lightricks/LTX-2", "rootonchair/LTX-2-19b-distilled"),
         source="model card of Lightricks/LTX-2: 19B",
         kind="ltx2",
         transformer={"num_layers": 48, "num_attention_heads": 32, "attention_head_dim": 128},
