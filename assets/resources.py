@@ -14,19 +14,6 @@ from models.vlm.build import VLMOptions, build_vlm
 from models.vlm.prompts import template_hash
 from models.vlm.protocol import VLM
 
-# What decides an answer, besides the prompt; not the server's address, its key, or how patiently it is asked.
-DECIDES = {
-    "backend",
-    "model",
-    "revision",
-    "temperature",
-    "thinking",
-    "dtype",
-    "flaw_rate",
-    "photo_tasks",
-    "engine_options",
-}
-
 
 class CollectionResource(dg.ConfigurableResource):
     """Where tables, frames and releases of one source are kept."""
@@ -58,7 +45,7 @@ class VLMResource(VLMOptions, dg.ConfigurableResource):
     def identity(self, prompt_name: str, prompt_version: int | None) -> dict[str, Any]:
         """What decides an answer, for the fingerprint of a stage's table."""
         return {
-            "vlm": self.model_dump(mode="json", include=DECIDES),
+            "vlm": self.decisive(),
             "prompt": template_hash(prompt_name, prompt_version),
         }
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from microworld import photo
-from microworld.families import instructions, sample_tasks
+from microworld.families import build_task, instructions, sample_tasks
 from microworld.flaws import PAPER_RATE, spoil
 from microworld.grammar import Instruction, TaskNotUnderstood, parse
 from microworld.judge import Verdict
@@ -79,7 +79,7 @@ class ScriptedVLM:
     async def complete(
         self, prompt: Prompt, media: Sequence[Media], schema: Mapping[str, Any], *, max_tokens: int, seed: int = 0
     ) -> Completion:
-        """Answers "tasks" (one image), "taxonomy" (no media needed) and "video_task" (one video).
+        """Answers "tasks" and "solution" (one image), "taxonomy" (no media needed) and "video_task" (one video).
 
         The answer is an object that fits `schema`.
         """
@@ -109,13 +109,15 @@ class ScriptedVLM:
         match prompt.name:
             case "tasks":
                 value = self._tasks(prompt, _only(media, Image, prompt), seed)
+            case "solution":
+                value = self._solution(prompt, _only(media, Image, prompt), seed)
             case "taxonomy":
                 value = {"labels": [label(int(n), text) for n, text in NUMBERED.findall(prompt.fields["tasks"])]}
             case "video_task":
                 frames = _only(media, Video, prompt).frames
                 value = {"task": label_video([decode(frame) for frame in frames])}
             case name:
-                known = "tasks, taxonomy and video_task are what it knows"
+                known = "tasks, solution, taxonomy and video_task are what it knows"
                 raise ValueError(f"the scripted VLM cannot complete {name!r}: {known}")
         asked = _prompt_tokens(prompt, media)
         if value is None:
@@ -144,6 +146,19 @@ class ScriptedVLM:
             return None
         pairs = [pairs[i % len(pairs)] for i in range(count)]  # as many as asked, repeating itself where it must
         return {"pairs": [{"task": t, "solution": d} for t, d in spoil(pairs, key, self.flaw_rate)]}
+
+    def _solution(self, prompt: Prompt, image: Image, seed: int) -> dict | None:
+        """D of the task from the picture, spoiled as often as its pairs are; None for a task that it sees no way to."""
+        text, pixels = prompt.fields["task"], decode(image.data)
+        seen = observe(pixels)
+        if self.photo_tasks and not _is_microworld(seen):
+            solution = dict(photo.tasks(pixels, np.random.default_rng(0))).get(text)
+        else:
+            solution = _solved(seen, text)
+        if solution is None:
+            return None
+        key = f"{image.sha256}:{prompt.template_hash}:{text}:{seed}"
+        return {"solution": spoil([(text, solution)], key, self.flaw_rate)[0][1]}
 
     def _screening(self, question: Prompt, media: Sequence[Media]) -> float:
         if question.name != "screening":
@@ -217,6 +232,15 @@ def label(number: int, text: str) -> dict[str, Any]:
             else "other"
         )
     return {"number": number, "agent_category": category, "task_type": kind}
+
+
+def _solved(seen: Observation, text: str) -> str | None:
+    """D of T in what was seen; None when it cannot be done there, or T is no task of this world."""
+    try:
+        task = build_task(seen.layout, text)
+    except TaskNotUnderstood:
+        return None
+    return None if task is None else task.solution
 
 
 def _task_type(instruction: Instruction) -> str:

@@ -1,8 +1,8 @@
 """The benchmark split of a published release of ours.
 
 `ids/bench.jsonl` has every sample; pictures come from `bench/images`. A release may hold pictures in its Parquet files
-only, or none of sources that may not be redistributed: these are written into a folder of the caller's, from the Parquet
-files and from the frames of the collection that the release was made of, which are known by their SHA-256.
+alone, and none of sources that may not be redistributed: they are then written into a folder of the caller's, from the
+Parquet files and from the frames of the collection that the release was made of, known by their SHA-256.
 """
 
 import json
@@ -29,6 +29,7 @@ def read_release(
     FileNotFoundError when `tree` is no release, BadBenchmark naming file, line and field for rows that lack something,
     doubled ids, and pictures that are missing or not the ones that were published.
     """
+    tree = tree.resolve()
     version = _version(tree)
     files = _files(tree)
     samples, places, hashes = [], [], []

@@ -8,6 +8,19 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from models.vlm.protocol import VLM
 
+# What decides a completion, besides the prompt; not the server's address, its key, or how patiently it is asked.
+DECIDES = {
+    "backend",
+    "model",
+    "revision",
+    "temperature",
+    "thinking",
+    "dtype",
+    "flaw_rate",
+    "photo_tasks",
+    "engine_options",
+}
+
 
 class VLMOptions(BaseModel):
     """Which model answers, where, and how patiently it is asked. Unknown names are errors."""
@@ -53,6 +66,10 @@ class VLMOptions(BaseModel):
     workers: int = Field(
         1, ge=0, le=256, description="scripted: processes that judge videos, started at the first; 0: this process."
     )
+
+    def decisive(self) -> dict[str, Any]:
+        """The options that decide a completion, as JSON."""
+        return self.model_dump(mode="json", include=DECIDES)
 
     @field_validator("base_url")
     @classmethod

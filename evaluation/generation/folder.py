@@ -1,0 +1,233 @@
+"""A run's folder while its videos are made: what is asked of it, what it has, what is left; resumed after any end.
+
+    .generation.sqlite     the journal: a VideoRecord for each finished video, and a VLM's solutions
+
+A video is finished when its file is in place and journaled. The manifest is only written whole.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from evaluation.benchmark import Benchmark
+from evaluation.generation.images import UnreadableImage, read_image
+from evaluation.generation.names import video_id, video_paths
+from evaluation.generation.options import GenerateOptions
+from evaluation.generation.writing import Solution, decides, write_solutions
+from evaluation.records import (
+    MANIFEST,
+    OK,
+    RUN,
+    SAMPLES,
+    VIDEOS,
+    RunRecord,
+    Sample,
+    VideoRecord,
+    make,
+    read_one,
+    write_lines,
+    write_one,
+)
+from storage.files import confined, sha256_bytes, sha256_file, sweep
+from storage.journal import Journal
+
+JOURNAL, LOCK = ".generation.sqlite", ".generation.lock"
+# Labels, and where and how fast: what a resumed run may be told otherwise.
+LABELS = {"name", "role", "step", "dataset_version", "lora", "notes", "hardware"}
+INCIDENTAL = {"path", "revision", "device", "vae_batch"}  # of the model: its identity names the content
+
+
+class ChangedRun(ValueError):
+    """A folder that holds a run made otherwise; the message lists what differs."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A video to be made."""
+
+    sample: Sample
+    seed: int
+    path: str
+    prompt: str
+    image: Path
+    image_sha256: str
+    vlm_seconds: float = 0.0
+
+    @property
+    def video_id(self) -> str:
+        return video_id(self.sample.sample_id, self.seed)
+
+    def failed(self, why: str) -> VideoRecord:
+        return VideoRecord(
+            self.video_id,
+            self.sample.sample_id,
+            self.seed,
+            self.path,
+            self.prompt,
+            self.image_sha256,
+            vlm_seconds=self.vlm_seconds,
+            failure=why,
+        )
+
+
+class RunFolder:
+    """The folder of one run. Hold its lock (LOCK) around everything. `pending` is filled by `plan`."""
+
+    def __init__(self, options: GenerateOptions, benchmark: Benchmark, record: RunRecord):
+        self.options, self.benchmark, self.record = options, benchmark, record
+        self.folder = Path(options.output)
+        self.samples = benchmark.samples[: options.samples]
+        self.pending: list[Job] = []
+        self.finished: dict[str, VideoRecord] = {}
+        self.failures: dict[str, VideoRecord] = {}
+        self.journal: Journal
+
+    def open(self) -> None:
+        """Takes the folder, or finds its own run there. Raises ChangedRun when it holds another."""
+        if (self.folder / RUN).exists():
+            refuse_changes(read_one(self.folder / RUN, RunRecord), self.record, self.folder)
+        write_one(self.folder / RUN, self.record)
+        write_lines(self.folder / SAMPLES, self.samples)
+        self.journal = Journal(self.folder / JOURNAL)
+        if (self.folder / VIDEOS).is_dir():
+            sweep(self.folder / VIDEOS)  # what a killed writer left
+
+    def plan(self) -> None:
+        """Sorts what is asked into finished, pending and failed; a VLM writes the prompts that are missing."""
+        images = {sample.sample_id: _look(self.benchmark.folder, sample) for sample in self.samples}
+        prompts = self._prompts(images)
+        for sample, seed, path in video_paths(self.samples, self.options.seeds):
+            image, sha256, wrong = images[sample.sample_id]
+            told = prompts[sample.sample_id]
+            job = Job(sample, seed, path, told.text, image, sha256, told.seconds)
+            done = self._done(job)
+            if wrong or told.failure:
+                self.failures[job.video_id] = job.failed(wrong or told.failure)
+            elif done is not None:
+                self.finished[job.video_id] = done
+            else:
+                self.pending.append(job)
+
+    def finish(self, record: VideoRecord) -> None:
+        """Keeps a video whose file is in place."""
+        self.journal.put(f"video/{record.video_id}", asdict(record))
+        self.finished[record.video_id] = record
+
+    def fail(self, job: Job, why: str) -> None:
+        self.failures[job.video_id] = job.failed(why)
+
+    def write_manifest(self) -> list[VideoRecord]:
+        """One record a video, in the benchmark's order. Raises KeyError when one is neither finished nor failed."""
+        known = self.finished | self.failures
+        ids = [video_id(sample.sample_id, seed) for sample in self.samples for seed in self.options.seeds]
+        records = [known[one] for one in ids]
+        write_lines(self.folder / MANIFEST, records)
+        return records
+
+    def _prompts(self, images: Mapping[str, tuple[Path, str, str]]) -> dict[str, Solution]:
+        match self.options.conditioning:
+            case "task":
+                return {sample.sample_id: Solution(sample.task) for sample in self.samples}
+            case "demonstrator":
+                missing = "no_solution: the benchmark has none for this sample"
+                told = {s.sample_id: Solution(s.solution, failure=OK if s.solution else missing) for s in self.samples}
+                if all(solution.failure for solution in told.values()):
+                    raise ValueError(
+                        f"conditioning demonstrator: no sample of {self.benchmark.name} has a solution (the authors' "
+                        "layout has none); use conditioning vlm, or a release of ours"
+                    )
+                return told
+        asked = {s.sample_id: (s.task, images[s.sample_id][0]) for s in self.samples if not images[s.sample_id][2]}
+        unseen = {s.sample_id: Solution() for s in self.samples}
+        return unseen | write_solutions(asked, self.options.writer, self.journal)
+
+    def _done(self, job: Job) -> VideoRecord | None:
+        """The journaled record, when its file is the one that was written and it was made of the same."""
+        kept = self.journal.get(f"video/{job.video_id}")
+        if kept is None:
+            return None
+        record = make(kept, VideoRecord)
+        path = confined(self.folder, record.path)
+        same = (record.path, record.prompt, record.image_sha256) == (job.path, job.prompt, job.image_sha256)
+        return record if same and path.is_file() and sha256_file(path) == record.sha256 else None
+
+
+def run_record(options: GenerateOptions, benchmark: Benchmark, identity: str, lora: tuple[str, str]) -> RunRecord:
+    """What decides the run's videos. `lora`: its source and the SHA-256 of its weights, both "" without one."""
+    by_vlm = options.conditioning == "vlm"
+    vlm = options.writer.vlm
+    return RunRecord(
+        name=options.run_name,
+        benchmark=benchmark.name,
+        benchmark_version=benchmark.version,
+        conditioning=options.conditioning,
+        model=options.model.model_dump(mode="json"),
+        identity=identity,
+        sampler=options.sampler.model_dump(mode="json", exclude={"eta"} if options.sampler.kind == "ode" else set()),
+        seeds=options.seeds,
+        samples=len(benchmark.samples[: options.samples]),
+        role=options.role,
+        lora=lora[0],
+        lora_sha256=lora[1],
+        step=options.step,
+        dataset_version=options.dataset_version,
+        vlm=f"{vlm.backend}:{vlm.model or 'microworld'}" if by_vlm else "",
+        hardware=hardware(options.model.device),
+        extra={"writer": decides(options.writer)} if by_vlm else {},
+    )
+
+
+def refuse_changes(before: RunRecord, now: RunRecord, folder: Path) -> None:
+    """Raises ChangedRun unless both runs make the same videos."""
+    old, new = (dict(_leaves(_decisive(record))) for record in (before, now))
+    changed = [
+        f"  {key}: {json.dumps(old.get(key), ensure_ascii=False)} -> {json.dumps(new.get(key), ensure_ascii=False)}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+    ]
+    if changed:
+        raise ChangedRun(
+            "\n".join([f"{folder} holds a run made otherwise:", *changed])
+            + "\nGo on with the values on the left, or choose another output folder"
+        )
+
+
+def hardware(device: str) -> str:
+    """What videos are made on: the GPU, or the CPU's architecture and the threads used."""
+    import platform
+
+    import torch
+
+    if device != "cpu" and torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)"
+
+
+def _decisive(record: RunRecord) -> dict[str, Any]:
+    values = {key: value for key, value in asdict(record).items() if key not in LABELS}
+    values["model"] = {key: value for key, value in record.model.items() if key not in INCIDENTAL}
+    return json.loads(json.dumps(values))  # a tuple equals the list it became
+
+
+def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, value
+
+
+def _look(folder: Path, sample: Sample) -> tuple[Path, str, str]:
+    """(path, SHA-256, what is wrong with it or "") of a sample's image."""
+    path = confined(folder, sample.image)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return path, "", f"image_missing: {sample.image}: {error.strerror}"
+    try:
+        read_image(data)
+    except UnreadableImage as error:
+        return path, sha256_bytes(data), f"image_unreadable: {sample.image}: {error}"
+    return path, sha256_bytes(data), OK

@@ -1,0 +1,168 @@
+"""Runs of generation: several may share one loaded model, and each goes on where it was."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evaluation.benchmark import Benchmark
+from evaluation.generation.folder import LOCK, Job, RunFolder, run_record
+from evaluation.generation.options import GenerateOptions
+from evaluation.generation.sampling import sample_videos
+from evaluation.generation.sources import open_benchmark
+from evaluation.records import RunRecord, VideoRecord
+from evaluation.videos import write_video
+from storage.files import exclusive, sha256_file
+
+if TYPE_CHECKING:
+    from models.video.lora import LoRA
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What came of a run: `videos` asked for, `made` by this call, `failures` that its manifest holds."""
+
+    folder: Path
+    record: RunRecord
+    videos: int
+    made: int
+    failures: int
+
+
+def to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def generate(options: GenerateOptions, tell: Tell = to_stderr) -> Generated:
+    """One run; see `generate_runs`."""
+    return generate_runs([options], tell)[0]
+
+
+def generate_runs(runs: Sequence[GenerateOptions], tell: Tell = to_stderr) -> list[Generated]:
+    """Makes what each run still lacks, and writes its manifest; the result of each, in the order given.
+
+    Runs with the same options of the model share it: it is loaded once, and each puts its LoRA on and takes it off
+    again. First every VLM writes its prompts and is closed, then the models are loaded, one at a time, so that both
+    need not fit into memory together. A run that is finished loads nothing.
+
+    Raises ChangedRun, BadBenchmark, BadLoRA, TooManyFailures, FileNotFoundError and what the model's loading raises;
+    what is finished by then stays.
+    """
+    benchmarks: dict[Any, Benchmark] = {}
+    with ExitStack() as stack:
+        for output in sorted({str(Path(options.output).absolute()) for options in runs}):
+            stack.enter_context(exclusive(Path(output) / LOCK))
+        prepared = [_prepare(options, benchmarks, tell) for options in runs]
+        for folder, _ in prepared:
+            stack.callback(folder.journal.close)
+        for options in dict.fromkeys(options.model for options in runs):
+            sharing = [one for one in prepared if one[0].options.model == options]
+            _make(sharing, tell)
+        return [_finish(folder, tell) for folder, _ in prepared]
+
+
+def _prepare(options: GenerateOptions, benchmarks: dict, tell: Tell) -> tuple[RunFolder, "LoRA | None"]:
+    from models.video.build import identify
+    from models.video.lora import find_lora
+
+    if options.benchmark not in benchmarks:
+        benchmarks[options.benchmark] = open_benchmark(options.benchmark)
+    benchmark = benchmarks[options.benchmark]
+    lora = find_lora(options.lora, options.lora_revision) if options.lora else None
+    told = (lora.source, lora.sha256) if lora else ("", "")
+    folder = RunFolder(options, benchmark, run_record(options, benchmark, identify(options.model), told))
+    folder.open()
+    folder.plan()
+    counts = f"{len(folder.finished)} finished, {len(folder.pending)} to make, {len(folder.failures)} failed"
+    tell(f"{options.run_name}: {benchmark.name} {benchmark.version}, {counts}")
+    return folder, lora
+
+
+def _make(sharing: Sequence[tuple[RunFolder, "LoRA | None"]], tell: Tell) -> None:
+    """Makes the pending videos of runs that share a model."""
+    if not any(folder.pending for folder, _ in sharing):
+        return
+    from models.video.build import build_video_model
+    from models.video.lora import wearing
+
+    model = build_video_model(sharing[0][0].options.model)
+    warm: set[int] = set()
+    for folder, lora in sharing:
+        if not folder.pending:
+            continue
+        options, jobs = folder.options, folder.pending
+        with wearing(model.transformer, lora):
+            if options.batch not in warm:
+                # Not counted: kernels are chosen, memory is taken.
+                sample_videos(model, jobs[: options.batch], options.sampler, steps=1)
+                warm.add(options.batch)
+            progress = _Progress(options.run_name, len(jobs), tell)
+            for first in range(0, len(jobs), options.batch):
+                batch = jobs[first : first + options.batch]
+                _make_batch(model, folder, batch)
+                progress.tell(first + len(batch))
+
+
+def _make_batch(model, folder: RunFolder, jobs: Sequence[Job]) -> None:
+    began = time.perf_counter()
+    videos, finite = sample_videos(model, jobs, folder.options.sampler)
+    share = (time.perf_counter() - began) / len(jobs)
+    for job, video, fine in zip(jobs, videos, finite, strict=True):
+        if not fine:
+            folder.fail(job, "not_finite: the sampler came to numbers that are none")
+            continue
+        began = time.perf_counter()
+        path = folder.folder / job.path
+        height, width = write_video(path, video, model.shape.fps)
+        written = time.perf_counter() - began
+        folder.finish(
+            VideoRecord(
+                job.video_id,
+                job.sample.sample_id,
+                job.seed,
+                job.path,
+                job.prompt,
+                job.image_sha256,
+                sha256_file(path),
+                len(video),
+                height,
+                width,
+                model.shape.fps,
+                seconds=share + written + job.vlm_seconds,
+                vlm_seconds=job.vlm_seconds,
+            )
+        )
+
+
+def _finish(folder: RunFolder, tell: Tell) -> Generated:
+    records = folder.write_manifest()
+    kinds = sorted({record.failure.partition(":")[0] for record in records if record.failure})
+    failures = sum(bool(record.failure) for record in records)
+    tell(
+        f"{folder.options.run_name}: {len(records) - failures} videos in {folder.folder}"
+        + (f", {failures} failed ({', '.join(kinds)})" if failures else "")
+    )
+    made = len(folder.pending) - sum(record.failure.startswith("not_finite") for record in records)
+    return Generated(folder.folder, folder.record, len(records), made, failures)
+
+
+class _Progress:
+    """A line now and then: how many are made, how long each takes, how long it will take."""
+
+    def __init__(self, name: str, total: int, tell: Tell, every_s: float = 5.0):
+        self._name, self._total, self._tell, self._every_s = name, total, tell, every_s
+        self._began = self._told = time.monotonic()
+
+    def tell(self, done: int) -> None:
+        now = time.monotonic()
+        if now - self._told < self._every_s and done < self._total:
+            return
+        self._told = now
+        each = (now - self._began) / done
+        left = each * (self._total - done)
+        self._tell(f"{self._name}: {done} of {self._total} videos, {each:.3g} s each, {left:.0f} s left")

@@ -1,0 +1,169 @@
+"""A trained LoRA on a model's denoiser: found, checked before anything is loaded, put on and taken off again.
+
+Weights are read from safetensors only. The adapter is built by peft as training builds it, in float32 whatever the
+base's precision, so that it gives the very policy that was trained.
+"""
+
+import contextlib
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from models.video.loading import read_header
+from storage.files import sha256_file
+
+WEIGHTS = "pytorch_lora_weights.safetensors"
+METADATA = "lora_adapter_metadata"
+KEY = re.compile(r"(?:transformer\.)?(?P<layer>\S+)\.lora_(?P<side>[AB])\.weight")
+NAME = "evaluated"
+OTHER_KINDS = ("use_dora", "use_qalora", "use_bdlora", "modules_to_save", "bias")
+
+
+class BadLoRA(ValueError):
+    """A LoRA that cannot be taken; the message names the file and what is wrong."""
+
+
+@dataclass(frozen=True)
+class LoRA:
+    """A LoRA file. `source` as it was asked for, with the commit when it came from the Hub."""
+
+    file: Path
+    source: str
+    sha256: str
+
+
+def find_lora(path: str, revision: str | None = None) -> LoRA:
+    """The LoRA at `path`: a folder with pytorch_lora_weights.safetensors, a .safetensors file, or a Hub id owner/name.
+
+    Raises FileNotFoundError when there is none, ValueError for a revision of a local one, BadLoRA for a file that is no
+    whole safetensors file.
+    """
+    local, source = Path(path).expanduser(), path
+    file = local / WEIGHTS if local.is_dir() else local
+    if file.is_file():
+        if revision is not None:
+            raise ValueError(f"revision {revision!r} was given for the local LoRA {path}: it is for Hub ids")
+    elif local.is_dir() or path.count("/") != 1 or path.startswith((".", "/", "~")):
+        raise FileNotFoundError(f"no LoRA {path!r}: a folder with {WEIGHTS}, such a file, or a Hub id is expected")
+    else:
+        file, source = _from_hub(path, revision)
+    try:
+        read_header(file)
+    except ValueError as error:
+        raise BadLoRA(str(error)) from error
+    return LoRA(file, source, sha256_file(file))
+
+
+@contextlib.contextmanager
+def wearing(transformer: nn.Module, lora: LoRA | None) -> Iterator[None]:
+    """Inside, `transformer` is the adapted model; afterwards the base again, layer by layer. None: the base.
+
+    Raises BadLoRA when the file's tensors do not fit the layers, are not finite, or are not those of a plain LoRA.
+    """
+    if lora is None:
+        yield
+        return
+    from peft import set_peft_model_state_dict
+
+    tensors, config = read_lora(lora.file, transformer)
+    transformer.add_adapter(config, adapter_name=NAME)
+    try:
+        found = {key: p for key, p in transformer.named_parameters() if f".{NAME}." in key and "lora_" in key}
+        for parameter in found.values():
+            parameter.data = parameter.data.float()
+        report = set_peft_model_state_dict(transformer, tensors, adapter_name=NAME)
+        if report.unexpected_keys or len(found) != len(tensors):
+            raise BadLoRA(
+                f"{lora.file}: {len(tensors)} tensors for {len(found)} places in the model; "
+                f"without a place: {report.unexpected_keys[:3]}"
+            )
+        transformer.requires_grad_(False)
+        yield
+    finally:
+        transformer.unload_lora()
+
+
+def read_lora(file: Path, transformer: nn.Module) -> tuple[dict[str, Tensor], "object"]:
+    """(tensors by name as peft takes them, peft's LoraConfig) of a file for `transformer`. Raises BadLoRA."""
+    from peft import LoraConfig
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="pt", device="cpu") as opened:
+            metadata = opened.metadata() or {}
+            tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise BadLoRA(f"{file} is no safetensors file: {error}") from error
+    linear = {name: layer for name, layer in transformer.named_modules() if isinstance(layer, nn.Linear)}
+    sides: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        match = KEY.fullmatch(key)
+        if match is None or match["layer"] not in linear:
+            what = "names no linear layer of the model" if match else "is no plain LoRA's"
+            raise BadLoRA(f"{file}: tensor {key!r:.200} {what}; transformer.LAYER.lora_A.weight is expected")
+        sides.setdefault(match["layer"], {})[match["side"]] = tensor
+    if not sides:
+        raise BadLoRA(f"{file} holds no tensors")
+    ranks = {layer: _rank(file, layer, parts, linear[layer]) for layer, parts in sides.items()}
+    told = _told(file, metadata)
+    rank = next(iter(ranks.values()))
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=told.get("lora_alpha") or rank,
+        rank_pattern={layer: r for layer, r in ranks.items() if r != rank},
+        alpha_pattern=told.get("alpha_pattern") or {},
+        target_modules=sorted(sides),
+        use_rslora=bool(told.get("use_rslora")),
+    )
+    return {key.removeprefix("transformer."): tensor.float() for key, tensor in tensors.items()}, config
+
+
+def _rank(file: Path, layer: str, parts: Mapping[str, Tensor], linear: nn.Linear) -> int:
+    if parts.keys() != {"A", "B"}:
+        raise BadLoRA(f"{file}: {layer} has lora_{''.join(parts)} alone, A and B are expected")
+    a, b = parts["A"], parts["B"]
+    fits = a.ndim == b.ndim == 2 and a.shape[1] == linear.in_features and b.shape[0] == linear.out_features
+    if not fits or a.shape[0] != b.shape[1] or not a.shape[0]:
+        raise BadLoRA(
+            f"{file}: {layer} has A {list(a.shape)} and B {list(b.shape)}; [r, {linear.in_features}] and "
+            f"[{linear.out_features}, r] fit the model"
+        )
+    if not (
+        a.is_floating_point() and b.is_floating_point() and bool(torch.isfinite(a).all() & torch.isfinite(b).all())
+    ):
+        raise BadLoRA(f"{file}: {layer} has numbers that are not finite")
+    return a.shape[0]
+
+
+def _told(file: Path, metadata: Mapping[str, str]) -> dict:
+    """What the file says of its adapter, since alpha is in no tensor. Kinds that tensors do not show are refused."""
+    if METADATA not in metadata:
+        return {}
+    try:
+        told = {key.removeprefix("transformer."): value for key, value in json.loads(metadata[METADATA]).items()}
+        alphas = (told.get("lora_alpha") or 1, *(told.get("alpha_pattern") or {}).values())
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise BadLoRA(f"{file}: its metadata {METADATA} is no JSON object of an adapter") from error
+    if not all(type(alpha) in (int, float) and math.isfinite(alpha) and alpha > 0 for alpha in alphas):
+        raise BadLoRA(f"{file}: its metadata has alpha {alphas!r:.100}: numbers above 0 are expected")
+    others = [name for name in OTHER_KINDS if told.get(name) not in (None, False, "none", [])]
+    if others:
+        raise BadLoRA(f"{file}: its metadata has {', '.join(others)}: a plain LoRA is expected")
+    return told
+
+
+def _from_hub(path: str, revision: str | None) -> tuple[Path, str]:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        file = Path(hf_hub_download(path, WEIGHTS, revision=revision))
+    except (HfHubHTTPError, LocalEntryNotFoundError, EntryNotFoundError) as error:
+        raise FileNotFoundError(f"{path!r} is no LoRA here, and could not be had from the Hub: {error}") from error
+    return file, f"{path}@{file.parent.name}"
