@@ -1,15 +1,12 @@
 """One HTML file about one curation run: everything inside, nothing fetched, the same bytes for the same input."""
 
-import base64
 import hashlib
 import json
-import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 
 from assets.report import paper, svg
 from assets.report.composition import bound_clips, container_facts, snap_offsets, splits, taxonomy, word_counts
@@ -19,11 +16,11 @@ from assets.report.honesty import answered_by
 from assets.report.samples import near_duplicates, removed_images, task_samples
 from assets.report.summaries import UNITS, funnel, gaps, percent, token_totals
 from assets.report.thumbnails import BUDGET, Thumbnails
+from evaluation.pages.page import environment
 from storage.files import write_bytes
 
 HERE = Path(__file__).parent
 HEAD = ("collection", "version", "source", "scorer", "generated_by")
-SHORT = 80  # characters of a name in a table or caption: a reason, a category, a model
 TITLES = {
     "clips": "Clips",
     "frames": "Frames",
@@ -160,54 +157,12 @@ def _flattened(facts: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def _environment() -> jinja2.Environment:
-    """Autoescape everywhere, unknown names are errors, and every text passes `visible` on its way out."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
-    )
-    style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
-    environment.filters |= {
-        "percent": lambda share: percent(share).replace(" ", "\u00a0"),
-        "number": svg.number,
-        "short": lambda text: text if len(text) <= SHORT else text[: SHORT - 3] + "...",
-        "count": lambda value: f"{value:,}",
-    }
-    environment.globals |= {
-        "style": Markup(style),
-        "script": Markup(script),
-        "policy": policy(style, script),
-        "bar": svg.bar,
+    made = environment(HERE, ["style.css"], ["script.js"])
+    made.filters["percent"] = lambda share: percent(share).replace(" ", "\u00a0")
+    made.globals |= {
         "histogram": svg.histogram,
         "root_axis": svg.root_axis,
         "titles": TITLES,
         "units": UNITS,
     }
-    return environment
-
-
-def policy(style: str, script: str) -> str:
-    """The page's Content-Security-Policy: nothing but this style, this script and data: images."""
-    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
-    return (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{digests[0]}'; script-src 'sha256-{digests[1]}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def visible(text: str) -> str:
-    """`text` with everything a reader could not see, or that turns writing direction, as its code point in brackets.
-
-    A file name may hold any of it. Spaces and line ends stay; a lone surrogate cannot be written as UTF-8 at all.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        char
-        if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Cn")
-        else f"[U+{ord(char):04X}]"
-        for char in text
-    )
+    return made

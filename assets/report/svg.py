@@ -1,8 +1,4 @@
-"""Small charts as inline SVG. Positions are percentages, so a chart fits any width and its letters stay readable.
-
-No colours here: every mark has a class and the page's style sheet decides, in light and dark. No style attributes: the
-page's security policy refuses them.
-"""
+"""Histograms as inline SVG, in the manner of evaluation/pages/svg.py."""
 
 import math
 from collections.abc import Sequence
@@ -10,20 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup, escape
 
+from evaluation.pages.svg import nice, number, short, value_ticks
+
 HEIGHT, AXIS, TOP = 150, 22, 16  # pixels: the plot, the strip of tick labels below it, the strip of threshold labels
-
-
-def bar(parts: Sequence[tuple[str, float]], label: str) -> Markup:
-    """A horizontal bar of consecutive (class, share) parts; shares are of the full width and sum to at most 1."""
-    marks, x = [], 0.0
-    for name, share in parts:
-        # A part that exists stays visible, however small.
-        width = max(100 * share, 0.4) if share > 0 else 0
-        marks.append(
-            Markup('<rect class="{}" x="{}%" width="{}%" height="100%"/>').format(name, _short(x), _short(width))
-        )
-        x += width
-    return Markup('<svg class="bar" role="img" aria-label="{}">{}</svg>').format(label, Markup("").join(marks))
 
 
 def histogram(
@@ -47,14 +32,14 @@ def histogram(
         return TOP + HEIGHT * (1 - share)
 
     def x(value: float) -> str:
-        return _short(100 * position(value, edges, log))
+        return short(100 * position(value, edges, log))
 
     marks = []
     for count in count_ticks(top, root):
-        marks.append(Markup('<line class="grid" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(_short(y(count))))
+        marks.append(Markup('<line class="grid" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(short(y(count))))
         marks.append(
             Markup('<text class="tick" x="-6" y="{}" text-anchor="end">{}</text>').format(
-                _short(y(count) + 4), f"{count:,}"
+                short(y(count) + 4), f"{count:,}"
             )
         )
     width = 100 / (len(edges) - 1)
@@ -70,7 +55,7 @@ def histogram(
             high, low = y(below + int(stack[index])), y(below)
             rects.append(
                 Markup('<rect class="{}" x="{}%" y="{}" width="{}%" height="{}"/>').format(
-                    name, _short(index * width), _short(high), _short(width * 0.92), _short(max(low - high, 1))
+                    name, short(index * width), short(high), short(width * 0.92), short(max(low - high, 1))
                 )
             )
             below += int(stack[index])
@@ -118,41 +103,11 @@ def count_ticks(top: int, root: bool) -> list[int]:
     if root:
         # On a square-root axis these stand near the full height, half and a fifth of it.
         return sorted({max(_round_down(top // part), 1) for part in (1, 4, 25)})
-    step = max(int(_nice(top / 4, (1, 2, 5, 10))), 1)
+    step = max(int(nice(top / 4, (1, 2, 5, 10))), 1)
     return list(range(step, top + 1, step))
-
-
-def value_ticks(low: float, high: float, log: bool) -> list[float]:
-    """About five round values from `low` to `high`."""
-    if log:
-        powers = range(math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) + 1)
-        stride = max(1, math.ceil(len(powers) / 6))
-        return [10.0**power for power in powers][::stride] or [low, high]
-    step = _nice((high - low) / 6)
-    return [
-        round(step * index, 10) for index in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
-    ]
-
-
-def number(value: float) -> str:
-    """A value for a person: thousands grouped, about four digits, no exponent."""
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    text = f"{value:.4g}" if abs(value) >= 1e-4 else f"{value:.6f}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
-
-
-def _nice(step: float, factors: Sequence[float] = (1, 2, 2.5, 5, 10)) -> float:
-    """The smallest of `factors` times a power of ten that is at least `step`."""
-    power = 10.0 ** math.floor(math.log10(step)) if step > 0 else 1.0
-    return next(power * factor for factor in factors if power * factor >= step * (1 - 1e-9))
 
 
 def _round_down(count: int) -> int:
     """The largest of 1, 2 and 5 times a power of ten that is at most `count`; 0 for 0."""
     power = 10 ** (len(str(count)) - 1)
     return max((power * factor for factor in (1, 2, 5) if power * factor <= count), default=0)
-
-
-def _short(value: float) -> str:
-    return f"{value:.3f}".rstrip("0").rstrip(".")
