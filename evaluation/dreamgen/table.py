@@ -20,6 +20,7 @@ from evaluation.statistics.bootstrap import percentiles, resampled_means
 from evaluation.statistics.rates import Rate
 from evaluation.statistics.run import Incomplete
 from evaluation.videophy import PhysicsScore
+from storage.files import write_bytes
 
 CSV_COLUMNS = ("video_path", "prompt", "prediction")
 COLUMNS = (*QUESTIONS.values(), "PA-II")
@@ -126,7 +127,7 @@ def write_predictions(path: Path, run: Run, judgements: Iterable[Judgement], que
 def write_table(made: Table, folder: Path) -> None:
     """table.json and table.md in `folder`."""
     write_json(folder / "table.json", made.to_json())
-    (folder / "table.md").write_text(made.to_markdown(), encoding="utf-8")
+    write_bytes(folder / "table.md", made.to_markdown().encode())
 
 
 def _answers(run: Run, judgements: Iterable[Judgement]) -> dict[tuple[str, str], Judgement]:

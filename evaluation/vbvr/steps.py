@@ -14,9 +14,9 @@ from evaluation.vbvr.options import VbvrOptions
 from evaluation.vbvr.table import Table, difference, row, variant_of, write_table
 from models.vlm.build import build_vlm
 from models.vlm.protocol import VLM
-from storage.files import confined, sha256_file
+from storage.files import confined, exclusive, sha256_file
 
-EVALUATION, LOG = "evaluation.json", "evaluator.log"
+EVALUATION, LOG, LOCK = "evaluation.json", "evaluator.log", ".vbvr.lock"
 
 
 @dataclass(frozen=True)
@@ -59,30 +59,9 @@ def score_step(options: VbvrOptions) -> Scored:
     Raises Incomplete, naming them, when samples have no video and `allow_partial` is not set; NoEvaluator; and
     EvaluatorFailed. Nothing is scored again that was scored as these options say.
     """
-    run, folder, exported = export_step(options)
     place = options.place()
-    complaints = _complaints(run, options)
-    if complaints and not options.allow_partial:
-        raise Incomplete(f"{run.record.name}: {listed(complaints)}. allow_partial: true scores what there is")
-    if not exported:
-        raise Incomplete(f"{run.record.name}: it has no video")
-    splits = sorted({one.path.split("/")[0] for one in exported})
-    calls = evaluator.calls(options.evaluator, folder, options.benchmark, place / "results", splits)
-    scored = Scored(
-        options.evaluator.scoring,
-        sha256_file(folder / MANIFEST),
-        tuple(call.arguments for call in calls),
-        tuple(call.results.relative_to(place.resolve()).as_posix() for call in calls),
-    )
-    if _scored(place) == scored and all((place / name).is_file() for name in scored.results):
-        print("these videos have been scored so before", file=sys.stderr)
-        return scored
-    (place / EVALUATION).unlink(missing_ok=True)
-    for call in calls:
-        print(f"running {call.arguments[0]}, output in {place / LOG}", file=sys.stderr, flush=True)
-        evaluator.run_call(call, place / LOG, options.evaluator.timeout_s)
-    write_json(place / EVALUATION, {**scored.__dict__})
-    return scored
+    with exclusive(place / LOCK):
+        return _score(options, place)
 
 
 def table_step(options: VbvrOptions) -> Table:
@@ -131,6 +110,32 @@ def model_name(name: str) -> str:
     plain = re.sub(r"[^\w.+-]", "_", name, flags=re.ASCII).strip(".")
     # Such folders are taken for checkpoints of one model.
     return f"run-{plain}" if not plain or plain.startswith("checkpoint-") else plain
+
+
+def _score(options: VbvrOptions, place: Path) -> Scored:
+    run, folder, exported = export_step(options)
+    complaints = _complaints(run, options)
+    if complaints and not options.allow_partial:
+        raise Incomplete(f"{run.record.name}: {listed(complaints)}. allow_partial: true scores what there is")
+    if not exported:
+        raise Incomplete(f"{run.record.name}: it has no video")
+    splits = sorted({one.path.split("/")[0] for one in exported})
+    calls = evaluator.calls(options.evaluator, folder, options.benchmark, place / "results", splits)
+    scored = Scored(
+        options.evaluator.scoring,
+        sha256_file(folder / MANIFEST),
+        tuple(call.arguments for call in calls),
+        tuple(call.results.relative_to(place.resolve()).as_posix() for call in calls),
+    )
+    if _scored(place) == scored and all((place / name).is_file() for name in scored.results):
+        print("these videos have been scored so before", file=sys.stderr)
+        return scored
+    (place / EVALUATION).unlink(missing_ok=True)
+    for call in calls:
+        print(f"running {call.arguments[0]}, output in {place / LOG}", file=sys.stderr, flush=True)
+        evaluator.run_call(call, place / LOG, options.evaluator.timeout_s)
+    write_json(place / EVALUATION, {**scored.__dict__})
+    return scored
 
 
 def _complaints(run: Run, options: VbvrOptions) -> list[str]:
