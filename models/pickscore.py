@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.video.loading import fingerprint, weight_files
+from models.video.loading import fingerprint, read_header, weight_files
 
 WEIGHTS = "yuvalkirstain/PickScore_v1"
 PROCESSOR = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
@@ -56,6 +56,8 @@ class PickScore:
         if not any((settings / name).is_file() for name in PROCESSOR_FILES):
             raise FileNotFoundError(f"{settings} holds no {' or '.join(PROCESSOR_FILES)}: a CLIPProcessor is expected")
         files = weight_files(folder)
+        for file in files:
+            read_header(file)
         model, report = CLIPModel.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True, dtype=torch.float32
         )

@@ -16,7 +16,7 @@ from models.vlm.frames import frame_indices
 from storage.files import confined, exclusive, sha256_bytes
 from storage.journal import Journal
 
-JOURNAL = "pickscore.journal"
+JOURNAL, LOCK = "pickscore.journal", ".pickscore.lock"
 
 
 class PickScoreOptions(BaseModel):
@@ -82,7 +82,7 @@ def pickscore_run(folder: Path, scorer: Scorer, frames: int, prompt: Literal["ta
             "score their videos by is expected"
         )
     made: list[PickScored] = []
-    with exclusive(folder / f".{JOURNAL}.lock"), Journal(folder / JOURNAL) as journal:
+    with exclusive(folder / LOCK), Journal(folder / JOURNAL) as journal:
         for number, video in enumerate(videos, 1):
             text = texts[video.sample_id]
             settings = (scorer.name, prompt, str(frames), text, video.video_id, video.sha256, video.failure)

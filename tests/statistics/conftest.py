@@ -1,5 +1,6 @@
 """Runs' folders as generation and judging leave them, from chosen log-odds."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 
 from evaluation import records
 from evaluation.records import Judgement, RunRecord, Sample, VideoRecord
+
+sys.path.insert(0, str(Path(__file__).parent))  # tiny_clip is a helper, not a test
 
 TYPES = ("navigation", "positioning", "perception")
 KINDS = ("first_person", "human")
