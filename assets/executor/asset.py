@@ -39,4 +39,11 @@ def executor_ablations(
     context: dg.AssetExecutionContext, config: ExecutorConfig, collection: CollectionResource
 ) -> dg.MaterializeResult:
     check_run_config(context.run.run_config)
+    if not context.has_partition_key:
+        methods = ", ".join(ABLATIONS.get_partition_keys())
+        raise dg.Failure(
+            f"executor_ablations is partitioned by method and this run names none of {methods}: add "
+            '--tags \'{"dagster/partition": "rl_only"}\', or choose partitions in the UI',
+            allow_retries=False,
+        )
     return train(context, collection.store(), config, context.partition_key)

@@ -119,6 +119,14 @@ def test_an_ablation_is_a_partition_beside_the_executor(trained, run_job):
     assert (trained.store.training / "on_policy_anchor" / "final").is_dir()
 
 
+def test_ablations_without_a_method_are_answered_with_how_to_name_one(fresh, run_job):
+    from pipelines.jobs import ablations_recipe
+
+    result = run_job(ablations_recipe(fresh.recipe), job="train_ablations", only=("executor_ablations",))
+    said = failure_of(result, "executor_ablations")
+    assert "names none of off_policy, on_policy_anchor" in said and '{"dagster/partition": "rl_only"}' in said
+
+
 RUNNER = """
 import json, os, sys
 import dagster as dg
