@@ -317,6 +317,23 @@ def test_a_judging_that_was_ended_asks_only_what_is_missing(run, tmp_path, repos
         assert "0 asked, 18 known" in third.stderr and len(server.bodies) == before + asked
 
 
+@pytest.mark.parametrize("concurrency", [2, 6, 9, 18])
+def test_the_server_always_has_as_many_requests_as_it_may(run, concurrency):
+    """It answers none before it has that many: a judging that could not keep it full would wait for ever."""
+
+    class Full(Told):
+        barrier = None
+
+        async def log_odds(self, question, media):
+            self.barrier = self.barrier or asyncio.Barrier(concurrency)
+            await self.barrier.wait()
+            return await super().log_odds(question, media)
+
+    vlm = Full(lambda question, n: 1.0)
+    (result,) = judge_runs([run], options(concurrency=concurrency, decoders=1, timeout_s=60), vlm)
+    assert (result.asked, result.failures) == (18, {})
+
+
 def test_no_more_videos_are_open_than_keep_the_server_full(tmp_path, monkeypatch):
     folder = make_run(tmp_path / "run", 30)
     decoded = []
