@@ -1,0 +1,207 @@
+"""The paper's ablations from a reproduction: methods, beta_d, the consistency reward, steps, resolution."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from evaluation.report.charts import Level, Series, lines
+from evaluation.report.curves import METHODS, Chart, chart, paper_series
+from evaluation.report.reproduction import Experiment, Reproduction
+from evaluation.report.tables import question_name
+from evaluation.statistics.published import demonstrator, published
+
+MEASURES = ("task", "agent", "consistency", "average")
+WITH_REWARDS = ("wmsd", "rl_only", "alternating", "off_policy_teacher_rl")
+DISTILLATION = ("off_policy", "on_policy_anchor", "on_policy_full")
+BASELINES = {"wmsd": 0, "sft": 3, "dmd": 1}
+BETA_D, CONSISTENCY = "distill.beta_d", "rewards.consistency"
+# What decides how many sampler steps, and how many pixels and frames, training and evaluation see.
+SIZES = {"rollout.steps", "rollout.height", "rollout.width", "rollout.frames", "model.height", "model.width"}
+SIZES |= {"model.frames"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An experiment with what it changes, in words."""
+
+    experiment: Experiment
+    changed: str
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Settings that differ in one thing; `absent` says what there is none of."""
+
+    title: str
+    note: str
+    settings: tuple[Setting, ...]
+    absent: str = ""
+
+
+@dataclass(frozen=True)
+class Ablations:
+    """Everything that the section shows."""
+
+    settings: tuple[Setting, ...]
+    charts: tuple[Chart, ...]
+    contrasts: tuple[Contrast, ...]
+    absent: tuple[str, ...]
+
+
+def ablations(found: Reproduction) -> Ablations:
+    """Charts and contrasts of what ran, and sentences about what did not."""
+    plain = [one for one in found.experiments if not found.changes(one.name)]
+    usual = _usual(plain)
+    charts, absent = [], []
+    for title, measure, methods in (
+        ("Rewards: Task", "task", WITH_REWARDS),
+        ("Rewards: Agent", "agent", WITH_REWARDS),
+        ("Rewards: Realism", "consistency", WITH_REWARDS),
+        ("Distillation without rewards: Average", "average", DISTILLATION),
+        ("Baselines: Average", "average", tuple(BASELINES)),
+    ):
+        drawn = _curves(found, [one for one in plain if one.steps == usual], title, measure, methods)
+        if drawn is None:
+            absent.append(f"{title}: none of {', '.join(methods)} has scores in training")
+        else:
+            charts.append(drawn)
+    sweep = _sweep(found)
+    if sweep is None:
+        absent.append("Weight of the anchor (beta_d): fewer than two values have a score at the end")
+    else:
+        charts.append(sweep)
+    return Ablations(
+        tuple(Setting(one, _told(found, one)) for one in found.experiments),
+        tuple(charts),
+        (_consistency(found), _steps(plain), _sizes(found)),
+        tuple(absent),
+    )
+
+
+def _usual(plain: Sequence[Experiment]) -> int:
+    """The number of steps that most unchanged experiments have."""
+    steps = [one.steps for one in plain]
+    return max(sorted(set(steps)), key=steps.count, default=0)
+
+
+def _curves(
+    found: Reproduction, experiments: Sequence[Experiment], title: str, measure: str, methods: Sequence[str]
+) -> Chart | None:
+    """One line a seed: seeds are not pooled here, their spread shows."""
+    styles = BASELINES if methods == tuple(BASELINES) else {name: style for name, (_, style) in METHODS.items()}
+    ours = []
+    for one in experiments:
+        runs = [run for run in found.runs if run.name == one.name and one.method in methods]
+        for run in runs:
+            points = [(point.step, _share(getattr(point, measure))) for point in run.curve]
+            points = [(step, share) for step, share in points if share is not None]
+            if len(points) > 1:
+                steps, shares = zip(*points, strict=True)
+                band = _band(run, measure, steps) if len(runs) == 1 else ()
+                ours.append(Series(one.name, steps, shares, band, styles[one.method]))
+    if not ours:
+        return None
+    theirs = [] if methods == tuple(BASELINES) else paper_series(measure, methods)
+    levels = [
+        Level(one.name, share) for one in found.references if (share := _share(getattr(one, measure))) is not None
+    ]
+    if theirs:
+        levels.append(Level("paper: Demonstrator", demonstrator(measure), ours=False))
+    return chart(title, measure, ours, theirs, levels)
+
+
+def _band(run, measure: str, steps: Sequence[int]) -> tuple[tuple[float, float], ...]:
+    if measure == "average":
+        return ()
+    by_step = {point.step: getattr(point, measure) for point in run.curve}
+    return tuple((by_step[step].low, by_step[step].high) for step in steps)
+
+
+def _share(score) -> float | None:
+    return getattr(score, "share", score)
+
+
+def _sweep(found: Reproduction) -> Chart | None:
+    """Average at the end by beta_d, the values as evenly spaced names; wmsd as it is stands at the end."""
+    ours: dict[float, Experiment] = {}
+    for one in found.experiments:
+        changes = found.changes(one.name)
+        if one.method == "wmsd" and set(changes) == {BETA_D} and one.average.mean is not None:
+            ours.setdefault(float(changes[BETA_D]), one)
+    if len(ours) < 2:
+        return None
+    paper = dict(zip(published()["beta_d"]["beta_d"], published()["beta_d"]["average"], strict=True))
+    steps = {one.steps for one in ours.values()}
+    plain = next(
+        (
+            one
+            for one in found.experiments
+            if one.method == "wmsd" and not found.changes(one.name) and one.steps in steps and one.average.mean
+        ),
+        None,
+    )
+    values = sorted({*ours, *paper})
+    names = [f"{value:g}" for value in values] + (["as set"] if plain else [])
+    points = [(values.index(beta), one.average) for beta, one in sorted(ours.items())]
+    series = [_dots("wmsd, average", points)]
+    if plain:
+        series.append(_dots("wmsd with the recipe's own beta_d", [(len(values), plain.average)], 1))
+    series.append(Series("paper: Figure 4, right", tuple(map(values.index, paper)), tuple(paper.values()), ours=False))
+    levels = [Level(one.name, one.average) for one in found.references if one.average is not None]
+    levels.append(Level("paper: Demonstrator", published()["beta_d"]["demonstrator"]["average"], ours=False))
+    title = "Weight of the anchor: Average at the end by beta_d"
+    svg = lines(series, levels, "beta_d (values evenly spaced)", "Average", title, x_labels=names)
+    note = "Bands: 95 % of pooled seeds. Dashed: the paper's Figure 4, another model, other tasks, another judge."
+    return Chart(title, note, svg, tuple(series), tuple(levels))
+
+
+def _dots(name: str, points, style: int = 0) -> Series:
+    places, pools = zip(*points, strict=True)
+    band = tuple((one.low, one.high) for one in pools)
+    return Series(name, places, tuple(one.mean for one in pools), band, style)
+
+
+def _consistency(found: Reproduction) -> Contrast:
+    title, note = "Consistency reward on and off", "Off: look for Task that holds while Realism falls (reward hacking)."
+    off = [
+        one
+        for one in found.experiments
+        if set(found.changes(one.name)) == {CONSISTENCY} and not float(found.changes(one.name)[CONSISTENCY])
+    ]
+    on = [one for one in found.experiments for other in off if _twin(found, one, other)]
+    if not off or not on:
+        return Contrast(title, note, (), "no pair of experiments differs in the consistency reward alone")
+    settings = [Setting(one, "on") for one in dict.fromkeys(on)] + [Setting(one, "off") for one in off]
+    return Contrast(title, note, tuple(settings))
+
+
+def _twin(found: Reproduction, one: Experiment, other: Experiment) -> bool:
+    return not found.changes(one.name) and (one.method, one.steps) == (other.method, other.steps)
+
+
+def _steps(plain: Sequence[Experiment]) -> Contrast:
+    title, note = "Training steps", "The same method for more steps: a late fall would be a collapse."
+    lengths = {}
+    for one in plain:
+        lengths.setdefault(one.method, []).append(one)
+    several = [some for some in lengths.values() if len({one.steps for one in some}) > 1]
+    settings = tuple(
+        Setting(one, f"{one.steps} steps") for some in several for one in sorted(some, key=lambda one: one.steps)
+    )
+    return Contrast(title, note, settings, "" if settings else "no method was trained for several numbers of steps")
+
+
+def _sizes(found: Reproduction) -> Contrast:
+    title = "Resolution and sampler steps"
+    note = "Fewer sampler steps or pixels in training are cheaper and easier to hack."
+    settings = tuple(
+        Setting(one, _told(found, one)) for one in found.experiments if set(found.changes(one.name)) & SIZES
+    )
+    return Contrast(title, note, settings, "" if settings else "no experiment changes resolution or sampler steps")
+
+
+def _told(found: Reproduction, one: Experiment) -> str:
+    return ", ".join(f"{name} {value}" for name, value in sorted(found.changes(one.name).items()))
+
+
+def measure_names() -> dict[str, str]:
+    return {measure: question_name(measure) for measure in MEASURES}

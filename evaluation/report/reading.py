@@ -1,0 +1,124 @@
+"""Runs as the report shows them: records, judgements of all judges, and scores where the run is whole."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.pickscore.records import read_skipped
+from evaluation.records import (
+    JUDGEMENTS,
+    MANIFEST,
+    RUN,
+    SAMPLES,
+    Judgement,
+    RunRecord,
+    Sample,
+    VideoRecord,
+    read_lines,
+    read_one,
+)
+from evaluation.report.options import ROLES
+from evaluation.statistics.run import Run, load_run
+from evaluation.statistics.scoring import score
+from evaluation.statistics.summary import RunScores
+
+# Judgements of other benchmarks' own scripts: their questions and denominators are not those of this page.
+FOREIGN = ("judgements.dreamgen.jsonl",)
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """One run. `scores` and `run` are None when it cannot be scored, and `problem` says why.
+
+    `judgements` are those of judgements.jsonl, all wordings and judges; `others` those of further judges by file name.
+    `pickscore_skipped` is why PickScore was left out, "" when it was not or was never asked for.
+    """
+
+    folder: Path
+    record: RunRecord
+    role: str
+    samples: dict[str, Sample]
+    videos: tuple[VideoRecord, ...]
+    judgements: tuple[Judgement, ...]
+    others: dict[str, tuple[Judgement, ...]]
+    run: Run | None
+    scores: RunScores | None
+    problem: str
+    pickscore_skipped: str
+
+    @property
+    def name(self) -> str:
+        return self.record.name
+
+    @property
+    def label(self) -> str:
+        """What a reader calls it: the role where it has one, and the name where that says more."""
+        role = ROLES.get(self.role, self.role)
+        step = "" if self.record.step is None else f", step {self.record.step}"
+        return f"{role} ({self.name}{step})" if role and role.lower() != self.name.lower() else f"{self.name}{step}"
+
+    @property
+    def benchmark(self) -> tuple[str, str]:
+        return self.record.benchmark, self.record.benchmark_version
+
+
+def read_runs(
+    folders: Sequence[Path], roles: Mapping[str, str], judge: str = "", expected: int | None = None
+) -> list[Evaluated]:
+    """Runs in the given order. A run that lacks something, or contradicts itself, keeps its videos and has no scores.
+
+    Raises FileNotFoundError without run.json, and ValueError for lines that are no records, two runs of one name, and
+    `roles` of runs that are not there.
+    """
+    found = [_evaluated(folder, roles, judge, expected) for folder in folders]
+    names = [one.name for one in found]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"two runs are called {', '.join(map(repr, twice))}: a name each is expected")
+    strange = sorted(roles.keys() - set(names))
+    if strange:
+        raise ValueError(f"roles of {', '.join(map(repr, strange))}: names of runs are expected, here {names}")
+    return found
+
+
+def shown_in_full(runs: Sequence[Evaluated]) -> list[Evaluated]:
+    """All runs but those of earlier training steps, which are only points of a curve."""
+    last: dict[tuple, int] = {}
+    for one in runs:
+        if one.record.step is not None:
+            last[training_of(one)] = max(one.record.step, last.get(training_of(one), 0))
+    return [one for one in runs if one.record.step is None or one.record.step == last[training_of(one)]]
+
+
+def training_of(one: Evaluated) -> tuple[str, ...]:
+    """What runs at several steps have in common: benchmark, role, and `training` of run.json's `extra`, if any."""
+    return (*one.benchmark, one.role, str(one.record.extra.get("training", "")))
+
+
+def _evaluated(folder: Path, roles: Mapping[str, str], judge: str, expected: int | None) -> Evaluated:
+    record = read_one(folder / RUN, RunRecord)
+    samples = {one.sample_id: one for one in read_lines(folder / SAMPLES, Sample)}
+    run, scores, problem = None, None, ""
+    try:
+        run = load_run(folder, judge=judge, expected=expected)
+        scores = score(run)
+    except (ValueError, FileNotFoundError) as error:
+        problem = str(error).replace(f"{folder}/", "")
+    others = {
+        path.name: tuple(read_lines(path, Judgement))
+        for path in sorted(folder.glob("judgements.*.jsonl"))
+        if path.name not in FOREIGN
+    }
+    return Evaluated(
+        folder,
+        record,
+        roles.get(record.name, record.role),
+        samples,
+        tuple(read_lines(folder / MANIFEST, VideoRecord)),
+        tuple(read_lines(folder / JUDGEMENTS, Judgement)),
+        others,
+        run if scores else None,
+        scores,
+        problem,
+        read_skipped(folder),
+    )
