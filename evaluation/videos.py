@@ -27,6 +27,7 @@ import numpy as np
 from storage.files import replacing
 
 SHOWN = 256  # pixels along the shorter side that small frames are enlarged to, about
+WIDEST = 2048  # pixels that no enlarged side is longer than
 CRF = {"enlarged": 4, "plain": 14}
 BT709 = 1  # in the tables of H.273
 MOST_BYTES = 8 * 2**30  # of decoded frames
@@ -58,7 +59,8 @@ class BadVideo(ValueError):
 def write_video(path: Path, frames: np.ndarray, fps: float) -> tuple[int, int]:
     """Writes uint8 [T, H, W, 3] RGB frames to `path` atomically; returns the height and width of the file's picture.
 
-    The same frames give the same bytes. Raises ValueError for other shapes, no frames, and rates outside 0 to 240.
+    The same frames give the same bytes. Raises ValueError for other shapes, no frames, and rates outside 0 to 240,
+    OSError when the file cannot be written.
     """
     import av
     from av.video.reformatter import ColorRange, Colorspace
@@ -71,28 +73,20 @@ def write_video(path: Path, frames: np.ndarray, fps: float) -> tuple[int, int]:
     scale = enlargement(height, width)
     tall, wide = fitted_size(scale, height, width)
     kind, settings = ("enlarged", ENLARGED) if scale > 1 else ("plain", PLAIN)
-    with replacing(path) as temporary, av.open(str(temporary), "w", "mp4", {"movflags": "faststart"}) as container:
-        container.metadata["comment"] = json.dumps({"scale": scale, "height": height, "width": width})
-        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
-        stream.width, stream.height, stream.pix_fmt = wide, tall, "yuv420p"
-        stream.codec_context.thread_count = 1
-        stream.codec_context.colorspace, stream.codec_context.color_range = Colorspace.ITU709, ColorRange.MPEG
-        stream.codec_context.color_primaries = stream.codec_context.color_trc = BT709
-        stream.options = {"crf": str(CRF[kind]), "preset": "veryfast", "x264-params": settings}
-        for frame in frames:
-            if scale > 1:
-                picture = av.VideoFrame.from_ndarray(_dithered(frame, scale), format="yuv420p")
-            else:
-                whole = np.pad(frame, ((0, tall - height), (0, wide - width), (0, 0)), mode="edge")
-                rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(whole), format="rgb24")
-                picture = rgb.reformat(
-                    format="yuv420p",
-                    dst_colorspace=Colorspace.ITU709,
-                    dst_color_range=ColorRange.MPEG,
-                    interpolation=_accurate(),
-                )
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode(None))
+    try:
+        with replacing(path) as temporary, av.open(str(temporary), "w", "mp4", {"movflags": "faststart"}) as container:
+            container.metadata["comment"] = json.dumps({"scale": scale, "height": height, "width": width})
+            stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+            stream.width, stream.height, stream.pix_fmt = wide, tall, "yuv420p"
+            stream.codec_context.thread_count = 1
+            stream.codec_context.colorspace, stream.codec_context.color_range = Colorspace.ITU709, ColorRange.MPEG
+            stream.codec_context.color_primaries = stream.codec_context.color_trc = BT709
+            stream.options = {"crf": str(CRF[kind]), "preset": "veryfast", "x264-params": settings}
+            for frame in frames:
+                container.mux(stream.encode(_picture(frame, scale, tall, wide)))
+            container.mux(stream.encode(None))
+    except av.FFmpegError as error:
+        raise OSError(f"{path} cannot be written: {error}") from error
     return tall, wide
 
 
@@ -145,12 +139,25 @@ def poster(frame: np.ndarray, side: int = 512, quality: int = 85) -> bytes:
 
 def enlargement(height: int, width: int) -> int:
     """By how much frames of this size are enlarged: an even number, or 1."""
-    return max(1, SHOWN // min(height, width) // 2 * 2)
+    return max(1, min(SHOWN // min(height, width), WIDEST // max(height, width)) // 2 * 2)
 
 
 def fitted_size(scale: int, height: int, width: int) -> tuple[int, int]:
     """Height and width of the file's picture."""
     return height * scale + height * scale % 2, width * scale + width * scale % 2
+
+
+def _picture(frame: np.ndarray, scale: int, tall: int, wide: int):
+    """The frame as the encoder takes it."""
+    import av
+    from av.video.reformatter import ColorRange, Colorspace
+
+    if scale > 1:
+        return av.VideoFrame.from_ndarray(_dithered(frame, scale), format="yuv420p")
+    whole = np.pad(frame, ((0, tall - frame.shape[0]), (0, wide - frame.shape[1]), (0, 0)), mode="edge")
+    rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(whole), format="rgb24")
+    to = {"dst_colorspace": Colorspace.ITU709, "dst_color_range": ColorRange.MPEG}
+    return rgb.reformat(format="yuv420p", interpolation=_accurate(), **to)
 
 
 def _dithered(frame: np.ndarray, scale: int) -> np.ndarray:
