@@ -6,17 +6,21 @@
       videos/NAME.mp4            the benchmark's own file names
       manifest.jsonl             one VideoRecord a line; nothing has to be read from a file name
       judgements.jsonl           one Judgement a line
-      scores.json                evaluation.scoring
+      pickscore.jsonl            evaluation/pickscore/
+      scores.json                evaluation/statistics/scoring.py
 
-Records are JSON objects with exactly these fields; `read` refuses others.
+Records are JSON objects with exactly these fields, of these types; reading refuses others.
 """
 
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from storage.files import write_bytes
 
@@ -158,7 +162,7 @@ def read_one(path: Path, kind: type[Record]) -> Record:
 
 
 def make(values: Any, kind: type[Record]) -> Record:
-    """A record from its JSON object. Raises ValueError for unknown or missing fields."""
+    """A record from its JSON object. Raises ValueError for unknown or missing fields, and for values of other types."""
     if not isinstance(values, dict):
         raise ValueError(f"{type(values).__name__} where an object with the fields of {kind.__name__} is expected")
     known = {one.name: one for one in dataclasses.fields(kind)}
@@ -170,4 +174,13 @@ def make(values: Any, kind: type[Record]) -> Record:
     unknown = sorted(values.keys() - known.keys())
     if unknown or missing:
         raise ValueError(f"{kind.__name__}: unknown fields {unknown}, missing fields {missing}")
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    try:
+        return _adapter(kind).validate_json(json.dumps(values), strict=True)  # JSON's lists are tuples here
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5])
+        raise ValueError(f"{kind.__name__}: {wrong}") from error
+
+
+@cache
+def _adapter(kind: type[Record]) -> TypeAdapter[Record]:
+    return TypeAdapter(kind)

@@ -22,7 +22,16 @@ def resampled(columns: np.ndarray, seed: int = 0) -> np.ndarray:
     table = np.asarray(columns, np.float64)
     if not len(table):
         raise ValueError("no samples to draw from: at least 1 is expected")
-    return np.concatenate([counts.astype(np.float64) @ table for counts in _draws(len(table), seed)])
+    # Columns that repeat each other, or are one number throughout, as counts without failures are, cost nothing more.
+    varying = [place for place, column in enumerate(table.T) if (column != column[0]).any()]
+    first = {table[:, place].tobytes(): place for place in reversed(varying)}
+    kept = sorted(first.values())
+    sums = np.tile(table[0] * len(table), (RESAMPLES, 1))
+    if kept:
+        part = np.ascontiguousarray(table[:, kept])
+        made = np.concatenate([counts.astype(np.float64) @ part for counts in _draws(len(table), seed)])
+        sums[:, varying] = made[:, [kept.index(first[table[:, place].tobytes()]) for place in varying]]
+    return sums
 
 
 def resampled_means(values: np.ndarray, valid: np.ndarray, seed: int = 0) -> np.ndarray:

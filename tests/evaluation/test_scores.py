@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation.scores import Rate, ScoreTable, compare, describe, interval, rate, score, sign_test
@@ -36,6 +36,7 @@ def test_wilson_and_sign_test_agree_with_scipy():
         assert sign_test(successes, n - successes) == pytest.approx(stats.binomtest(successes, n).pvalue, rel=1e-9)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 400), st.integers(0, 400))
 def test_an_interval_holds_its_share_and_stays_within_zero_and_one(a, b):
     successes, n = min(a, b), max(a, b)

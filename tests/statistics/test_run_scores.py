@@ -224,6 +224,26 @@ def test_records_that_contradict_each_other_are_refused(change, said, run_folder
         load_run(made.write())
 
 
+@pytest.mark.parametrize(
+    "name, field, value, said",
+    [
+        (MANIFEST, "seconds", "soon", "seconds"),
+        (MANIFEST, "sample_id", {"a": 1}, "sample_id"),
+        (JUDGEMENTS, "log_odds", [1.0], "log_odds"),
+        (JUDGEMENTS, "log_odds", float("nan"), "log-odds nan"),
+        (SAMPLES, "task_type", None, "task_type"),
+        (SAMPLES, "surprise", 1, "surprise"),
+    ],
+)
+def test_lines_of_other_types_are_refused_with_file_and_line(name, field, value, said, run_folder, drawn):
+    folder = run_folder("a", drawn(11, 10)).write()
+    lines = (folder / name).read_text().splitlines()
+    lines[1] = json.dumps(json.loads(lines[1]) | {field: value})
+    (folder / name).write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=rf"{name}.*{said}"):
+        load_run(folder)
+
+
 def test_a_second_judge_is_scored_when_named(run_folder, drawn):
     made = run_folder("a", drawn(12, 20))
     made.judgements += [replace(one, judge="judge-2", log_odds=1.0, yes=True) for one in made.judgements]

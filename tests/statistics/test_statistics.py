@@ -23,6 +23,7 @@ def test_wilson_by_hand():
     )
 
 
+@settings(deadline=None)
 @given(st.integers(1, 300), st.data())
 def test_wilson_grows_with_successes_narrows_with_n_and_is_symmetric(n, data):
     successes = data.draw(st.integers(0, n))
@@ -55,6 +56,7 @@ def test_mcnemar_by_hand():
     assert sign_test(9, 1) == pytest.approx(22 / 1024)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-3, 3), max_size=9))
 def test_the_flip_test_counts_every_sign_pattern(differences):
     seen = abs(sum(differences))
@@ -63,6 +65,7 @@ def test_the_flip_test_counts_every_sign_pattern(differences):
     assert flip_test(np.array(differences, int)) == pytest.approx(np.mean([one >= seen for one in sums]))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 60))
 def test_with_one_pair_a_sample_the_flip_test_is_mcnemar_s(better, worse, same):
     differences = np.r_[np.ones(better), -np.ones(worse), np.zeros(same)].astype(int)
@@ -109,6 +112,8 @@ def test_resampled_sums_are_those_of_samples_drawn_with_replacement():
     assert sums[:, 1].std() == pytest.approx(columns[:, 1].std() * math.sqrt(40), rel=0.03)
     assert (resampled(columns) == sums).all()
     assert not (resampled(columns, seed=1) == sums).all()
+    both = resampled(np.stack([columns[:, 1], np.full(40, 0.5), columns[:, 1], 2 * columns[:, 1]], axis=1))
+    assert both == pytest.approx(np.stack([sums[:, 1], np.full(RESAMPLES, 20), sums[:, 1], 2 * sums[:, 1]], axis=1))
     with pytest.raises(ValueError, match="no samples"):
         resampled(np.empty((0, 2)))
 
@@ -145,6 +150,7 @@ def test_the_interval_of_a_rate_fits_how_many_judgements_a_sample_has():
     assert (nothing.value, nothing.low, nothing.high) == (None, 0, 1)
 
 
+@settings(deadline=None)
 @given(st.floats(-700, 700))
 def test_probability_is_that_of_the_two_answers(log_odds):
     assert probability(np.array(log_odds)) == pytest.approx(1 / (1 + math.exp(-log_odds)), rel=1e-9, abs=1e-12)
