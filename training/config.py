@@ -79,7 +79,7 @@ class DistillOptions(Options):
     states: Literal["trajectory", "renoised"] = Field(
         "trajectory",
         description="trajectory: the anchor looks at states of the rollout itself, as Eq. 11 has it. renoised: at the "
-        "states the policy gradient is trained at, which saves one Executor pass a state.",
+        "states the policy gradient is trained at, which saves one Executor pass a state, and needs flow_time false.",
     )
     timesteps: int = Field(4, ge=1, description="Trajectory states at which the Demonstrator is asked.")
     flow_time: bool = Field(
@@ -174,6 +174,11 @@ class TrainOptions(Options):
         if self.distill.timesteps > self.rollout.steps:
             raise ValueError(
                 f"distill.timesteps {self.distill.timesteps}: at most rollout.steps ({self.rollout.steps}) is expected"
+            )
+        if self.distill.flow_time and self.distill.states == "renoised":
+            raise ValueError(
+                "distill.flow_time true with distill.states renoised: re-noised levels cover no flow time, so they "
+                "count alike; flow_time false is expected with renoised, or states trajectory"
             )
         return self
 

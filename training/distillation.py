@@ -7,6 +7,8 @@ from 0 to 1 is here one over sigma = 1 - t from 1 to 0, in the sampler's own ste
 sign of v.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -40,17 +42,25 @@ def distillation_reward(disagreements: Tensor, weights: Tensor) -> Tensor:
     return -(weights[:, None] * disagreements.detach().double()).sum(0)
 
 
-def step_weights(sigmas: Tensor, count: int, flow_time: bool = True) -> Tensor:
+def step_weights(sigmas: Tensor, count: int, flow_time: bool = True, window: Sequence[int] = ()) -> Tensor:
     """float64 [S], by step of the sampler: what it counts in an integral over flow time (Eq. 9, 11) of `count` steps.
 
     A step counts by its start for the flow time it covers, as the Euler sampler has it. Over all S steps the weights
     sum to S / count, so that `count` steps of equal chance give the integral on average. Without `flow_time` every step
     counts alike: an integral over the sampler's own time.
+
+    `window`: the only steps at which the teacher is asked, where those are not drawn from all (Flow-GRPO's). Weights
+    are then shares of the window's flow time, not of the whole, and 0 elsewhere: beta_d and lambda_distill mean the
+    same for each objective. A deviation from Eq. 9 and 11: what is averaged is the disagreement at the window's levels
+    only, which are near noise in a window at the start.
     """
     lengths = step_lengths(sigmas)
     if not flow_time:
-        lengths = torch.full_like(lengths, 1 / len(lengths))
-    return lengths * (len(lengths) / count)
+        lengths = torch.ones_like(lengths)
+    asked = torch.zeros_like(lengths)
+    asked[list(window) if window else slice(None)] = 1
+    lengths = lengths * asked
+    return lengths / lengths.sum() * (asked.sum() / count)
 
 
 def step_lengths(sigmas: Tensor) -> Tensor:

@@ -30,7 +30,6 @@ __all__ = [
 
 Weighting = Literal["uniform", "t", "t2", "huber", "ghuber"]
 FLOOR = 1e-10  # keeps the slope of the roots finite at a perfect match
-ELBO_ETA = 0.7  # noise level of the SDE whose path measure the ELBO weighting compares
 
 
 def squared_distance(a: Tensor, b: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -81,26 +80,12 @@ def flow_matching_loss(prediction: Tensor, x0: Tensor, noise: Tensor, mask: Tens
     return squared_distance(prediction, (noise - x0).detach(), mask)
 
 
-def velocity_kl(
-    v: Tensor,
-    v_ref: Tensor,
-    sigma: Tensor,
-    mask: Tensor | None = None,
-    weighting: Literal["uniform", "elbo"] = "uniform",
-) -> Tensor:
-    """Penalty float64 [N] for leaving a reference's velocities, both [N, ...] at the same x and sigma [N] (WMSD A.9).
+def velocity_kl(v: Tensor, v_ref: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Penalty float64 [N] for leaving a reference's velocities, both [N, ...] at the same states (WMSD A.9).
 
-    uniform: squared distance; elbo: divided by 2 s^2 with s = 0.7 sqrt(sigma / (1 - sigma)), the SDE's rate of KL,
-    which vanishes at pure noise and is infinite at sigma = 0. The reference gets no gradient. Raises ValueError for
-    another weighting.
+    The squared distance, at all levels alike. The reference gets no gradient.
     """
-    distance = squared_distance(v, v_ref.detach(), mask)
-    if weighting == "uniform":
-        return distance
-    if weighting == "elbo":
-        level = sigma.double()
-        return distance * (1 - level) / (2 * ELBO_ETA**2 * level)
-    raise ValueError(f"weighting is {weighting!r}: uniform or elbo is expected")
+    return squared_distance(v, v_ref.detach(), mask)
 
 
 def training_steps(
@@ -110,7 +95,7 @@ def training_steps(
 
     Leaves out the first (pure noise) and the last low-noise steps of a sampler, as AWM does: of 14 steps, 1 to 11 are
     used. The range is cut in `count` equal strata with one draw each, so each index is equally likely over all draws;
-    one comes twice only where strata share it. Raises ValueError when no index is left.
+    one comes twice only where strata share it. Raises ValueError when no index is left, and for count < 1.
     """
     last = math.floor(steps * fraction + 1e-9)  # 0.29 * 100 is 28.999...
     if not 0 <= skip_first < last <= steps:
@@ -118,40 +103,17 @@ def training_steps(
             f"of {steps} sampler steps, skip_first {skip_first} and fraction {fraction} leave indices {skip_first} to "
             f"{last - 1}: at least one is expected, more steps or a fraction nearer 1"
         )
-    return (skip_first + _strata(count, generator) * (last - skip_first)).long().clamp(max=last - 1)
-
-
-def training_sigmas(
-    sigmas: Tensor,
-    count: int,
-    generator: torch.Generator,
-    mode: Literal["discrete", "uniform", "logit_normal"] = "discrete",
-    *,
-    skip_first: int = 1,
-    fraction: float = 0.9,
-    lowest: float = 0.2,
-    shift: float = 3.0,
-) -> Tensor:
-    """`count` stratified levels float32 [count] at which to train, high and low in every draw (AWM's time sampling).
-
-    discrete: levels out of the sampler's own `sigmas` [steps + 1], at `training_steps`. uniform: over [lowest, 1);
-    logit_normal: sigmoid of a standard normal; both then moved to s' = shift s / (1 + (shift - 1) s), which is to be
-    the model's own shift. The generator is on the CPU. Raises ValueError for another mode or no level left.
-    """
-    if mode == "discrete":
-        at = training_steps(len(sigmas) - 1, count, generator, skip_first=skip_first, fraction=fraction)
-        return sigmas[at.to(sigmas.device)].float()
-    if mode == "uniform":
-        level = lowest + (1 - lowest) * _strata(count, generator)
-    elif mode == "logit_normal":
-        level = torch.sigmoid(torch.special.ndtri(_strata(count, generator)))
-    else:
-        raise ValueError(f"mode is {mode!r}: discrete, uniform or logit_normal is expected")
-    return (shift * level / (1 + (shift - 1) * level)).to(sigmas.device, torch.float32)
-
-
-def _strata(count: int, generator: torch.Generator) -> Tensor:
-    """One uniform draw in each of `count` equal parts of [0, 1): float64 [count]."""
     if count < 1:
         raise ValueError(f"{count} training levels: at least 1 is expected")
-    return (torch.arange(count) + torch.rand(count, generator=generator, dtype=torch.float64)) / count
+    drawn = (torch.arange(count) + torch.rand(count, generator=generator, dtype=torch.float64)) / count
+    return (skip_first + drawn * (last - skip_first)).long().clamp(max=last - 1)
+
+
+def training_sigmas(sigmas: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """`count` stratified levels float32 [count] at which to train, high and low in every draw (AWM's time sampling).
+
+    They are out of the sampler's own `sigmas` [steps + 1], at `training_steps`. The generator is on the CPU. Raises
+    ValueError as there.
+    """
+    at = training_steps(len(sigmas) - 1, count, generator)
+    return sigmas[at.to(sigmas.device)].float()

@@ -85,7 +85,7 @@ def distillation_rewards(rollouts: Rollouts, teacher: Tensor, steps: Sequence[in
     student = rollouts.velocities[torch.as_tensor(steps)].flatten(0, 1)
     apart = torch.cat([disagreement(a, b, mask) for a, b in zip(student.split(64), teacher.split(64), strict=True)])
     apart = apart.view(len(steps), -1).cpu()
-    weights = step_weights(rollouts.sigmas.cpu(), len(steps), flow_time)[list(steps)]
+    weights = step_weights(rollouts.sigmas.cpu(), len(steps), flow_time, rollouts.stochastic)[list(steps)]
     return distillation_reward(apart, weights), apart.mean(0)
 
 
@@ -169,7 +169,7 @@ class Update:
     def _anchor_weight(self, part: States, rollouts: Rollouts, count: int):
         if part.step is None:
             return 1 / count
-        weights = step_weights(rollouts.sigmas, count, self.options.distill.flow_time)
+        weights = step_weights(rollouts.sigmas, count, self.options.distill.flow_time, rollouts.stochastic)
         return weights[part.step.to(weights.device)]
 
     def _policy_loss(self, part, prediction, rollouts, advantages, learner, condition, sums) -> Tensor:
@@ -215,12 +215,12 @@ class Update:
             case "flow_grpo":
                 loss = self._flow_grpo(part, prediction, rollouts, advantage, base, sums)
         if regular.kl_ref:
-            loss = loss + regular.kl_ref * velocity_kl(prediction, base, part.sigma, mask)
+            loss = loss + regular.kl_ref * velocity_kl(prediction, base, mask)
         if regular.kl_ema:
             ema = self.predictor.velocity(
                 learner.policy, part.x, part.sigma, condition, shadow=learner.ema, counted="ema"
             )
-            loss = loss + regular.kl_ema * velocity_kl(prediction, ema, part.sigma, mask)
+            loss = loss + regular.kl_ema * velocity_kl(prediction, ema, mask)
         return loss * (advantage != 0)  # a rollout without one is there for the anchor alone
 
     def _flow_grpo(self, part, prediction, rollouts, advantage, base, sums) -> Tensor:

@@ -32,11 +32,6 @@ def clean_prediction(x: Tensor, v: Tensor, sigma: Tensor) -> Tensor:
     return x - along(sigma, x) * v
 
 
-def noise_prediction(x: Tensor, v: Tensor, sigma: Tensor) -> Tensor:
-    """The noise x + (1 - sigma) v that velocity v [N, ...] predicts from x [N, ...] at sigma [] or [N]."""
-    return x + (1 - along(sigma, x)) * v
-
-
 def mean_over_state(x: Tensor, mask: Tensor | None = None) -> Tensor:
     """Mean of x [N, ...] over all dimensions but the first -> float64 [N], counting masked-in elements only.
 

@@ -9,12 +9,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from models.video.flow import along, clean_prediction, full_precision, mean_over_state, noise_prediction
+from models.video.flow import along, full_precision, mean_over_state
 
 Velocity = Callable[[Tensor, Tensor], Tensor]  # (x [B, ...], sigma [B]) -> dx/dsigma [B, ...]
 Noise = Callable[[Sequence[int]], Tensor]  # seeds [B] -> standard normal states [B, ...], as VideoModel.noise
@@ -117,37 +117,6 @@ def sde_step(
     return Step(x_next, mean, std, log_prob)
 
 
-def cps_step(
-    x: Tensor,
-    v: Tensor,
-    sigma: Tensor,
-    sigma_next: Tensor,
-    eta: float,
-    *,
-    noise: Tensor | None = None,
-    x_next: Tensor | None = None,
-    mask: Tensor | None = None,
-) -> Step:
-    """Coefficient-preserving step: data and noise keep the weights 1 - sigma_next and sigma_next they have on the path.
-
-    std = s = sigma_next sin(eta pi / 2); mean = (1 - sigma_next) data_hat + sqrt(sigma_next^2 - s^2) noise_hat;
-    log_prob = -mean((x_next - mean)^2), as the released code has it: without the density's constants and its 1 / (2
-    s^2), hence on another scale than `sde_step`'s. Arguments and errors as there, and eta <= 1; sigma_next = 0 gives
-    data_hat.
-    """
-    if not 0 < eta <= 1:
-        raise ValueError(f"eta is {eta}: a noise level in (0, 1] is expected (the step without noise is `ode`'s)")
-    x, v = full_precision(x), full_precision(v)
-    level, there = along(sigma, x), along(sigma_next, x)
-    kept = math.cos(eta * math.pi / 2)  # sqrt(sigma_next^2 - s^2) = sigma_next cos, without the rounding below 0
-    mean = (1 - there) * clean_prediction(x, v, level.flatten())
-    mean = _outside(mask, mean + there * kept * noise_prediction(x, v, level.flatten()), x + (there - level) * v)
-    std = there * math.sin(eta * math.pi / 2)
-    x_next = _drawn(mean, std, noise, x_next, mask)
-    log_prob = -mean_over_state((x_next.detach() - mean).square(), mask)
-    return Step(x_next, mean, std.flatten(), log_prob)
-
-
 def sde(
     velocity: Velocity,
     start: Tensor,
@@ -157,7 +126,6 @@ def sde(
     noise: Noise,
     seeds: Sequence[int],
     window: tuple[int, int] | None = None,
-    kind: Literal["sde", "cps"] = "sde",
     mask: Tensor | None = None,
 ) -> SDETrajectory:
     """Samples with stochastic steps `first <= i < last` of `window` and the ODE's steps elsewhere (Flow-GRPO-Fast).
@@ -182,10 +150,7 @@ def sde(
         v = velocity(x, here.expand(len(x)))
         if first <= i < last:
             fresh = noise([step_seed(seed, i) for seed in seeds]).to(x)
-            if kind == "sde":
-                drawn.append(sde_step(x, v, here, there, eta, sigmas[1], noise=fresh, mask=mask))
-            else:
-                drawn.append(cps_step(x, v, here, there, eta, noise=fresh, mask=mask))
+            drawn.append(sde_step(x, v, here, there, eta, sigmas[1], noise=fresh, mask=mask))
             x = drawn[-1].x_next
         else:
             x = x + (there - here) * v

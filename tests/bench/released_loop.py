@@ -30,10 +30,10 @@ def released_update(trainer) -> Callable[..., dict]:
         reference = predictor.velocity(None, part.x, part.sigma, condition)
         if advantages is not None:
             loss = update._policy_loss(part, prediction, rollouts, advantages, learner, condition, sums) * weight
-            penalty = velocity_kl(prediction, reference, part.sigma, model.mask)
+            penalty = velocity_kl(prediction, reference, model.mask)
             if options.objective.kind == "awm":  # DiffusionNFT's further copy is the old policy, asked by its loss
                 other = predictor.velocity("executor", part.x, part.sigma, condition, shadow=copy)
-                penalty = penalty + velocity_kl(prediction, other, part.sigma, model.mask)
+                penalty = penalty + velocity_kl(prediction, other, model.mask)
             loss = loss + 0.0 * penalty
         else:
             loss = options.distill.beta_d * weight * anchor_loss(prediction, part.teacher, model.mask)

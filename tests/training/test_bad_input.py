@@ -35,6 +35,10 @@ OPTIONS = {
         ["objective.window (1, 9)", "rollout.steps (4)"],
     ),
     "more distilled than sampled steps": ({"distill": {"timesteps": 9}}, ["distill.timesteps 9", "rollout.steps (4)"]),
+    "flow time at levels that cover none": (
+        {"distill": {"states": "renoised"}},
+        ["distill.flow_time true with distill.states renoised", "flow_time false is expected", "states trajectory"],
+    ),
     "no steps": ({"run": {"steps": 0}}, ["run.steps"]),
 }
 # Mistakes that a look at the options' meaning, the model or the data shows: status 1.

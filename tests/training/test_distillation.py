@@ -102,6 +102,37 @@ def test_steps_that_count_alike_give_the_mean_over_the_sampler():
     assert distillation_reward(torch.tensor([[1.0], [3.0]]), weights).item() == -2
 
 
+def test_in_a_window_weights_are_shares_of_its_own_flow_time():
+    """So that beta_d and lambda_distill mean the same for each objective: steep schedules have short first steps."""
+    sigmas = torch.tensor([1.0, 0.9, 0.7, 0.2, 0.0])
+    first = torch.tensor([1 / 3, 2 / 3, 0, 0]).double()
+    torch.testing.assert_close(step_weights(sigmas, 2, window=(0, 1)), first, rtol=0, atol=1e-6)
+    assert step_weights(sigmas, 2, False, (0, 1)).tolist() == [0.5, 0.5, 0, 0]
+    for flow_time in (True, False):
+        assert step_weights(sigmas, 1, flow_time, (2,)).tolist() == [0, 0, 1, 0]
+        assert torch.equal(step_weights(sigmas, 4, flow_time, range(4)), step_weights(sigmas, 4, flow_time))
+
+
+@pytest.mark.parametrize("window", [[0, 1], [1, 4]])
+def test_flow_grpos_rewards_and_anchor_average_the_disagreement_of_its_window(tiny_bench, tmp_path, window):
+    """Whatever the schedule, and whatever the window's share of it."""
+    objective = {"kind": "flow_grpo", "window": window}
+    trainer = tiny_bench.trainer(tmp_path / "run", {"distill": {"beta_d": 1.0}}, objective=objective)
+    sigmas = torch.tensor([1.0, 0.99, 0.9, 0.6, 0.0])
+    trainer.model.sigmas = lambda steps: sigmas
+    states = []
+    real = trainer.update.run
+    trainer.update.run = lambda *given: (states.append((given[2], given[6])), real(*given))[1]
+    trainer.step = 1
+    metrics = trainer.train_step()
+    (rollouts, known), *_ = states
+    apart = disagreement(rollouts.velocities[window[0] : window[1]].flatten(0, 1), known.teacher).view(-1, 6).mean(1)
+    lengths = step_lengths(sigmas)[window[0] : window[1]]
+    expected = float((lengths * apart).sum() / lengths.sum())
+    assert metrics["reward/distill"] == pytest.approx(-expected, rel=1e-6)
+    assert metrics["anchor"] == pytest.approx(expected, rel=1e-4)
+
+
 def test_direction_of_time_leaves_the_reward_alone(rows):
     """In the paper's time both velocities change sign and the integral runs the other way."""
     sigmas = torch.tensor([1.0, 0.6, 0.0])

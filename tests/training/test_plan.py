@@ -19,14 +19,17 @@ NFT = {"kind": "nft", "timesteps": 2}
 GRPO = {"kind": "flow_grpo", "window": [1, 3]}
 RUNS = {
     "wmsd": {},
-    "wmsd on shared states": {"distill": {"timesteps": 2, "states": "renoised"}},
+    "wmsd on shared states": {"distill": {"timesteps": 2, "states": "renoised", "flow_time": False}},
     "wmsd, every regulariser": {"regularisers": {"kl_ref": 0.1, "kl_ema": 0.1}},
     "wmsd with nft": {"objective": NFT},
     "wmsd with nft on policy": {"objective": {**NFT, "old_decay_max": 0.0}},
     "wmsd with flow_grpo": {"objective": GRPO},
     "wmsd with flow_grpo and both penalties": {"objective": {**GRPO, "kl": 0.1}, "regularisers": {"kl_ref": 0.1}},
     "wmsd without an anchor": {"distill": {"timesteps": 2, "beta_d": 0.0}},
-    "wmsd without r_distill": {"distill": {"timesteps": 2, "states": "renoised"}, "rewards": {"distill": 0.0}},
+    "wmsd without r_distill": {
+        "distill": {"timesteps": 2, "states": "renoised", "flow_time": False},
+        "rewards": {"distill": 0.0},
+    },
     "wmsd without either": {"distill": {"timesteps": 2, "beta_d": 0.0}, "rewards": {"distill": 0.0}},
     "alternating without an anchor to the base": {
         "method": "alternating",

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.distributions import Normal
 
-from models.video.sampling import cps_step, ode, sde, sde_step, step_seed
+from models.video.sampling import ode, sde, sde_step, step_seed
 
 
 def seeded_noise(seeds: Sequence[int]) -> torch.Tensor:
@@ -127,43 +127,23 @@ def test_vanishing_noise_is_the_odes_step(rows):
     euler = rows.x0 + (there - sigma) * rows.prediction
     step = sde_step(rows.x0, rows.prediction, sigma, there, 1e-6, 0.9, noise=rows.noise)
     torch.testing.assert_close(step.x_next, euler, rtol=0, atol=1e-5)
-    preserving = cps_step(rows.x0, rows.prediction, sigma, there, 1e-6, noise=rows.noise)
-    torch.testing.assert_close(preserving.x_next, euler, rtol=0, atol=1e-5)
-
-
-def test_a_coefficient_preserving_step_keeps_data_and_noise_at_the_paths_weights(rows):
-    """With the true velocity: (1 - s') data + s' cos(.) noise, and fresh noise of weight s' sin(.)."""
-    level = rows.sigma.view(-1, 1, 1, 1)
-    x = (1 - level) * rows.x0 + level * rows.noise
-    there = rows.sigma * 0.8
-    step = cps_step(x, rows.target, rows.sigma, there, 0.8, noise=rows.other)
-    ahead = there.view(-1, 1, 1, 1)
-    cos, sin = math.cos(0.4 * math.pi), math.sin(0.4 * math.pi)
-    torch.testing.assert_close(step.mean, (1 - ahead) * rows.x0 + ahead * cos * rows.noise)
-    torch.testing.assert_close(step.x_next, step.mean + ahead * sin * rows.other)
-    torch.testing.assert_close(step.log_prob, -(step.std**2) * rows.other.square().flatten(1).mean(1))
 
 
 def test_levels_may_differ_from_row_to_row(rows):
     sigma, there = rows.sigma, rows.sigma - 0.1
-    for step, more in ((sde_step, (0.7, 0.9)), (cps_step, (0.7,))):
-        together = step(rows.x0, rows.prediction, sigma, there, *more, x_next=rows.other, mask=rows.mask)
-        for i in range(6):
-            part = slice(i, i + 1)
-            one = (rows.x0[part], rows.prediction[part], sigma[part], there[part])
-            alone = step(*one, *more, x_next=rows.other[part], mask=rows.mask)
-            for a, b in zip(together, alone, strict=True):
-                torch.testing.assert_close(a[part], b)
+    together = sde_step(rows.x0, rows.prediction, sigma, there, 0.7, 0.9, x_next=rows.other, mask=rows.mask)
+    for i in range(6):
+        part = slice(i, i + 1)
+        one = (rows.x0[part], rows.prediction[part], sigma[part], there[part])
+        alone = sde_step(*one, 0.7, 0.9, x_next=rows.other[part], mask=rows.mask)
+        for a, b in zip(together, alone, strict=True):
+            torch.testing.assert_close(a[part], b)
 
 
 def test_gradients_go_to_the_velocity_and_not_to_the_sampled_state(rows):
     v, x_next = rows.prediction.clone().requires_grad_(), rows.other.clone().requires_grad_()
     sigma = torch.tensor(0.6)
-    for step in (
-        sde_step(rows.x0, v, sigma, sigma - 0.1, 0.7, 0.9, x_next=x_next),
-        cps_step(rows.x0, v, sigma, sigma - 0.1, 0.7, x_next=x_next),
-    ):
-        step.log_prob.sum().backward()
+    sde_step(rows.x0, v, sigma, sigma - 0.1, 0.7, 0.9, x_next=x_next).log_prob.sum().backward()
     assert v.grad.abs().sum() > 0
     assert x_next.grad is None
 
@@ -194,15 +174,12 @@ def test_scoring_a_recorded_step_again_gives_its_density_to_the_bit():
         assert torch.equal(v, trajectory.velocities[i])
 
 
-@pytest.mark.parametrize("kind", ["sde", "cps"])
-def test_a_rows_noise_is_its_own_seeds_whatever_the_batch(kind):
+def test_a_rows_noise_is_its_own_seeds_whatever_the_batch():
     sigmas, start = levels(6), rows_of(5)
     seeds = [11, 12, 13, 14, 15]
-    whole = sde(contracting, start, sigmas, eta=0.7, noise=seeded_noise, seeds=seeds, kind=kind)
+    whole = sde(contracting, start, sigmas, eta=0.7, noise=seeded_noise, seeds=seeds)
     for order in ([3], [4, 0]):
-        part = sde(
-            contracting, start[order], sigmas, eta=0.7, noise=seeded_noise, seeds=[seeds[i] for i in order], kind=kind
-        )
+        part = sde(contracting, start[order], sigmas, eta=0.7, noise=seeded_noise, seeds=[seeds[i] for i in order])
         torch.testing.assert_close(part.states, whole.states[:, order], rtol=0, atol=1e-6)
         torch.testing.assert_close(part.log_probs, whole.log_probs[:, order], rtol=0, atol=1e-5)
 
@@ -229,8 +206,7 @@ def test_outside_its_window_the_sampler_is_the_ode():
         assert torch.equal(late.states[i + 1], late.states[i] + (sigmas[i + 1] - sigmas[i]) * v)
 
 
-@pytest.mark.parametrize("kind", ["sde", "cps"])
-def test_what_is_held_stays_put_and_what_is_carried_along_moves_without_noise(kind):
+def test_what_is_held_stays_put_and_what_is_carried_along_moves_without_noise():
     """Column 0 is held (no velocity), column 1 carried along (velocity, no loss), column 2 generated."""
     mask = torch.tensor([0.0, 0.0, 1.0])
 
@@ -238,7 +214,7 @@ def test_what_is_held_stays_put_and_what_is_carried_along_moves_without_noise(ki
         return contracting(x, sigma) * torch.tensor([0.0, 1.0, 1.0])
 
     sigmas, start = levels(6), rows_of(3)
-    trajectory = sde(field, start, sigmas, eta=0.7, noise=seeded_noise, seeds=range(3), kind=kind, mask=mask)
+    trajectory = sde(field, start, sigmas, eta=0.7, noise=seeded_noise, seeds=range(3), mask=mask)
     plain = ode(field, start, sigmas, keep=True)
     assert torch.equal(trajectory.states[..., 0], start[..., 0].expand(7, 3, 2))
     torch.testing.assert_close(trajectory.states[..., 1], plain.states[..., 1])
@@ -258,11 +234,9 @@ def test_what_a_step_cannot_do_is_said(rows):
     with pytest.raises(ValueError, match="exactly one"):
         sde_step(*base, 0.7, 0.9)
     with pytest.raises(ValueError, match="exactly one"):
-        cps_step(*base, 0.7, noise=rows.noise, x_next=rows.other)
+        sde_step(*base, 0.7, 0.9, noise=rows.noise, x_next=rows.other)
     with pytest.raises(ValueError, match="eta is 0"):
         sde_step(*base, 0.0, 0.9, noise=rows.noise)
-    with pytest.raises(ValueError, match=r"eta is 1\.5"):
-        cps_step(*base, 1.5, noise=rows.noise)
     options = {"eta": 0.7, "noise": seeded_noise}
     with pytest.raises(ValueError, match=r"\(3, 9\).*8 steps"):
         sde(contracting, rows_of(2), levels(8), window=(3, 9), seeds=range(2), **options)

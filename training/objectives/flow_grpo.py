@@ -1,7 +1,7 @@
 """Flow-GRPO: clipped policy gradient on the Gaussian steps of a stochastic sampler (WMSD A.9).
 
-Rows are (sample, step) pairs of `sampling.sde`, log-probabilities those of `sampling.sde_step` or `cps_step`: means
-over dims, not sums, hence very small clip ranges.
+Rows are (sample, step) pairs of `sampling.sde`, log-probabilities those of `sampling.sde_step`: means over dims, not
+sums, hence very small clip ranges.
 """
 
 from dataclasses import dataclass
