@@ -1,6 +1,6 @@
-"""From rewards to advantages: weighted sums of rewards, their running scale, and normalisation within groups.
+"""From rewards to advantages: weighted rewards, their running scale, spread and sum, normalised within groups.
 
-A failed judgement is NaN in `combine` and `valid` False in `group_advantages`: it never counts as a low reward. Groups
+A failed judgement is NaN in `weighted` and `valid` False in `group_advantages`: it never counts as a low reward. Groups
 are ids given by the caller (one for each task of a step), not texts, so two images with the same task stay two groups.
 All of it runs in float64 on the rewards of the whole global batch.
 """
@@ -17,7 +17,7 @@ ZERO_STD = 1e-6  # rewards closer than this are ties
 
 @dataclass(frozen=True)
 class Advantages:
-    """values float32 [N] (0 where not used), used bool [N], and how many groups were skipped, by reason.
+    """values float32 [N] (0 where not used), and how many groups were skipped, by reason.
 
     `zero_variance` groups have valid rewards but fewer than 2 or all alike; `empty` groups have no valid one.
     """
@@ -25,7 +25,29 @@ class Advantages:
     values: Tensor
     zero_variance: int
     empty: int
-    used: Tensor
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """By group (its valid members only): count int [G] and population std [G]; `member` [N] is each row's group."""
+
+    count: Tensor
+    std: Tensor
+    member: Tensor
+    centred: Tensor  # float64 [N]: the value less its group's mean, 0 where not valid
+
+
+def _grouped(values: Tensor, groups: Tensor, valid: Tensor) -> _Groups:
+    kept = torch.where(valid, values.double(), 0.0)
+    ids, member = torch.unique(groups, return_inverse=True)
+
+    def per_group(rows: Tensor) -> Tensor:
+        return torch.zeros(len(ids), dtype=torch.float64, device=rows.device).index_add(0, member, rows.double())
+
+    count = per_group(valid)
+    size = count.clamp(min=1)
+    centred = torch.where(valid, kept - (per_group(kept) / size)[member], 0.0)
+    return _Groups(count, (per_group(centred.square()) / size).sqrt(), member, centred)
 
 
 def group_advantages(
@@ -57,26 +79,26 @@ def group_advantages(
     if broken.any():
         at = broken.nonzero().flatten().tolist()
         raise ValueError(f"rewards {at[:8]} are marked valid and not finite: a failed judgement has valid False")
-    kept = torch.where(valid, rewards.double(), 0.0)
-    ids, member = torch.unique(groups, return_inverse=True)
-
-    def per_group(values: Tensor) -> Tensor:
-        return torch.zeros(len(ids), dtype=torch.float64, device=values.device).index_add(0, member, values.double())
-
-    count = per_group(valid)
-    size = count.clamp(min=1)
-    centred = torch.where(valid, kept - (per_group(kept) / size)[member], 0.0)
-    std = (per_group(centred.square()) / size).sqrt()
-    alike = std < ZERO_STD  # with fewer than 2 valid members too: one is its own mean
-    used = valid & ~alike[member]
+    of = _grouped(rewards, groups, valid)
+    alike = of.std < ZERO_STD  # with fewer than 2 valid members too: one is its own mean
     if std_scope == "group":
-        spread = std[member]
+        spread = of.std[of.member]
     elif std_scope == "global":
-        spread = kept[valid].std(correction=0) if valid.any() else kept.new_zeros(())
+        spread = rewards[valid].double().std(correction=0) if valid.any() else of.std.new_zeros(())
     else:
         raise ValueError(f"std_scope is {std_scope!r}: group or global is expected")
-    values = torch.where(used, centred / (spread + eps), 0.0).clamp(-clip, clip) / clip * scale
-    return Advantages(values.float(), int((alike & (count > 0)).sum()), int((count == 0).sum()), used)
+    values = torch.where(alike[of.member], 0.0, of.centred / (spread + eps)).clamp(-clip, clip) / clip * scale
+    return Advantages(values.float(), int((alike & (of.count > 0)).sum()), int((of.count == 0).sum()))
+
+
+def group_spread(rewards: Tensor, groups: Tensor, valid: Tensor) -> float:
+    """The mean over groups of the population std within each, in the rewards' unit: what this reward tells apart.
+
+    `rewards` [N] after weighting, groups int64 [N] and valid bool [N] as in `group_advantages`. Groups with fewer than
+    2 valid members are left out; NaN when none is left.
+    """
+    of = _grouped(rewards, groups, valid)
+    return float(of.std[of.count > 1].mean())
 
 
 @dataclass
@@ -117,19 +139,24 @@ class RewardNormaliser:
         self.moments = {name: (int(at["count"]), float(at["mean"]), float(at["squares"])) for name, at in state.items()}
 
 
-def combine(
+def weighted(
     rewards: Mapping[str, Tensor], weights: Mapping[str, float], *, normaliser: RewardNormaliser | None = None
-) -> Tensor:
-    """R of WMSD Eq. 10, float64 [N]: the sum of weight * reward over names, NaN where a reward with a weight failed.
+) -> dict[str, Tensor]:
+    """The terms of R in WMSD Eq. 10, float64 [N] by name: weight * reward.
 
-    `rewards` are [N] by name, NaN where a judgement failed. Weight 0 is for rewards only looked at: their failures do
-    no harm. With a normaliser each reward is first divided by its running std (update it with the batch before).
-    Raises ValueError when the names differ or every weight is 0.
+    `rewards` are [N] by name, NaN where a judgement failed. Weight 0 is for rewards only looked at: they are no term,
+    and their failures do no harm. With a normaliser each reward is first divided by its running std (update it with the
+    batch before). Raises ValueError when the names differ or every weight is 0.
     """
     if rewards.keys() != weights.keys():
         raise ValueError(f"rewards {sorted(rewards)} and weights {sorted(weights)} differ: one weight each is expected")
     counted = [name for name in sorted(weights) if weights[name] != 0]  # sorted: the sum's rounding is part of a run
     if not counted:
         raise ValueError(f"the weights of {sorted(weights)} are all 0: at least one reward is expected to count")
-    terms = [weights[name] / (normaliser.std(name) if normaliser else 1.0) * rewards[name].double() for name in counted]
-    return torch.stack(terms).sum(0)
+    scale = {name: weights[name] / (normaliser.std(name) if normaliser else 1.0) for name in counted}
+    return {name: scale[name] * rewards[name].double() for name in counted}
+
+
+def combine(terms: Mapping[str, Tensor]) -> Tensor:
+    """R of WMSD Eq. 10, float64 [N]: the sum of the terms of `weighted`, NaN where one is."""
+    return torch.stack(list(terms.values())).sum(0)

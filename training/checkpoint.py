@@ -17,7 +17,7 @@ from torch import Tensor
 from storage.files import sha256_bytes
 from storage.folders import building, sweep
 
-FORMAT = 1
+FORMAT = 2
 TENSORS, STATE = "state.safetensors", "state.json"
 FOLDER = re.compile(r"step-(\d{8,})")
 OPTIMIZER, RNG = "optimizer/", "rng/"

@@ -1,6 +1,6 @@
 """Scores on tasks that training never sees: the base under T, the Demonstrator under D, the Executor under T."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,33 +34,58 @@ DEMONSTRATOR = Arm("Demonstrator (base under D)", None, "solution")
 EXECUTOR = Arm("Executor under T", "executor", "task")
 
 
+class Interrupted(Exception):
+    """A signal ended an evaluation, on all processes: nothing of it counts."""
+
+    def __init__(self, signal: int):
+        super().__init__(f"the evaluation was ended by signal {signal}")
+        self.signal = signal
+
+
 class HeldOut:
-    """The held-out tasks of a run, each with one initial noise of its own that all arms share."""
+    """The held-out tasks of a run, each with one initial noise of its own that all arms share.
+
+    Where the conditions hold more than `held_out.tasks`, those are taken at an even stride: what lies together there,
+    such as combinations that training never names, keeps its share.
+    """
 
     def __init__(self, options: TrainOptions, predictor: Predictor, store: ConditionStore, judge: Judge, world: World):
         self.options, self.predictor, self.store, self.judge, self.world = options, predictor, store, judge, world
-        self.pairs: list[Pair] = store.pairs(SPLIT)[: options.held_out.tasks]
+        pairs: list[Pair] = store.pairs(SPLIT)
+        count = min(options.held_out.tasks, len(pairs))
+        self.pairs = [pairs[(2 * place + 1) * len(pairs) // (2 * count)] for place in range(count)]
         self.own = range(world.rank, len(self.pairs), world.size)
 
-    def judge_arm(self, arm: Arm) -> dict[str, np.ndarray]:
+    def judge_arm(self, arm: Arm, asked_to_stop: Callable[[], int] = lambda: 0) -> dict[str, np.ndarray]:
         """Log-odds float64 [tasks] by question, NaN where the judge failed; the same on every process.
 
-        Raises TooManyFailures on every process when it failed for more than the share that the recipe accepts.
+        `asked_to_stop` gives the signal that this process got, 0 for none; it is looked at between batches. Raises on
+        every process: Interrupted when one was asked to stop (the others learn of it when they tell their results),
+        TooManyFailures when the judge failed for more than the share that the recipe accepts.
         """
         fps, device = self.predictor.model.shape.fps, self.predictor.model.device
-        pending = [
-            self.judge.submit(videos, [pair.task for pair in pairs], fps)
-            for pairs, videos in self.batches(arm, self.own)
-        ]
+        pending, judged = [], []
+        for pairs, videos in self.batches(arm, self.own):
+            pending.append(self.judge.submit(videos, [pair.task for pair in pairs], fps))
+            if asked_to_stop():
+                break
+        for one in pending:
+            if asked_to_stop():
+                break
+            judged.append(one.result())
         questions, world, error = self.judge.options.questions, self.world, ""
-        table = torch.full((len(self.pairs), len(questions)), torch.nan, dtype=torch.float64)
-        if pending:
-            judgements = Judgements.cat([one.result() for one in pending])
+        # One row a task, and a last one for the signal.
+        table = torch.full((len(self.pairs) + 1, len(questions)), torch.nan, dtype=torch.float64)
+        table[-1] = stop = asked_to_stop()
+        if judged and not stop:
+            judgements = Judgements.cat(judged)
             error = judgements.last_error
             found = np.stack([judgements.log_odds[name] for name in questions], axis=1)
-            table[world.rank :: world.size] = torch.from_numpy(found)
+            table[:-1][world.rank :: world.size] = torch.from_numpy(found)
         # Every process has the whole table with its own rows filled in: place p is of process p mod size.
         tables = world.gather(table.to(device)).cpu().view(world.size, *table.shape)
+        if stop := int(tables[:, -1].max()):
+            raise Interrupted(stop)
         places = torch.arange(len(self.pairs))
         merged = tables[places % world.size, places].numpy()
         log_odds = {name: merged[:, column].copy() for column, name in enumerate(questions)}

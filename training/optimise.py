@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from training.advantages import RewardNormaliser
 from training.config import TrainOptions
 from training.methods import METHODS
 from training.policy import Shadow
@@ -22,10 +23,11 @@ class Diverged(RuntimeError):
 
 @dataclass
 class Trained:
-    """One adapter under training: its optimizer and its shadows."""
+    """One adapter under training: its optimizer, its shadows, and the scales of the rewards that it learns from."""
 
     optimizer: torch.optim.Optimizer
     shadows: dict[str, Shadow]
+    normaliser: RewardNormaliser = field(default_factory=RewardNormaliser)
 
 
 def prepare(options: TrainOptions, name: str, parameters: Sequence[nn.Parameter]) -> Trained:
@@ -44,9 +46,11 @@ def optimise(
 ) -> dict[str, float]:
     """Sums gradients and measurements over processes in one all-reduce, then steps each adapter of `names`.
 
-    `sums` has the same names on every process. Returns what was measured and the norms: of the first adapter as
-    grad_norm, of others by their name. Raises Diverged, and nothing is stepped, when a norm is not finite or above
-    `optimizer.stop_norm`; `metrics` are told with it.
+    `sums` has the same names on every process. An adapter whose summed gradient is exactly 0 stays as it is: weight
+    decay and momentum would move it, and its shadows follow, with nothing learned. Returns what was measured, how many
+    adapters were `skipped` so, and the norms: of the first adapter as grad_norm, of others by their name. Raises
+    Diverged, and nothing is stepped, when a norm is not finite or above `optimizer.stop_norm`; `metrics` are told with
+    it.
     """
     parameters = {name: trainer.policies.parameters(name) for name in names}
     for parameter in (p for name in names for p in parameters[name]):
@@ -58,7 +62,9 @@ def optimise(
     norms = {name: checked_norm(trainer, name, metrics) for name in names}
     o = trainer.options.optimizer
     lr = o.lr * rate(trainer.options, trainer.step)
-    for name, norm in norms.items():
+    # The sums are the same on every process, and with them who is skipped.
+    moved = {name: norm for name, norm in norms.items() if norm > 0}
+    for name, norm in moved.items():
         torch.nn.utils.clip_grads_with_norm_(parameters[name], o.clip_norm, norm)
         trained = trainer.trained[name]
         for group in trained.optimizer.param_groups:
@@ -67,7 +73,9 @@ def optimise(
         for kind, shadow in trained.shadows.items():
             shadow.update(decay(trainer.options, kind, trainer.step))
     told = {"grad_norm" if name == names[0] else f"{name}/grad_norm": float(norm) for name, norm in norms.items()}
-    return told | {"lr": lr} | dict(zip(keys, measured.tolist(), strict=True))
+    return (
+        told | {"skipped": float(len(norms) - len(moved)), "lr": lr} | dict(zip(keys, measured.tolist(), strict=True))
+    )
 
 
 def checked_norm(trainer: "Trainer", name: str, metrics: dict[str, float]) -> Tensor:

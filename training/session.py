@@ -59,7 +59,7 @@ def run(options: TrainOptions, world: World, *, fresh: bool = False) -> dict:
         held_out = HeldOut(options, trainer.predictor, store, judge, world)
         evaluation = Evaluation(trainer, held_out)
         evaluation.before()
-        evaluation.catch_up()
+        evaluation.after_step(trainer.step)  # of a resumed run: what a signal cut short
         trainer.run(evaluation.after_step)
         results = evaluation.after()
         return finish(trainer, results) if world.first else {}
@@ -94,29 +94,31 @@ class Evaluation:
                 scored[arm.name] = as_lists(self.held_out.judge_arm(arm))
                 self._say(0, arm.name, scored[arm.name])
 
-    def catch_up(self) -> None:
-        """What was due after the step of a resumed checkpoint, which a signal cut short."""
-        if self._due(self.trainer.step) and self.trainer.step not in [at["step"] for at in self.curve]:
-            self.after_step(self.trainer.step)
-
     @property
     def curve(self) -> list[dict]:
         return self.trainer.notes.setdefault("curve", [])
 
-    def _due(self, step: int) -> bool:
+    def _scores_due(self, step: int) -> bool:
         every = self.trainer.options.held_out.every
-        return bool(every) and step % every == 0 and 0 < step < self.trainer.options.run.steps
+        due = bool(every) and step % every == 0 and 0 < step < self.trainer.options.run.steps
+        return due and step not in [at["step"] for at in self.curve]
+
+    def _picture_due(self, step: int) -> bool:
+        every = self.trainer.options.run.grid_every
+        return bool(every) and step % every == 0 and 0 < step != self.trainer.notes.get("pictured")
 
     def after_step(self, step: int) -> None:
-        options, log = self.trainer.options, self.trainer.log
-        if self._due(step):
-            scores = as_lists(self.held_out.judge_arm(EXECUTOR))
+        """Makes what is due after a step and not there yet. Raises Interrupted on a signal: then it stays due."""
+        log = self.trainer.log
+        if self._scores_due(step):
+            scores = as_lists(self.held_out.judge_arm(EXECUTOR, lambda: self.trainer.asked_to_stop))
             shares = {f"heldout/{name}": share(values) for name, values in scores.items()}
             self.curve.append({"step": step} | {name: number(value) for name, value in shares.items()})
             log.evaluation(step, shares)
             log.judged(step, EXECUTOR.name, scores)
-        if options.run.grid_every and step % options.run.grid_every == 0:
+        if self._picture_due(step):
             self.picture(step)
+            self.trainer.notes["pictured"] = step
 
     def after(self) -> dict[str, dict[str, np.ndarray]]:
         scored = dict(self.trainer.notes["scored"])

@@ -1,4 +1,4 @@
-"""Everything a run needs to go on where it was: adapters, optimizers, shadows, normaliser, step, random states."""
+"""Everything a run needs to go on where it was: adapters, optimizers, shadows, normalisers, step, random states."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +32,7 @@ def save(trainer: "Trainer") -> None:
         "recipe": trainer.options.model_dump(mode="json"),
         "dataset_version": trainer.store.dataset_version,
         "model": trainer.model.identity,
-        "normaliser": trainer.normaliser.state_dict(),
+        "normalisers": {name: trained.normaliser.state_dict() for name, trained in trainer.trained.items()},
         "notes": trainer.notes,
     }
     checkpoint.save(folder_of(trainer), trainer.step, tensors, state, trainer.options.run.keep)
@@ -66,7 +66,7 @@ def restore(trainer: "Trainer") -> bool:
         for kind, shadow in trained.shadows.items():
             for i, tensor in enumerate(shadow.tensors):
                 tensor.copy_(tensors[f"shadow/{name}/{kind}/{i}"])
-    trainer.normaliser.load_state_dict(state["normaliser"])
+        trained.normaliser.load_state_dict(state["normalisers"][name])
     trainer.notes = state["notes"]
     trainer.step = state["step"]
     checkpoint.load_rng(tensors, trainer.model.device)

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from models.video.protocol import VideoModel
-from training.advantages import RewardNormaliser, combine, group_advantages
+from training.advantages import combine, group_advantages, group_spread, weighted
 from training.bundle import Predictor, States
 from training.conditions import ConditionStore, Pair
 from training.config import TrainOptions
 from training.distributed import World
 from training.dmd_step import dmd_step
+from training.heldout import Interrupted
 from training.judging import Judge
 from training.log import RunLog
 from training.methods import Round, anchors_on_trajectory, round_of, trains_demonstrator
@@ -31,6 +32,7 @@ from training.update import Learner, Teacher, Update, distillation_rewards, dist
 
 QUESTIONS = ("task", "agent", "consistency")
 COLUMNS = (*QUESTIONS, "distill", "disagreement", "group", "stop")  # what processes tell each other of a rollout
+SHARED = ("stop_signal", "lr", "seconds")  # metrics of a step that mean the same whoever is trained
 
 
 class Stopped(Exception):
@@ -71,18 +73,18 @@ class Trainer:
         if options.memory.compile:
             model.transformer.compile()  # in place, so that adapters go on working
         self.trained = {name: prepare(options, name, self.policies.parameters(name)) for name in names}
-        self.normaliser = RewardNormaliser()
         self.videos = [video_id for video_id, _ in store.videos()] if options.method == "sft" else []
         self.notes: dict[str, Any] = {}  # what else a resumed run must know: JSON, kept in checkpoints
         self.step = 0
-        self._asked_to_stop = 0
+        self.asked_to_stop = 0  # the signal that this process got
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
     def run(self, after_step: Callable[[int], None] = lambda step: None) -> None:
         """Trains to `run.steps`, calling `after_step` with each finished step (evaluation, pictures).
 
-        Raises Diverged, TooManyFailures, or Stopped after saving on a signal.
+        Raises Diverged, TooManyFailures, or Stopped after saving on a signal, which ends an evaluation too: a resumed
+        run makes it again.
         """
         before = {s: signal.signal(s, self._ask_to_stop) for s in (signal.SIGTERM, signal.SIGINT)}
         try:
@@ -91,20 +93,23 @@ class Trainer:
                 metrics = self.train_step()
                 stop = metrics.pop("stop_signal")
                 self.log.step(self.step, metrics)
-                if not stop:
-                    after_step(self.step)  # before the checkpoint, which keeps what was found
+                try:
+                    if not stop:
+                        after_step(self.step)  # before the checkpoint, which keeps what was found
+                except Interrupted as ended:
+                    stop = ended.signal
                 if stop or self.step % self.options.run.checkpoint_every == 0 or self.step == self.options.run.steps:
                     save(self)
                 if stop:
                     raise Stopped(f"asked to end by signal {int(stop)}: saved at step {self.step}")
-            if self._asked_to_stop:  # since the last step looked: what comes after training would not hear of it
-                raise Stopped(f"asked to end by signal {self._asked_to_stop}: saved at step {self.step}, the last")
+            if self.asked_to_stop:  # since the last step looked: what comes after training would not hear of it
+                raise Stopped(f"asked to end by signal {self.asked_to_stop}: saved at step {self.step}, the last")
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
     def _ask_to_stop(self, number: int, frame) -> None:
-        self._asked_to_stop = number
+        self.asked_to_stop = number
 
     def train_step(self) -> dict[str, float]:
         """One step of this run's method; returns its metrics, the same on every process."""
@@ -143,6 +148,8 @@ class Trainer:
         sums = self.update.run(self.step, part, rollouts, advantages, learner, teacher, known)
         metrics |= optimise(self, [part.learner], sums, metrics)
         metrics["seconds/update"] = time.perf_counter() - clock
+        if part.learner == "demonstrator":  # else a curve would mix two learners
+            metrics = {key if key.startswith(SHARED) else f"demonstrator/{key}": at for key, at in metrics.items()}
         return metrics
 
     def tasks(self) -> list[int]:
@@ -228,7 +235,7 @@ class Trainer:
         if distilled is not None:
             columns |= {"distill": distilled, "disagreement": apart}
         columns["group"] = rollouts.plan.groups.double()
-        columns["stop"] = torch.full((count,), float(self._asked_to_stop), dtype=torch.float64)
+        columns["stop"] = torch.full((count,), float(self.asked_to_stop), dtype=torch.float64)
         rows = torch.stack([columns[name] for name in COLUMNS], dim=1)
         table = dict(zip(COLUMNS, self.world.gather(rows.to(self.model.device)).cpu().T, strict=True))
         metrics = {"stop_signal": float(table["stop"].max())}
@@ -239,10 +246,12 @@ class Trainer:
         named = {name: table[name] for name in (*QUESTIONS, "distill")}
         weights = {name: getattr(rewards, name) if part.judged else 0.0 for name in QUESTIONS}
         weights["distill"] = rewards.distill if part.distilled else 0.0
-        if rewards.normalise:
-            self.normaliser.update({name: values for name, values in named.items() if weights[name]})
-        total = combine(named, weights, normaliser=self.normaliser if rewards.normalise else None)
-        valid = torch.isfinite(total)
+        normaliser = self.trained[part.learner].normaliser if rewards.normalise else None
+        if normaliser:
+            normaliser.update({name: values for name, values in named.items() if weights[name]})
+        terms = weighted(named, weights, normaliser=normaliser)
+        total = combine(terms)
+        groups, valid = table["group"].long(), torch.isfinite(total)
         if part.judged:
             asked = {name: named[name].numpy() for name in QUESTIONS if weights[name]}
             lost = {name: np.isnan(values) for name, values in asked.items()}
@@ -251,10 +260,11 @@ class Trainer:
             )
             metrics["judge/failed_share"] = float((~valid).double().mean())
         result = group_advantages(
-            total, table["group"].long(), valid, std_scope=rewards.std_scope, clip=rewards.clip, scale=rewards.scale
+            total, groups, valid, std_scope=rewards.std_scope, clip=rewards.clip, scale=rewards.scale
         )
         metrics["reward"] = _mean(total)
         metrics |= {f"reward/{name}": _mean(values) for name, values in named.items() if weights[name]}
+        metrics |= {f"spread/{name}": group_spread(values, groups, valid) for name, values in terms.items()}
         if part.judged:
             metrics["solved"] = _mean(
                 torch.where(torch.isfinite(table["task"]), (table["task"] > 0).double(), torch.nan)
@@ -265,7 +275,7 @@ class Trainer:
 
     def agree_to_stop(self) -> dict[str, float]:
         """Whether any process was asked to end: the same answer on all."""
-        asked = torch.tensor([float(self._asked_to_stop)], dtype=torch.float64, device=self.model.device)
+        asked = torch.tensor([float(self.asked_to_stop)], dtype=torch.float64, device=self.model.device)
         return {"stop_signal": float(self.world.gather(asked).max())}
 
 

@@ -1,13 +1,14 @@
 """Claims about advantages: who is compared with whom, what failures and ties do, and how rewards are summed."""
 
 import json
+import math
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.advantages import RewardNormaliser, combine, group_advantages
+from training.advantages import RewardNormaliser, combine, group_advantages, group_spread, weighted
 
 
 def doubles(*values: float) -> torch.Tensor:
@@ -24,7 +25,6 @@ def test_group_advantages_by_number():
     got = group_advantages(rewards, groups, all_valid(rewards))
     torch.testing.assert_close(got.values, (doubles(-2, -1, 0, 3) / (3.5**0.5 + 1e-4) / 5).float())
     assert got.values.dtype == torch.float32
-    assert got.used.all()
     assert (got.zero_variance, got.empty) == (0, 0)
 
 
@@ -60,7 +60,6 @@ def test_a_failed_judgement_counts_in_no_mean_and_no_std():
     alone = group_advantages(doubles(0, 1, 2, 5), groups[:4], all_valid(groups[:4]))
     assert torch.equal(got.values[valid], alone.values)
     assert got.values[2] == 0
-    assert got.used.tolist() == valid.tolist()
 
 
 def test_ties_and_lonely_members_are_skipped_and_counted():
@@ -68,10 +67,9 @@ def test_ties_and_lonely_members_are_skipped_and_counted():
     groups = torch.tensor([0, 0, 0, 1, 1, 2, 2, 3])
     valid = torch.isfinite(rewards)
     got = group_advantages(rewards, groups, valid)
-    assert got.used.tolist() == [False] * 3 + [True] * 2 + [False] * 3
+    assert (got.values != 0).tolist() == [False] * 3 + [True] * 2 + [False] * 3
     assert got.zero_variance == 2  # group 0 is all alike, group 2 has one valid member
     assert got.empty == 1
-    assert not got.values[~got.used].any()
 
 
 def test_a_step_with_nothing_valid_has_no_advantages():
@@ -108,6 +106,15 @@ def test_what_is_wrong_with_the_arguments_is_said():
         group_advantages(doubles(0, 1), groups, all_valid(groups), clip=0)
 
 
+def test_the_spread_of_a_reward_is_its_mean_std_within_groups():
+    """0 and 4 have std 2, 10, 10 and 13 have sqrt(2); what failed, and a group of one, tell nothing apart."""
+    rewards, groups = doubles(0, 4, float("nan"), 10, 10, 13, 99), torch.tensor([0, 0, 0, 1, 1, 1, 2])
+    valid = torch.isfinite(rewards)
+    assert group_spread(rewards, groups, valid) == pytest.approx((2 + 2**0.5) / 2, rel=1e-12)
+    assert group_spread(rewards + 50.0 * groups, groups, valid) == pytest.approx((2 + 2**0.5) / 2, rel=1e-12)
+    assert math.isnan(group_spread(rewards[-1:], groups[-1:], valid[-1:]))
+
+
 @st.composite
 def judged(draw):
     """Rewards on a coarse grid (so that ties happen), scattered group ids, and failures."""
@@ -119,11 +126,11 @@ def judged(draw):
 
 
 @given(judged())
-def test_each_used_group_sums_to_zero_and_keeps_the_rewards_order(step):
+def test_each_group_sums_to_zero_and_keeps_the_rewards_order(step):
     rewards, groups, valid = step
     got = group_advantages(rewards, groups, valid, clip=100.0, scale=100.0)  # 40 members never reach z = 100
     for group in groups.unique():
-        of = (groups == group) & got.used
+        of = (groups == group) & valid
         assert abs(got.values[of].double().sum().item()) < 1e-4
         assert torch.equal(rewards[of].argsort(stable=True), got.values[of].argsort(stable=True))
 
@@ -136,7 +143,6 @@ def test_order_in_the_batch_does_not_matter(step, random):
     straight = group_advantages(rewards, groups, valid)
     shuffled = group_advantages(rewards[order], groups[order], valid[order])
     torch.testing.assert_close(shuffled.values, straight.values[order], rtol=0, atol=1e-7)
-    assert torch.equal(shuffled.used, straight.used[order])
     assert (shuffled.zero_variance, shuffled.empty) == (straight.zero_variance, straight.empty)
 
 
@@ -155,7 +161,7 @@ def test_a_judges_scale_and_offset_do_not_matter(step, factor, offset):
     straight = group_advantages(rewards, groups, valid, eps=0.0)
     moved = group_advantages(rewards * factor + offset, groups, valid, eps=0.0)
     torch.testing.assert_close(moved.values, straight.values, rtol=0, atol=1e-5)
-    assert torch.equal(moved.used, straight.used)
+    assert moved.zero_variance == straight.zero_variance
 
 
 @given(judged(), st.integers(0, 2**30))
@@ -170,22 +176,24 @@ def test_each_group_is_what_it_is_alone(step, shift):
 
 def test_combine_is_the_weighted_sum():
     rewards = {"task": doubles(1, 2), "consistency": doubles(-1, 4), "agent": doubles(7, 7)}
-    total = combine(rewards, {"task": 1.0, "consistency": 0.5, "agent": 0.0})
+    terms = weighted(rewards, {"task": 1.0, "consistency": 0.5, "agent": 0.0})
+    assert {name: term.tolist() for name, term in terms.items()} == {"consistency": [-0.5, 2.0], "task": [1.0, 2.0]}
+    total = combine(terms)
     assert total.tolist() == [0.5, 4.0]
     assert total.dtype == torch.float64
 
 
 def test_a_failure_shows_in_the_sum_unless_its_weight_is_zero():
     rewards = {"task": doubles(1, float("nan")), "agent": doubles(float("nan"), 1)}
-    assert torch.isnan(combine(rewards, {"task": 1.0, "agent": 0.0})).tolist() == [False, True]
-    assert torch.isnan(combine(rewards, {"task": 1.0, "agent": 0.1})).tolist() == [True, True]
+    assert torch.isnan(combine(weighted(rewards, {"task": 1.0, "agent": 0.0}))).tolist() == [False, True]
+    assert torch.isnan(combine(weighted(rewards, {"task": 1.0, "agent": 0.1}))).tolist() == [True, True]
 
 
 def test_a_misspelt_reward_is_an_error():
     with pytest.raises(ValueError, match=r"\['task'\] and weights \['tsak'\]"):
-        combine({"task": doubles(1)}, {"tsak": 1.0})
+        weighted({"task": doubles(1)}, {"tsak": 1.0})
     with pytest.raises(ValueError, match=r"\['task'\] are all 0"):
-        combine({"task": doubles(1)}, {"task": 0.0})
+        weighted({"task": doubles(1)}, {"task": 0.0})
 
 
 @given(st.lists(st.lists(st.floats(-1e3, 1e3), max_size=6), min_size=1, max_size=8))
@@ -203,7 +211,7 @@ def test_normalised_rewards_count_by_their_weights_whatever_their_scale():
     rewards = {"task": doubles(-3, 3), "distill": doubles(-0.01, 0.01)}
     normaliser = RewardNormaliser()
     normaliser.update(rewards)
-    total = combine(rewards, {"task": 1.0, "distill": 0.5}, normaliser=normaliser)
+    total = combine(weighted(rewards, {"task": 1.0, "distill": 0.5}, normaliser=normaliser))
     torch.testing.assert_close(total, doubles(-1.5, 1.5))
     assert rewards["task"].tolist() == [-3, 3]
 

@@ -8,7 +8,7 @@ ROLLOUT = {("rollout", False): 24}  # 2 tasks x 3 rollouts x 4 sampler steps
 AWM = {"kind": "awm", "timesteps": 2}
 GRPO = {"kind": "flow_grpo", "window": [0, 3]}
 NFT = {"kind": "nft", "timesteps": 2}
-RENOISED = {"distill": {"states": "renoised"}}
+RENOISED = {"distill": {"states": "renoised", "flow_time": False}}
 CALLS = {
     # Per state of a loss one Executor forward and backward; the Demonstrator once a trajectory state, for r_distill and
     # the anchor together.
@@ -109,12 +109,12 @@ def test_groups_without_variance_cost_no_training_pass(tiny_bench, tmp_path, obj
     trainer = tiny_bench.trainer(tmp_path / "run", method="rl_only", objective=objective, vlm=vlm)
     trainer.step = 1
     metrics = trainer.train_step()
-    assert metrics["groups/zero_variance"] == 2 and metrics["grad_norm"] == 0
+    assert metrics["groups/zero_variance"] == 2 and metrics["grad_norm"] == 0 and metrics["skipped"] == 1
     assert trainer.predictor.calls == ROLLOUT
 
 
 def test_an_anchor_looks_at_groups_without_variance_too(tiny_bench, tmp_path):
-    changes = {"rewards": {"distill": 0.0}, "distill": {"states": "renoised"}}
+    changes = {"rewards": {"distill": 0.0}, "distill": {"states": "renoised", "flow_time": False}}
     trainer = tiny_bench.trainer(tmp_path / "run", changes, vlm=Brightness(blind=""))
     trainer.step = 1
     metrics = trainer.train_step()

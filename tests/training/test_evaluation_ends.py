@@ -1,0 +1,162 @@
+"""Held-out evaluation of a run: which tasks, how a signal ends it on all processes, and that a resumed run makes it."""
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training.tiny_run import Brightness, metrics_of
+from training import checkpoint
+from training.condition_store import Pair
+from training.distributed import World
+from training.heldout import EXECUTOR, HeldOut, Interrupted
+from training.session import Evaluation
+from training.train import main
+from training.trainer import Stopped
+
+
+def held_out(trainer, world: World = World()) -> HeldOut:
+    return HeldOut(trainer.options, trainer.predictor, trainer.store, trainer.judge, world)
+
+
+def signal_at_video(trainer, monkeypatch, number: int, at: int = 1) -> list[int]:
+    """Sends this process a signal while the video `at` of those to come is decoded; the list counts them."""
+    real, made = trainer.model.decode, []
+
+    def decode(x):
+        made.append(len(x))
+        if len(made) == at:
+            os.kill(os.getpid(), number)
+        return real(x)
+
+    monkeypatch.setattr(trainer.model, "decode", decode)
+    return made
+
+
+# -- which tasks ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tasks", "places"),
+    [
+        (12, list(range(12))),
+        (200, list(range(12))),
+        (4, [1, 4, 7, 10]),
+        (8, [0, 2, 3, 5, 6, 8, 9, 11]),
+        (1, [6]),
+    ],
+)
+def test_fewer_tasks_are_taken_at_an_even_stride(tiny_bench, tmp_path, monkeypatch, tasks, places):
+    """Of 12, the last 3 of combinations that training never names: a quarter of them, of 4 and 8 as well."""
+    trainer = tiny_bench.trainer(tmp_path / "run", {"held_out": {"tasks": tasks}})
+    pairs = [Pair(str(n), "", "", "", "", "", "") for n in range(12)]
+    monkeypatch.setattr(trainer.store, "pairs", lambda split: pairs)
+    ranks = [held_out(trainer, World(rank, 2)) for rank in (0, 1)]
+    for each in ranks:
+        assert [int(pair.pair_id) for pair in each.pairs] == places
+    assert sorted(place for each in ranks for place in each.own) == list(range(len(places)))
+
+
+# -- a signal ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_signal_ends_an_evaluation_between_batches_and_saves_the_step_at_hand(tiny_bench, tmp_path, monkeypatch):
+    changes = {"run": {"steps": 9, "checkpoint_every": 9, "grid_every": 2}, "held_out": {"every": 2}}
+    trainer = tiny_bench.trainer(tmp_path / "run", changes)
+    evaluation, made = Evaluation(trainer, held_out(trainer)), []
+    evaluation.held_out.options = trainer.options.model_copy(
+        update={"rollout": trainer.options.rollout.model_copy(update={"batch": 1})}
+    )
+
+    def after_step(step: int) -> None:
+        if step == 2:
+            made.append(signal_at_video(trainer, monkeypatch, signal.SIGTERM))
+        evaluation.after_step(step)
+
+    with pytest.raises(Stopped, match="signal 15: saved at step 2"):
+        trainer.run(after_step)
+    assert made == [[1]], "of two batches the second is not sampled, nor a picture"
+    _, state = checkpoint.load(checkpoint.latest(trainer.log.output / "checkpoints"))
+    assert state["step"] == 2 and not state["notes"].get("curve") and "pictured" not in state["notes"]
+
+
+class Beside(World):
+    """The first of two processes, with another that tells `told` in place of the signal that it got."""
+
+    def __init__(self, told: float):
+        super().__init__(0, 2)
+        object.__setattr__(self, "told", told)
+
+    def gather(self, rows: torch.Tensor) -> torch.Tensor:
+        other = rows.clone()
+        other[-1] = self.told
+        other[1:-1:2] = rows[0]
+        return torch.cat([rows, other])
+
+
+def test_all_processes_end_an_evaluation_that_one_was_told_to_end(tiny_bench, tmp_path):
+    trainer = tiny_bench.trainer(tmp_path / "run")
+    with pytest.raises(Interrupted) as caught:
+        held_out(trainer, Beside(15.0)).judge_arm(EXECUTOR)
+    assert caught.value.signal == 15
+    with pytest.raises(Interrupted) as caught:
+        held_out(trainer, Beside(0.0)).judge_arm(EXECUTOR, lambda: 2)
+    assert caught.value.signal == 2
+    log_odds = held_out(trainer, Beside(0.0)).judge_arm(EXECUTOR)["task"]
+    assert log_odds.shape == (2,) and np.isfinite(log_odds).all()
+
+
+def session(bench, output: Path, steps: int, **held: int) -> int:
+    run = {"steps": steps, "checkpoint_every": 9, "grid_every": 2}
+    return main(["--config", str(bench.config(output, run=run, held_out=held))])
+
+
+def curve_and_pictures(output: Path) -> tuple[list, list[str], dict]:
+    tensors, state = checkpoint.load(checkpoint.latest(output / "checkpoints"))
+    return state["notes"]["curve"], sorted(path.name for path in (output / "pictures").iterdir()), tensors
+
+
+def test_a_resumed_run_makes_the_evaluation_and_the_picture_that_a_signal_ended(tiny_bench, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.judging.build_vlm", lambda _: Brightness())
+    real, calls = HeldOut.batches, []
+
+    def batches(self, arm, places):
+        calls.append(arm.name)
+        for number, part in enumerate(real(self, arm, places)):
+            if arm == EXECUTOR and number == 0 and calls.count(arm.name) == 1:
+                os.kill(os.getpid(), signal.SIGINT)
+            yield part
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HeldOut, "batches", batches)
+        assert session(tiny_bench, tmp_path / "cut", 4, every=2) == 3
+    assert [line["step"] for line in metrics_of(tmp_path / "cut")] == [1, 2]
+    assert not list((tmp_path / "cut" / "pictures").glob("*"))
+    for output in ("cut", "whole"):
+        assert session(tiny_bench, tmp_path / output, 4, every=2) == 0
+    (ours, pictures, tensors), (theirs, expected, others) = (
+        curve_and_pictures(tmp_path / name) for name in ("cut", "whole")
+    )
+    assert ours == theirs and [at["step"] for at in ours] == [2]
+    assert pictures == expected == ["step-00000002-rollouts.png", "step-00000004-rollouts.png"]
+    assert all(torch.equal(tensors[key], others[key]) for key in others)
+    assert metrics_of(tmp_path / "cut") == metrics_of(tmp_path / "whole")
+
+
+def test_a_picture_that_a_signal_cut_off_is_made_where_no_evaluation_was_due(tiny_bench, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.judging.build_vlm", lambda _: Brightness())
+    real = torch.optim.AdamW.step
+
+    def stepped(self, *given):
+        os.kill(os.getpid(), signal.SIGTERM)  # in step 1; the one at hand when it is looked at is step 2
+        return real(self, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.optim.AdamW, "step", stepped)
+        assert session(tiny_bench, tmp_path / "run", 3) == 3
+    assert [line["step"] for line in metrics_of(tmp_path / "run")] == [1, 2]
+    assert session(tiny_bench, tmp_path / "run", 3) == 0
+    assert [path.name for path in (tmp_path / "run" / "pictures").iterdir()] == ["step-00000002-rollouts.png"]
