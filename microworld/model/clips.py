@@ -13,7 +13,7 @@ from microworld.scene import sample_scene
 
 @dataclass(frozen=True)
 class Clips:
-    """N clips: `pixels` uint8 [N, T, H, W, 3] RGB, and of each T, D, D's motion alone, the loose and the terse caption."""
+    """N clips: `pixels` uint8 [N, T, H, W, 3] RGB, and of each T, D, brief D, the loose and the terse caption."""
 
     pixels: np.ndarray
     tasks: list[str]
@@ -26,7 +26,7 @@ class Clips:
         return len(self.tasks)
 
     def caption(self, index: int, rng: np.random.Generator, loose_share: float) -> str:
-        """One of the clip's captions: `loose_share` loose and terse ones, half each, the rest halves of D and brief D."""
+        """One of the clip's captions: a `loose_share` of loose and terse ones, the rest D and brief D, halves each."""
         pair = (self.looses, self.terses) if rng.random() < loose_share else (self.solutions, self.briefs)
         return pair[rng.integers(2)][index]
 

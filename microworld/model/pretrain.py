@@ -2,15 +2,18 @@
 
     python -m microworld.model.pretrain --config config.yaml     (options: options.py; {} for the defaults)
 
-Four stages, about an hour on one core: the VAE, its decoder again, the text encoder (what captions and tasks say, as a
-language model comes ready to a video model), and flow matching with the text encoder frozen. It ends with scores on
-held-out tasks, which are written beside the weights.
+Five stages, about two hours on one core: the VAE, its decoder again, the text encoder (what captions and tasks say, as
+a language model comes ready to a video model), and flow matching with the text encoder frozen: first on all kinds of
+captions, then on detailed ones alone, as large video models end on long captions written by a VLM. After that short
+prompts have become foreign to the model, though what they ask for is still in it. It ends with scores on held-out
+tasks, which are written beside the weights.
 """
 
 import argparse
 import json
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +31,16 @@ from storage.strict_yaml import read_yaml
 SHIFT = 5.0  # leans noise levels towards noise, where motion is decided
 MOTION = 8.0  # what a moving cell counts more than one at rest: the same optimum, reached sooner
 MOVED = 0.35  # mean change of a cell's latents that counts as motion
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of flow matching: over the last share `falling` of its steps the rate falls to 0."""
+
+    name: str
+    steps: int
+    loose_share: float
+    falling: float
 
 
 class Reader(nn.Module):
@@ -78,7 +91,9 @@ def fit_language(parts: dict, clips: Clips, options: PretrainOptions, rng: np.ra
     encoder.requires_grad_(False)
 
 
-def fit_flow(parts: dict, clips: Clips, latents: Tensor, options: PretrainOptions, rng: np.random.Generator) -> None:
+def fit_flow(
+    parts: dict, clips: Clips, latents: Tensor, options: PretrainOptions, rng: np.random.Generator, stage: Stage
+) -> None:
     """Flow matching (velocity noise - data) of the transformer, which ends as its EMA.
 
     latents float16 [N, C, T, h, w], normalised. Matrices inside blocks are trained by Muon, the rest by AdamW.
@@ -91,12 +106,12 @@ def fit_flow(parts: dict, clips: Clips, latents: Tensor, options: PretrainOption
     adam = torch.optim.AdamW([p for p in trained if id(p) not in inside], 2e-3, betas=(0.9, 0.98), weight_decay=0.01)
     average = [p.detach().clone() for p in trained]
     generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
-    for step in range(options.steps):
-        factor = min(1.0, (step + 1) / 40) * falling(step, options.steps, 0.3)
+    for step in range(stage.steps):
+        factor = min(1.0, (step + 1) / 40) * falling(step, stage.steps, stage.falling)
         rate(adam, 2e-3 * factor)
         rate(muon, 0.015 * factor)
         chosen = rng.integers(0, len(clips), options.batch)
-        ids, mask = tokenise(tokenizer, [clips.caption(i, rng, options.loose_share) for i in chosen])
+        ids, mask = tokenise(tokenizer, [clips.caption(i, rng, stage.loose_share) for i in chosen])
         x0 = latents[chosen].float()
         level = torch.rand(options.batch, generator=generator)
         sigma = SHIFT * level / (1 + (SHIFT - 1) * level)
@@ -116,9 +131,9 @@ def fit_flow(parts: dict, clips: Clips, latents: Tensor, options: PretrainOption
         muon.step()
         with torch.no_grad():
             torch._foreach_lerp_(average, trained, 1 - min(0.995, (2 + step) / (11 + step)))
-        say("flow matching", step, options.steps, loss)
-        if options.keep_every and (step + 1) % options.keep_every == 0 and step + 1 < options.steps:
-            keep(parts, average, Path(f"{options.out}-step{step + 1}"))
+        say(stage.name, step, stage.steps, loss)
+        if options.keep_every and (step + 1) % options.keep_every == 0:
+            keep(parts, average, Path(f"{options.out}-{stage.name}-{step + 1}"))
     with torch.no_grad():
         torch._foreach_copy_(trained, average)
 
@@ -153,8 +168,8 @@ def rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
 
 
 def falling(step: int, steps: int, share: float) -> float:
-    """1, and over the last `share` of the steps a line down to 0."""
-    return min(1.0, (1 - step / steps) / share)
+    """1, and over the last `share` of the steps a line down to 0; share 0: always 1."""
+    return min(1.0, (1 - step / steps) / share) if share else 1.0
 
 
 def say(what: str, step: int, steps: int, loss: Tensor) -> None:
@@ -176,7 +191,8 @@ def pretrain(options: PretrainOptions) -> dict:
         fit_decoder(parts["vae"], clips.pixels, options.decoder_steps, rng)
     latents = measure_latents(parts["vae"], clips.pixels)
     fit_language(parts, clips, options, rng)
-    fit_flow(parts, clips, latents, options, rng)
+    fit_flow(parts, clips, latents, options, rng, Stage("broad", options.steps, options.loose_share, 0.0))
+    fit_flow(parts, clips, latents, options, rng, Stage("detailed", options.detailed_steps, 0.0, 0.7))
     out = Path(options.out)
     save(parts, out)
     scores = score_model(out, options.held_out, options.seed + 1)
