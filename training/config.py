@@ -56,7 +56,11 @@ class FlowGRPO(Options):
 
     kind: Literal["flow_grpo"] = "flow_grpo"
     eta: float = Field(0.7, gt=0, description="Noise of the stochastic steps.")
-    window: tuple[int, int] = Field((0, 4), description="Stochastic steps from the first to before the second.")
+    window: tuple[int, int] = Field(
+        (0, 4),
+        description="Stochastic steps from the first to before the second, the only ones at which the Demonstrator is "
+        "asked: anchor and r_distill are averages over their flow time.",
+    )
     clip: float = Field(1e-3, gt=0, description="Likelihood ratios are clipped to 1 +- clip.")
     kl: float = Field(0.0, ge=0, description="Weight of the KL of a step's mean to the base model's.")
 
@@ -124,7 +128,11 @@ class RunOptions(Options):
 class HeldOutOptions(Options):
     """Evaluation before, during and after training on tasks that training never sees."""
 
-    tasks: int = Field(200, ge=1, description="Held-out tasks, at most; fewer where the conditions hold fewer.")
+    tasks: int = Field(
+        200,
+        ge=1,
+        description="Held-out tasks, at most: all that the conditions hold, or an even stride over them.",
+    )
     every: int = Field(0, ge=0, description="Steps between evaluations of the Executor; 0: only before and after.")
     steps: int = Field(8, ge=1, description="Sampler steps.")
     seed: int = Field(1, ge=0)
