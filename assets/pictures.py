@@ -6,16 +6,17 @@ label says is drawn as text: no markup is interpreted, control characters are sh
 
 import io
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from evaluation.pages.pictures import FAINT, INK, PAPER, font, jpeg_below, plain
+
 MAX_BYTES = 80_000
 DPI = 100
-INK, FAINT, BAR, LINE, PAPER = "#2b2d33", "#9aa0a8", "#4c78a8", "#c8433f", "#ffffff"
+BAR, LINE = "#4c78a8", "#c8433f"
 MAX_BARS = 20
-MAX_LABEL, MAX_BAR_LABEL = 60, 36
+MAX_BAR_LABEL = 36
 MAX_NAMED_THRESHOLDS = 3
 # Values that spread over more than this factor between their 5th and 95th percentile get a logarithmic axis.
 LOG_SPREAD = 50
@@ -108,44 +109,16 @@ def contact_sheet_jpeg(
             left = gap + column * (tile_px + gap)
             sheet.paste(tiles[i], (left + (tile_px - tiles[i].width) // 2, top + (height - tiles[i].height) // 2))
             if captions:
-                draw.text((left, top + height + 1), _fitted(captions[i], tile_px), INK, _font(10))
+                draw.text((left, top + height + 1), _fitted(captions[i], tile_px), INK, font(10))
         top += height + gap + text_px
-    return _jpeg(sheet)
-
-
-def plain(text: str, limit: int = MAX_LABEL) -> str:
-    """`text` on one line, at most `limit` characters, with a box for every character that the font cannot draw."""
-    drawable = _characters()
-    shown = "".join(c if c.isprintable() and ord(c) in drawable else "\u25a1" for c in str(text)[: limit + 1])
-    return shown if len(shown) <= limit else shown[: limit - 1] + "\u2026"
-
-
-@cache
-def _font_file() -> Path:
-    import matplotlib
-
-    return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
-
-
-@cache
-def _characters() -> frozenset[int]:
-    from matplotlib.ft2font import FT2Font
-
-    return frozenset(FT2Font(str(_font_file())).get_charmap())
-
-
-@cache
-def _font(size_px: int):
-    from PIL import ImageFont
-
-    return ImageFont.truetype(str(_font_file()), size_px, layout_engine=ImageFont.Layout.BASIC)
+    return jpeg_below(sheet, MAX_BYTES)
 
 
 def _fitted(text: str, width_px: int) -> str:
     shown = plain(text, 200)
-    if _font(10).getlength(shown) <= width_px:
+    if font(10).getlength(shown) <= width_px:
         return shown
-    while shown and _font(10).getlength(shown + "\u2026") > width_px:
+    while shown and font(10).getlength(shown + "\u2026") > width_px:
         shown = shown[:-1]
     return shown + "\u2026"
 
@@ -224,17 +197,7 @@ def _thumbnail(path: Path, tile_px: int):
             tile = image.convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what PIL raises for broken files
         tile = Image.new("RGB", (tile_px, tile_px * 9 // 16), "#e6e8eb")
-        ImageDraw.Draw(tile).text((4, 2), _fitted("no image", tile_px - 8), FAINT, _font(10))
+        ImageDraw.Draw(tile).text((4, 2), _fitted("no image", tile_px - 8), FAINT, font(10))
         return tile
     tile.thumbnail((tile_px, tile_px), Image.Resampling.LANCZOS)
     return tile
-
-
-def _jpeg(sheet) -> bytes:
-    while True:
-        for quality in (85, 70, 55, 40):
-            buffer = io.BytesIO()
-            sheet.save(buffer, "JPEG", quality=quality, optimize=True)
-            if buffer.tell() < MAX_BYTES:
-                return buffer.getvalue()
-        sheet = sheet.resize((max(1, sheet.width * 3 // 4), max(1, sheet.height * 3 // 4)))

@@ -22,8 +22,9 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from evaluation.pages.pictures import jpeg_below
 from storage.files import write_bytes
-from training.pictures import curves_png, inline, jpeg_below, png, rollout_grid
+from training.pictures import MAX_BYTES, curves_png, inline, png, rollout_grid
 
 __all__ = ["RunLog", "rollout_grid"]
 
@@ -160,7 +161,7 @@ class RunLog:
             from PIL import Image
 
             with Image.open(grids[-1], formats=("PNG",)) as grid:
-                metadata["rollouts"] = _md(inline(grids[-1].stem, jpeg_below(np.asarray(grid.convert("RGB")))))
+                metadata["rollouts"] = _md(inline(grids[-1].stem, jpeg_below(grid.convert("RGB"), MAX_BYTES)))
         for line in self._lines(METRICS)[-1:]:
             metadata |= _metadata({f"last {name}": value for name, value in line.items()})
         metadata |= {name: {"type": "path", "raw_value": str(self.output / name)} for name in (METRICS, TENSORBOARD)}

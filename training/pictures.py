@@ -4,17 +4,17 @@ import base64
 import io
 import math
 from collections.abc import Mapping, Sequence
-from functools import cache
-from pathlib import Path
 
 import numpy as np
+
+from evaluation.pages.pictures import FAINT, INK, PAPER, font, plain
 
 MAX_BYTES = 100_000  # of a picture that goes into a page as base64
 MAX_CURVES = 12
 FRAMES = 4  # shown of each video
 TILE_PX = 96  # height of a shown frame, about
 CHARACTER_PX, TEXT_PX, LINE_PX, GAP, BETWEEN = 7, 12, 16, 6, 16
-INK, FAINT, LINE, PAPER = "#2b2d33", "#9aa0a8", "#4c78a8", "#ffffff"
+LINE = "#4c78a8"
 
 
 def rollout_grid(videos: np.ndarray, tasks: Sequence[str], columns: Sequence[str], frames: int = FRAMES) -> np.ndarray:
@@ -96,45 +96,24 @@ def png(picture: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def jpeg_below(picture: np.ndarray, limit: int = MAX_BYTES) -> bytes:
-    """uint8 [H, W, 3] RGB -> JPEG of less than `limit` bytes: the quality, then the size, is lowered until it fits."""
-    from PIL import Image
-
-    image = Image.fromarray(picture)
-    while True:
-        for quality in (88, 75, 60, 45):
-            buffer = io.BytesIO()
-            image.save(buffer, "JPEG", quality=quality, optimize=True)
-            if buffer.tell() < limit or image.width * image.height < 256:
-                return buffer.getvalue()
-        image = image.resize((max(1, image.width * 3 // 4), max(1, image.height * 3 // 4)))
-
-
 def inline(name: str, data: bytes) -> str:
     """A PNG or JPEG as Markdown that holds it."""
     kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
     return f"![{name}](data:image/{kind};base64,{base64.b64encode(data).decode()})"
 
 
-def plain(text: str, limit: int) -> str:
-    """`text` on one line of at most `limit` characters, with a box for every character that the font cannot draw."""
-    drawable = _characters()
-    shown = "".join(c if c.isprintable() and ord(c) in drawable else "\u25a1" for c in text[: limit + 1])
-    return shown if len(shown) <= limit else shown[: limit - 1] + "\u2026"
-
-
 def wrapped(text: str, width_px: int, lines: int) -> list[str]:
     """`text` in at most `lines` lines of `width_px`, the last one cut with an ellipsis where more would follow."""
-    font, out = _font(TEXT_PX), []
+    letters, out = font(TEXT_PX), []
     words = plain(text, 4 * lines * max(1, width_px // CHARACTER_PX)).split(" ")
     while words and len(out) < lines:
         line = words.pop(0)
-        while words and font.getlength(f"{line} {words[0]}") <= width_px:
+        while words and letters.getlength(f"{line} {words[0]}") <= width_px:
             line = f"{line} {words.pop(0)}"
         more = bool(words) and len(out) == lines - 1
-        if more or font.getlength(line) > width_px:
+        if more or letters.getlength(line) > width_px:
             line = line + "\u2026" if more else line
-            while len(line) > 1 and font.getlength(line) > width_px:
+            while len(line) > 1 and letters.getlength(line) > width_px:
                 line = line[:-2] + "\u2026"
         out.append(line)
     return out
@@ -145,7 +124,7 @@ def plain_axes(axes, title: str, px: float = 7) -> None:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     axes.tick_params(labelsize=px - 1, colors=INK, color=FAINT)
-    axes.set_title(plain(title, 60), fontsize=px, color=INK, loc="left", parse_math=False)
+    axes.set_title(plain(title), fontsize=px, color=INK, loc="left", parse_math=False)
 
 
 def _curve(axes, name: str, points: Sequence[tuple[int, float]]) -> None:
@@ -158,7 +137,7 @@ def _curve(axes, name: str, points: Sequence[tuple[int, float]]) -> None:
 
 def _write(draw, x: int, y: int, lines: Sequence[str], colour: str) -> None:
     for number, line in enumerate(lines):
-        draw.text((x, y + number * LINE_PX), line, colour, _font(TEXT_PX))
+        draw.text((x, y + number * LINE_PX), line, colour, font(TEXT_PX))
 
 
 def _strip(video: np.ndarray, count: int):
@@ -176,24 +155,3 @@ def _strip(video: np.ndarray, count: int):
     for place, time in enumerate(times):
         strip.paste(Image.fromarray(video[time]).resize(size, how), (place * (size[0] + 2), 0))
     return strip
-
-
-@cache
-def _font_file() -> Path:
-    import matplotlib
-
-    return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
-
-
-@cache
-def _characters() -> frozenset[int]:
-    from matplotlib.ft2font import FT2Font
-
-    return frozenset(FT2Font(str(_font_file())).get_charmap())
-
-
-@cache
-def _font(size_px: int):
-    from PIL import ImageFont
-
-    return ImageFont.truetype(str(_font_file()), size_px, layout_engine=ImageFont.Layout.BASIC)

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from training.pictures import MAX_BYTES, TEXT_PX, _font, curves_png, inline, jpeg_below, png, rollout_grid, wrapped
+from evaluation.pages.pictures import font, jpeg_below
+from training.pictures import MAX_BYTES, TEXT_PX, curves_png, inline, png, rollout_grid, wrapped
 
 
 def moving(count: int, size: tuple[int, int] = (32, 32), frames: int = 8) -> np.ndarray:
@@ -54,9 +55,9 @@ def test_a_grid_says_what_does_not_fit():
 @given(st.text(max_size=300), st.integers(20, 400), st.integers(1, 3))
 @settings(max_examples=60, deadline=None)
 def test_any_text_fits_its_lines(text: str, width: int, count: int):
-    font, out = _font(TEXT_PX), wrapped(text, width, count)
+    letters, out = font(TEXT_PX), wrapped(text, width, count)
     assert len(out) <= count
-    assert all(font.getlength(line) <= width or len(line) <= 1 for line in out)
+    assert all(letters.getlength(line) <= width or len(line) <= 1 for line in out)
     assert all(line.isprintable() for line in out)
 
 
@@ -75,7 +76,7 @@ def test_pictures_are_the_same_bytes_and_small_enough_for_a_page():
     assert Image.open(io.BytesIO(first)).width == 720
     assert curves_png({})
     noise = rng.integers(0, 256, (600, 900, 3), dtype=np.uint8)
-    assert len(jpeg_below(noise)) < MAX_BYTES
+    assert len(jpeg_below(Image.fromarray(noise), MAX_BYTES)) < MAX_BYTES
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(png(noise)))), noise)
     text = inline("it", png(noise[:9, :9]))
     assert base64.b64decode(text.split("base64,")[1][:-1]) == png(noise[:9, :9])
