@@ -44,6 +44,8 @@ PUBLISHED = (
     ),
     Published(
         ids=(
+            "hunyuanvideo-community/HunyuanVideo-1.5-Diffusers-480p_i2v_distilled",
+            "hunyuanvideo-community/HunyuanVideo-1.5-Diffusers-720p_i2v_distilled",
             "hunyuanvideo-community/HunyuanVideo-1.5-Diffusers-480p_i2v",
             "hunyuanvideo-community/HunyuanVideo-1.5-Diffusers-720p_i2v",
         ),
