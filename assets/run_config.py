@@ -24,6 +24,7 @@ OPTIONS = {
     "conditions": "assets.conditions.asset.ConditionsConfig",
     "executor": "assets.executor.options.ExecutorConfig",
     "executor_ablations": "assets.executor.options.ExecutorConfig",
+    "reproduction": "assets.executor.reproduction_options.ReproductionConfig",
     "microworld_model": "assets.executor.microworld_model.MicroworldModelConfig",
 }
 
@@ -45,11 +46,15 @@ def check_run_config(run_config: Mapping[str, Any]) -> None:
             checked[stage] = getattr(import_module(module), name)(**block.get("config", {}))
         except ValidationError as error:
             raise WrongRunConfig(first_problem(error, "ops", stage, "config")) from error
-    for stage in checked.keys() & {"executor", "executor_ablations"}:
+    for stage in checked.keys() & {"executor", "executor_ablations", "reproduction"}:
         from assets.executor.options import check_launch
+        from assets.executor.reproduction_options import check_reproduction
 
         try:
-            check_launch(checked[stage], "wmsd" if stage == "executor" else None, checked.get("conditions"))
+            if stage == "reproduction":
+                check_reproduction(checked[stage], checked.get("conditions"))
+            else:
+                check_launch(checked[stage], "wmsd" if stage == "executor" else None, checked.get("conditions"))
         except ValueError as error:
             raise WrongRunConfig(f"ops.{stage}.config: {error}") from error
 

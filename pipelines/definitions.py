@@ -10,6 +10,7 @@ from assets.conditions.asset import conditions
 from assets.conditions.data_asset import training_data
 from assets.executor.asset import executor, executor_ablations
 from assets.executor.microworld_model import microworld_model
+from assets.executor.reproduction import reproduction
 from assets.frames.asset import frames
 from assets.quality.asset import quality
 from assets.report.asset import curation_report
@@ -19,7 +20,7 @@ from assets.tasks.taxonomy_asset import taxonomy
 from assets.worldtasks import checks
 from assets.worldtasks.asset import worldtasks
 from assets.worldtasks.publish_asset import published_dataset
-from pipelines.jobs import build_microworld, build_worldtasks, train_ablations, train_wmsd
+from pipelines.jobs import build_microworld, build_worldtasks, reproduce, train_ablations, train_wmsd
 from pipelines.resources import RESOURCES
 from pipelines.schedules import rebuild_worldtasks_weekly
 from pipelines.sensors import new_clips
@@ -41,6 +42,7 @@ ASSETS = [
     conditions,
     executor,
     executor_ablations,
+    reproduction,
     microworld_model,
 ]
 
@@ -53,7 +55,7 @@ def with_deadline(spec: dg.AssetSpec) -> dg.AssetSpec:
 defs = dg.Definitions(
     assets=dg.map_asset_specs(with_deadline, ASSETS),
     asset_checks=dg.load_asset_checks_from_modules([checks]),
-    jobs=[build_worldtasks, train_wmsd, train_ablations, build_microworld],
+    jobs=[build_worldtasks, train_wmsd, train_ablations, reproduce, build_microworld],
     schedules=[rebuild_worldtasks_weekly],
     sensors=[new_clips],
     resources=RESOURCES,

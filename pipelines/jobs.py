@@ -45,6 +45,17 @@ train_ablations = dg.define_asset_job(
     ),
 )
 
+reproduce = dg.define_asset_job(
+    "reproduce",
+    selection=dg.AssetSelection.assets("training_data", "conditions", "reproduction"),
+    config=load_recipe(RECIPES / "microworld_reproduce.yaml"),
+    description=(
+        "What the paper claims, tried out on the microworld: many training runs on the same held-out tasks, and a "
+        "report of which claims hold, with charts over the paper's traces. At most 90 minutes on two cores; a run that "
+        "was cancelled or out of time goes on."
+    ),
+)
+
 build_microworld = dg.define_asset_job(
     "build_microworld",
     selection=dg.AssetSelection.assets("microworld_model"),

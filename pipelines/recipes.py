@@ -20,8 +20,11 @@ def load_recipe(path: Path) -> dict:
 
 
 def job_of(config: dict) -> str:
-    """The job that a recipe is for: `train_wmsd` when it sets up an Executor, else `build_worldtasks`."""
-    return "train_wmsd" if "executor" in (config.get("ops") or {}) else "build_worldtasks"
+    """The job that a recipe is for: `reproduce` or `train_wmsd` when it sets those up, else `build_worldtasks`."""
+    ops = config.get("ops") or {}
+    if "reproduction" in ops:
+        return "reproduce"
+    return "train_wmsd" if "executor" in ops else "build_worldtasks"
 
 
 def scheduled_recipe() -> dict:

@@ -1,10 +1,11 @@
-"""Runs `train_wmsd` for a recipe and prints the table of scores last.
+"""Runs `train_wmsd`, or `reproduce`, for a recipe and prints what came out last.
 
     python -m pipelines.train recipes/microworld_training.yaml
     python -m pipelines.train recipes/ltx2.yaml
+    python -m pipelines.train recipes/microworld_reproduce.yaml
 
 It checks the recipe strictly, runs the plain Dagster command (which it prints), and ends with the scores on held-out
-tasks: the base under T, the Demonstrator, the Executor under T.
+tasks (the base under T, the Demonstrator, the Executor under T), or with the claims and whether they hold.
 """
 
 import argparse
@@ -22,7 +23,8 @@ from assets.run_config import check_run_config, resolved
 from pipelines.build import ROOT
 from pipelines.recipes import job_of, load_recipe
 
-JOB = "train_wmsd"
+# Job -> its op, the folder of its results below training/, and the file in it that is printed.
+JOBS = {"train_wmsd": ("executor", "wmsd", "table.txt"), "reproduce": ("reproduction", "reproduction", "claims.txt")}
 
 
 def checked(recipe: Path) -> dict:
@@ -30,9 +32,10 @@ def checked(recipe: Path) -> dict:
     from pipelines.definitions import defs
 
     config = load_recipe(recipe)
-    if job_of(config) != JOB:
-        raise ValueError(f"this recipe is for {job_of(config)}: make build RECIPE={recipe}")
-    dg.validate_run_config(defs.resolve_job_def(JOB), config)
+    job = job_of(config)
+    if job not in JOBS:
+        raise ValueError(f"this recipe is for {job}: make build RECIPE={recipe}")
+    dg.validate_run_config(defs.resolve_job_def(job), config)
     check_run_config(config)
     return resolved(config)
 
@@ -41,7 +44,8 @@ def output_of(config: dict) -> Path:
     """The folder of the run that `config` starts."""
     collection = config.get("resources", {}).get("collection", {}).get("config", {})
     folder = Path(collection.get("root", "data")).resolve() / collection.get("name", "microworld")
-    return folder / "training" / (config["ops"]["executor"]["config"].get("name") or "wmsd")
+    op, usual, _ = JOBS[job_of(config)]
+    return folder / "training" / (config["ops"][op]["config"].get("name") or usual)
 
 
 def main() -> int:
@@ -54,7 +58,7 @@ def main() -> int:
     except (ValueError, ValidationError, dg.DagsterInvalidConfigError) as error:
         print(f"{recipe}: {error}", file=sys.stderr)
         return 2
-    words = ["dagster", "job", "execute", "-m", "pipelines.definitions", "-j", JOB, "-c", str(recipe)]
+    words = ["dagster", "job", "execute", "-m", "pipelines.definitions", "-j", job_of(config), "-c", str(recipe)]
     print(f"Running: {shlex.join(words)}", flush=True)
     process = subprocess.Popen([str(Path(sys.executable).with_name(words[0])), *words[1:]])
     # Ctrl-C reaches both of us: the run hears it, lets the trainer save, and only then do we end.
@@ -63,8 +67,9 @@ def main() -> int:
     if process.wait() != 0:
         print("The run failed: the first error above says where and why.", file=sys.stderr)
         return process.returncode
-    output = output_of(config)
-    print(f"\nExecutor: {output / 'final'}\n\n{(output / 'table.txt').read_text(encoding='utf-8')}")
+    output, job = output_of(config), job_of(config)
+    made = {"train_wmsd": f"Executor: {output / 'final'}", "reproduce": f"Report: {output / 'reproduction.md'}"}[job]
+    print(f"\n{made}\n\n{(output / JOBS[job][2]).read_text(encoding='utf-8')}")
     return 0
 
 

@@ -123,7 +123,7 @@ def plain_axes(axes, title: str, px: float = 7) -> None:
     """Two spines, small ticks and a title on the left."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    axes.tick_params(labelsize=px - 1, colors=INK, color=FAINT)
+    axes.tick_params(which="both", labelsize=px - 1, colors=INK, color=FAINT)
     axes.set_title(plain(title), fontsize=px, color=INK, loc="left", parse_math=False)
 
 

@@ -17,17 +17,10 @@ from training.prompts import share_of_rank
 STAND_INS = {"conditions": "-", "output": "-", "method": "wmsd"}
 
 
-class Launch(dg.Config):
-    """One training run: the options of training.config.TrainOptions, and how it is started."""
+class FolderName(dg.Config):
+    """What is kept in a folder of its own."""
 
-    name: str = Field("", description="Folder below training/ for a further run; the method's name when empty.")
-    processes: int = Field(1, ge=1, le=1024, description="Processes on this machine, one a GPU; 1: plain python.")
-    fresh: bool = Field(
-        False, description="Begin anew where the folder holds another run; false goes on with it, or says what differs."
-    )
-    grace_s: float = Field(
-        900.0, gt=0, description="Seconds a cancelled trainer has to finish its step and save before it is killed."
-    )
+    name: str = Field("", description="Folder below training/ for a further run; the usual one's name when empty.")
 
     @field_validator("name")
     @classmethod
@@ -35,6 +28,18 @@ class Launch(dg.Config):
         if value and not NAME.fullmatch(value):
             raise ValueError("up to 64 letters, digits, '.', '_' or '-' are expected")
         return value
+
+
+class Launch(FolderName):
+    """One training run: the options of training.config.TrainOptions, and how it is started."""
+
+    processes: int = Field(1, ge=1, le=1024, description="Processes on this machine, one a GPU; 1: plain python.")
+    fresh: bool = Field(
+        False, description="Begin anew where the folder holds another run; false goes on with it, or says what differs."
+    )
+    grace_s: float = Field(
+        900.0, gt=0, description="Seconds a cancelled trainer has to finish its step and save before it is killed."
+    )
 
 
 ExecutorConfig = part_of(TrainOptions, "ExecutorConfig", Launch, STAND_INS)
@@ -52,7 +57,12 @@ def check_launch(config: dg.Config, method: Method | None, conditions: Condition
     if method is not None:
         check_options(train_options(config, **STAND_INS | {"method": method}))
     if conditions is not None:
-        ours, theirs = ({**plain(c.model), **dict.fromkeys(INCIDENTAL)} for c in (config, conditions))
-        differ = [f"{key} {ours[key]!r} and {theirs[key]!r}" for key in ours if ours[key] != theirs[key]]
-        if differ:
-            raise ValueError(f"model is another than that of ops.conditions ({'; '.join(differ)}): one is expected")
+        check_model(config, conditions)
+
+
+def check_model(config: dg.Config, conditions: ConditionsOptions) -> None:
+    """Raises ValueError when a training block names another model than the one whose `conditions` are encoded."""
+    ours, theirs = ({**plain(c.model), **dict.fromkeys(INCIDENTAL)} for c in (config, conditions))
+    differ = [f"{key} {ours[key]!r} and {theirs[key]!r}" for key in ours if ours[key] != theirs[key]]
+    if differ:
+        raise ValueError(f"model is another than that of ops.conditions ({'; '.join(differ)}): one is expected")

@@ -14,6 +14,7 @@ from assets.child import run_child
 from assets.conditions.folder import conditions_folder, read_manifest
 from assets.executor.options import train_options
 from assets.store import Store
+from models.video.options import VideoModelOptions
 from storage.files import confined, sha256_bytes, sha256_file, write_bytes
 from training.config import Method, TrainOptions
 
@@ -42,9 +43,10 @@ class Run:
         return whole and json.loads(note.read_text())["fingerprint"] == self.fingerprint
 
 
-def plan_run(store: Store, config: dg.Config, method: Method, processes: int) -> Run:
-    """The run that `config` asks for. Raises dagster.Failure when its conditions are absent or of another dataset."""
-    folder = conditions_folder(store, config.model)
+def usable_conditions(store: Store, model: VideoModelOptions) -> tuple[Path, dict[str, Any]]:
+    """The folder of the model's conditions and their manifest. Raises dagster.Failure when there are none, or of
+    another dataset than training is to read."""
+    folder = conditions_folder(store, model)
     manifest = read_manifest(folder)
     remedy = "materialise `training_data` and `conditions` (the job train_wmsd does)"
     if manifest is None:
@@ -57,6 +59,12 @@ def plan_run(store: Store, config: dg.Config, method: Method, processes: int) ->
             f"read {version}: {remedy}",
             allow_retries=False,
         )
+    return folder, manifest
+
+
+def plan_run(store: Store, config: dg.Config, method: Method, processes: int) -> Run:
+    """The run that `config` asks for. Raises dagster.Failure as `usable_conditions`."""
+    folder, manifest = usable_conditions(store, config.model)
     output = confined(store.training, config.name or method)
     options = train_options(config, method=method, conditions=str(folder), output=str(output))
     decides = [

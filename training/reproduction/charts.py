@@ -1,11 +1,13 @@
 """Charts of a reproduction as PNG: ours solid with 95 % bands, the paper's dashed. The same input, the same bytes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from evaluation.statistics.published import demonstrator, published, traces
+from training.config import Method
 from training.pictures import FAINT, INK, PAPER, palette_png, plain_axes
+from training.reproduction.files import CHARTS
 from training.reproduction.pooling import Pool, pooled
 from training.reproduction.results import RunData, verdicts
 from training.reproduction.settings import Findings, Setting
@@ -21,16 +23,19 @@ COLOURS = {
     "sft": "#d98cb3",
     "dmd": "#2b2d33",
 }
+BASELINES = ("wmsd", "sft", "dmd")
 DISTILLATION = ("off_policy", "on_policy_anchor", "on_policy_full")
 WITH_REWARDS = ("wmsd", "rl_only", "alternating", "off_policy_teacher_rl")
-SIZE, DPI, COLOUR_COUNT = 8, 110, 64
+SIZE, DPI = 8, 110
+BANDS = 0.1  # opacity
+LOG_SPREAD = 20  # values that spread over more than this factor get a logarithmic axis
 WINDOW = 5  # training metrics are shown as means over so many steps
 
 
 def charts(found: Findings) -> dict[str, bytes]:
     """File name -> PNG, of all charts that the runs so far give something to show in."""
     drawn = {}
-    for name, draw in CHARTS.items():
+    for name, draw in zip(CHARTS, (scores, distillation, rewards, beta_d, consistency, stability), strict=True):
         if (data := draw(found)) is not None:
             drawn[f"{name}.png"] = data
     return drawn
@@ -61,34 +66,37 @@ def scores(found: Findings) -> bytes | None:
         names = [_name(setting) for setting in shown] if place == 0 else [""] * len(shown)
         axes.set_yticks(range(len(shown)), names, parse_math=False)
         axes.tick_params(axis="y", length=0)
-        axes.set_xlim(left=0)
+        axes.set_xlim(0, 1)
     _note(
         figure, "dots: mean of seeds with 95 % interval; ticks: seeds; lines: base under T dotted, Demonstrator solid"
     )
-    return palette_png(figure, COLOUR_COUNT)
+    return palette_png(figure, 256)
 
 
 def distillation(found: Findings) -> bytes | None:
-    """Distillation without rewards, on and off policy: the average score by step (the paper's Figure 4, left)."""
+    """The average score by step: distillation without rewards (the paper's Figure 4, left), and the baselines."""
     paper = traces("average")
-    settings = [s for method in DISTILLATION if (s := found.method(method)) is not None and s.ended]
-    if not settings:
+    panels = {"Distillation without rewards: average": DISTILLATION, "Baselines: average": BASELINES}
+    settings = {title: _of(found, methods) for title, methods in panels.items()}
+    if not settings[next(iter(panels))]:
         return None
-    figure = _figure(3.4)
-    axes = figure.add_subplot()
-    plain_axes(axes, "Distillation without rewards: average score", SIZE)
-    for setting in settings:
-        _trace(axes, setting.ended, "average", COLOURS[setting.experiment.method], _name(setting))
-    for method in DISTILLATION:
-        axes.plot(*paper[method], "--", color=COLOURS[method], linewidth=1, alpha=0.8)
-    _levels(axes, found, "average", demonstrator("average"))
-    _finish(figure, axes)
-    return palette_png(figure, COLOUR_COUNT)
+    figure, first = _figure(3.3), None
+    for place, (title, shown) in enumerate(settings.items()):
+        first = axes = figure.add_subplot(1, 2, place + 1, sharey=first)
+        plain_axes(axes, title, SIZE)
+        for setting in shown:
+            _trace(axes, setting.ended, "average", COLOURS[setting.experiment.method], _name(setting))
+        if place == 0:
+            for method in DISTILLATION:
+                axes.plot(*paper[method], "--", color=COLOURS[method], linewidth=1, alpha=0.8)
+        _levels(axes, found, "average", demonstrator("average") if place == 0 else None)
+    _finish(figure)
+    return palette_png(figure, 256)
 
 
 def rewards(found: Findings) -> bytes | None:
     """Methods with the judge's rewards: three scores by step (the paper's Figure 5)."""
-    settings = [s for method in WITH_REWARDS if (s := found.method(method)) is not None and s.ended]
+    settings = _of(found, WITH_REWARDS)
     if not settings:
         return None
     figure = _figure(3.2)
@@ -100,8 +108,8 @@ def rewards(found: Findings) -> bytes | None:
         for method in WITH_REWARDS:
             axes.plot(*traces(measure)[method], "--", color=COLOURS[method], linewidth=1, alpha=0.8)
         _levels(axes, found, measure, demonstrator(measure))
-    _finish(figure, axes)
-    return palette_png(figure, COLOUR_COUNT)
+    _finish(figure)
+    return palette_png(figure, 256)
 
 
 def beta_d(found: Findings) -> bytes | None:
@@ -126,9 +134,9 @@ def beta_d(found: Findings) -> bytes | None:
     axes.set_xticks([0, *_decades(smallest, max(*betas, *paper["beta_d"]))])
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.minorticks_off()
-    _finish(figure, axes, steps=False)
+    _finish(figure, steps=False)
     axes.set_xlabel("beta_d", fontsize=SIZE - 1, color=INK)
-    return palette_png(figure, COLOUR_COUNT)
+    return palette_png(figure, 256)
 
 
 def consistency(found: Findings) -> bytes | None:
@@ -149,8 +157,8 @@ def consistency(found: Findings) -> bytes | None:
                 axes.set_ylabel("log-odds", fontsize=SIZE - 1, color=INK)
             else:
                 _trace(axes, setting.ended, measure, colour, label)
-    _finish(figure, axes, dashed=False)
-    return palette_png(figure, COLOUR_COUNT)
+    _finish(figure, dashed=False)
+    return palette_png(figure, 256)
 
 
 def stability(found: Findings) -> bytes | None:
@@ -167,24 +175,14 @@ def stability(found: Findings) -> bytes | None:
     _axis(axes)
     axes = figure.add_subplot(1, 2, 2)
     plain_axes(axes, "Disagreement with the Demonstrator in training", SIZE)
-    others = [s for method in ("wmsd", "on_policy_full") if (s := found.method(method)) is not None and s.ended]
-    for setting in (long, *others):
+    for setting in (long, *_of(found, ("wmsd", "on_policy_full"))):
         colour = INK if setting is long else COLOURS[setting.experiment.method]
         _metric(axes, setting.ended, "disagreement", colour, _name(setting))
-    axes.set_yscale("log")
+    if axes.dataLim.y1 > LOG_SPREAD * axes.dataLim.y0 > 0:
+        axes.set_yscale("log")
     _legend(axes)
     _axis(axes)
-    return palette_png(figure, COLOUR_COUNT)
-
-
-CHARTS: dict[str, Callable[[Findings], bytes | None]] = {
-    "scores": scores,
-    "distillation": distillation,
-    "rewards": rewards,
-    "beta_d": beta_d,
-    "consistency": consistency,
-    "stability": stability,
-}
+    return palette_png(figure, 256)
 
 
 def _figure(height_in: float):
@@ -205,7 +203,7 @@ def _trace(axes, runs: Sequence[RunData], measure: str, colour: str, label: str)
             pools.append((step, pool))
     at = [step for step, _ in pools]
     axes.fill_between(
-        at, [pool.low for _, pool in pools], [pool.high for _, pool in pools], color=colour, alpha=0.12, linewidth=0
+        at, [pool.low for _, pool in pools], [pool.high for _, pool in pools], color=colour, alpha=BANDS, linewidth=0
     )
     axes.plot(
         at, [pool.mean for _, pool in pools], color=colour, linewidth=1.6, marker="o", markersize=2.5, label=label
@@ -222,21 +220,31 @@ def _metric(axes, runs: Sequence[RunData], name: str, colour: str, label: str) -
     axes.plot([step for step, _ in series], means, color=colour, linewidth=1.3, label=label)
 
 
-def _levels(axes, found: Findings, measure: str, paper: float) -> None:
+def _levels(axes, found: Findings, measure: str, paper: float | None) -> None:
     """The Demonstrator: ours solid, the paper's dashed."""
     reference = found.reference()
     if reference is not None:
         level = np.nanmean(verdicts(reference.demonstrator, measure))
         axes.axhline(level, color=FAINT, linewidth=1, zorder=0, label="Demonstrator")
-    axes.axhline(paper, color=FAINT, linewidth=1, linestyle="--", zorder=0)
+    if paper is not None:
+        axes.axhline(paper, color=FAINT, linewidth=1, linestyle="--", zorder=0)
 
 
-def _finish(figure, axes, *, steps: bool = True, dashed: bool = True) -> None:
-    """Axes, and one legend below all panels, of `axes`."""
-    for each in figure.axes:
-        _axis(each, steps=steps)
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=6, fontsize=SIZE - 1, frameon=False)
+def _of(found: Findings, methods: Sequence[Method]) -> list[Setting]:
+    return [setting for method in methods if (setting := found.method(method)) is not None and setting.ended]
+
+
+def _finish(figure, *, steps: bool = True, dashed: bool = True) -> None:
+    """Axes, and one legend below all panels."""
+    handles = {}
+    for axes in figure.axes:
+        _axis(axes, steps=steps)
+        handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    last = handles.pop("Demonstrator", None)
+    handles |= {} if last is None else {"Demonstrator": last}
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside lower center", ncols=6, fontsize=SIZE - 1, frameon=False
+    )
     if dashed:
         _note(figure, "solid: here, with 95 % bands; dashed: the paper, with another model, other tasks, another judge")
 

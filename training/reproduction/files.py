@@ -7,11 +7,12 @@ from storage.files import write_bytes
 from training.reproduction.options import ReproductionOptions
 from training.reproduction.plan import Run
 
-JSON, MARKDOWN = "reproduction.json", "reproduction.md"
+JSON, MARKDOWN, CLAIMS = "reproduction.json", "reproduction.md", "claims.txt"
+CHARTS = ("scores", "distillation", "rewards", "beta_d", "consistency", "stability")  # PNG files
 
 
 def write_report(options: ReproductionOptions, runs: Sequence[Run]) -> str:
-    """Writes the results of the runs so far: reproduction.json, reproduction.md, charts. Returns the report's head."""
+    """Writes the results of the runs so far: the files of this module. Returns the claims."""
     from training.reproduction.charts import charts
     from training.reproduction.report import head, markdown, reproduction_of
     from training.reproduction.results import read_run
@@ -25,4 +26,6 @@ def write_report(options: ReproductionOptions, runs: Sequence[Run]) -> str:
         write_bytes(output / name, data)
     write_bytes(output / MARKDOWN, markdown(result, list(drawn)).encode())
     write_bytes(output / JSON, (result.model_dump_json(indent=1) + "\n").encode())
-    return head(result)
+    text = head(result)
+    write_bytes(output / CLAIMS, f"{text}\n".encode())
+    return text

@@ -49,6 +49,11 @@ class Child:
     asked: bool = False  # by us, to end
 
 
+def command(config: Path) -> list[str]:
+    """What trains one run: the same that a person would type. It resumes by itself."""
+    return [sys.executable, "-m", "training.train", "--config", str(config)]
+
+
 def record_of(run: Run) -> Record:
     path = run.folder / RECORD
     return Record(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else Record()
@@ -177,7 +182,7 @@ class Runner:
         with (run.folder / LOG).open("ab") as log:
             start = log.tell()
             process = subprocess.Popen(
-                [sys.executable, "-m", "training.train", "--config", str(run.folder / CONFIG)],
+                command(run.folder / CONFIG),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
