@@ -101,12 +101,15 @@ def _curves(
     if not ours:
         return None
     theirs = [] if methods == tuple(BASELINES) else paper_series(measure, methods)
-    levels = [
-        Level(one.name, share) for one in found.references if (share := _share(getattr(one, measure))) is not None
-    ]
+    levels = _references(found, measure)
     if theirs:
         levels.append(Level("paper: Demonstrator", demonstrator(measure), ours=False))
     return chart(title, measure, ours, theirs, levels)
+
+
+def _references(found: Reproduction, measure: str) -> list[Level]:
+    shares = [(one.name, _share(getattr(one, measure))) for one in found.references]
+    return [Level(name, share, second=at > 0) for at, (name, share) in enumerate(shares) if share is not None]
 
 
 def _band(run, measure: str, steps: Sequence[int]) -> tuple[tuple[float, float], ...]:
@@ -146,7 +149,7 @@ def _sweep(found: Reproduction) -> Chart | None:
     if plain:
         series.append(_dots("wmsd with the recipe's own beta_d", [(len(values), plain.average)], 1))
     series.append(Series("paper: Figure 4, right", tuple(map(values.index, paper)), tuple(paper.values()), ours=False))
-    levels = [Level(one.name, one.average) for one in found.references if one.average is not None]
+    levels = _references(found, "average")
     levels.append(Level("paper: Demonstrator", published()["beta_d"]["demonstrator"]["average"], ours=False))
     title = "Weight of the anchor: Average at the end by beta_d"
     svg = lines(series, levels, "beta_d (values evenly spaced)", "Average", title, x_labels=names)

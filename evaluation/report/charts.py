@@ -11,7 +11,9 @@ from markupsafe import Markup
 
 from evaluation.pages.svg import number, short, value_ticks
 
-HEIGHT, TOP, FOOT = 250, 14, 40  # pixels: plot, above it, below it (tick labels and the axis' name)
+HEIGHT, FOOT = 250, 40  # pixels: plot, below it (tick labels and the axis' name)
+ABOVE, ABOVE_TWICE = 10, 40  # above the plot, without and with an axis of the paper's there
+LEAST_SPREAD = 0.2  # of an axis of shares: less would blow up noise
 MARKERS = (
     "M-4,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0z",
     "M-3.6,-3.6h7.2v7.2h-7.2z",
@@ -40,11 +42,12 @@ class Series:
 
 @dataclass(frozen=True)
 class Level:
-    """A horizontal line that does not depend on x."""
+    """A horizontal line that does not depend on x; `second`: dashed otherwise than the first."""
 
     name: str
     y: float
     ours: bool = True
+    second: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,40 +83,48 @@ def lines(
     def at(one: Series, x: float) -> float:
         return (places if one.ours else beyond).share(x)
 
+    top = ABOVE_TWICE if x_paper else ABOVE
+
     def y(value: float) -> float:
-        return TOP + HEIGHT * (1 - height.share(value))
+        return top + HEIGHT * (1 - height.share(value))
 
     marks: list[Markup] = []
     for tick in value_ticks(height.low, height.high):
         marks.append(Markup('<line class="grid" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(short(y(tick))))
         marks.append(_text("-6", y(tick) + 4, "end", number(tick)))
-    base = TOP + HEIGHT
+    base = top + HEIGHT
     marks.append(Markup('<line class="axis" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(base))
-    ticks = list(enumerate(x_labels)) or [(tick, number(tick)) for tick in value_ticks(places.low, places.high)]
+    ticks = list(enumerate(x_labels)) or [(tick, number(tick)) for tick in _whole_ticks(places)]
     for tick, name in ticks:
         marks.append(_text(_percent(places.share(tick)), base + 15, _anchor(places.share(tick)), name))
     marks.append(_text("50%", base + 33, "middle", x_name, "name"))
+    marks.append(
+        Markup('<text class="name" transform="rotate(-90)" x="{}" y="-44" text-anchor="middle">{}</text>').format(
+            -(top + HEIGHT // 2), y_name
+        )
+    )
     if x_paper:
-        for tick in value_ticks(beyond.low, beyond.high):
+        marks.append(_text("50%", 11, "middle", x_paper, "name theirs"))
+        for tick in _whole_ticks(beyond):
             share = beyond.share(tick)
-            marks.append(_text(_percent(share), TOP - 6, _anchor(share), number(tick), "tick theirs"))
+            marks.append(_text(_percent(share), top - 6, _anchor(share), number(tick), "tick theirs"))
     for level in levels:
-        name = "level" if level.ours else "level theirs"
-        marks.append(Markup('<line class="{0}" x1="0" x2="100%" y1="{1}" y2="{1}"/>').format(name, short(y(level.y))))
-    marks.append(_plot([_curve(one, [at(one, x) for x in one.x], height) for one in (*papers, *ours)]))
+        place = short(y(level.y))
+        marks.append(Markup('<line class="{0}" x1="0" x2="100%" y1="{1}" y2="{1}"/>').format(_level(level), place))
+    marks.append(_plot([_curve(one, [at(one, x) for x in one.x], height) for one in (*papers, *ours)], top))
     for one in ours:
         for x, value in zip(one.x, one.y, strict=True):
             told = f"{one.name}: {number(value)} at {x_labels[int(x)] if x_labels else number(x)}"
             marks.append(_marker(_percent(at(one, x)), y(value), one.style, told))
-    return Markup('<svg class="lines{}" height="{}" role="img" aria-label="{}"><title>{}</title>{}</svg>').format(
-        " twice" if x_paper else "", base + FOOT, label, y_name, Markup("").join(marks)
+    return Markup('<svg class="lines" height="{}" role="img" aria-label="{}">{}</svg>').format(
+        base + FOOT, label, Markup("").join(marks)
     )
 
 
 def key(one: Series | Level) -> Markup:
     """A piece of line as a legend shows it."""
     if isinstance(one, Level):
-        inner = Markup('<line class="level{}" x1="0" x2="30" y1="7" y2="7"/>').format("" if one.ours else " theirs")
+        inner = Markup('<line class="{}" x1="0" x2="30" y1="7" y2="7"/>').format(_level(one))
     else:
         inner = Markup('<line class="{}" x1="0" x2="30" y1="7" y2="7"/>').format(_class(one))
         inner += _marker("15", 7, one.style, "") if one.ours else Markup("")
@@ -147,10 +158,16 @@ def _scale(values: Sequence[float], named: bool = False) -> Scale:
     return Scale(low, high) if high > low else Scale(low - 0.5, low + 0.5)
 
 
+def _whole_ticks(scale: Scale) -> list[float]:
+    return [tick for tick in value_ticks(scale.low, scale.high) if tick == int(tick)]
+
+
 def _heights(values: Sequence[float], unit: bool) -> Scale:
     """A twentieth more than the values on both sides; shares stay within 0..1."""
     low, high = min(values, default=0.0), max(values, default=1.0)
     margin = 0.05 * (high - low) or 0.05 * abs(high) or 0.05
+    if unit:
+        margin = max(margin, (LEAST_SPREAD - (high - low)) / 2)
     low, high = low - margin, high + margin
     return Scale(max(0.0, low), min(1.0, high)) if unit else Scale(low, high)
 
@@ -167,10 +184,10 @@ def _curve(one: Series, shares: Sequence[float], height: Scale) -> Markup:
     return drawn + Markup('<polyline class="{}" points="{}"/>').format(_class(one), _points(places))
 
 
-def _plot(curves: Sequence[Markup]) -> Markup:
+def _plot(curves: Sequence[Markup], top: int) -> Markup:
     return Markup(
         '<svg x="0" y="{}" width="100%" height="{}" viewBox="0 0 1000 1000" preserveAspectRatio="none">{}</svg>'
-    ).format(TOP, HEIGHT, Markup("").join(curves))
+    ).format(top, HEIGHT, Markup("").join(curves))
 
 
 def _marker(x: str, y: float, style: int, told: str) -> Markup:
@@ -182,6 +199,10 @@ def _marker(x: str, y: float, style: int, told: str) -> Markup:
 
 def _text(x: str, y: float, anchor: str, text: str, name: str = "tick") -> Markup:
     return Markup('<text class="{}" x="{}" y="{}" text-anchor="{}">{}</text>').format(name, x, short(y), anchor, text)
+
+
+def _level(one: Level) -> str:
+    return f"level{'' if one.ours else ' theirs'}{' second' if one.second else ''}"
 
 
 def _class(one: Series) -> str:

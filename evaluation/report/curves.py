@@ -131,7 +131,7 @@ def _levels(measure: str, runs: Sequence[Evaluated], published: bool) -> list[Le
         one = next((run for run in runs if run.role == role and run.record.step is None and run.scores), None)
         value = None if one is None else _score(one, measure)
         if value is not None:
-            levels.append(Level(one.label, value))
+            levels.append(Level(one.label, value, second=role == "demonstrator"))
     if published:
         levels.append(Level("paper: Demonstrator", demonstrator(measure), ours=False))
     return levels

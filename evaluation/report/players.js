@@ -39,8 +39,11 @@ function answersOf(set, pane) {
       if (one[FAILED] >= 0) said.append(make("q", "", text(one[FAILED])));
       else if (one[SAID] >= 0) said.append(make("q", "", text(one[SAID])));
       if (one[OTHERS].length) {
-        const others = one[OTHERS].map(([who, yes, odds]) => `${text(who)}: ${MARK[yes][1]}${odds === null ? "" : " " + signed(odds)}`);
-        said.append(make("span", "others", others.join("; ")));
+        const other = one[OTHERS].filter((more) => more[1] !== one[YES]);
+        const alike = one[OTHERS].length - other.length;
+        const told = other.map(([who, yes]) => `${text(who)} ${MARK[yes][1]}`);
+        if (alike) told.unshift(`${alike} of ${one[OTHERS].length} other answers agree`);
+        said.append(make("span", "others", told.join("; ")));
       }
     }
     line.append(make("dt", "", name), said);
@@ -146,7 +149,7 @@ class Clock {
     for (const rate of ["1", "0.5", "0.25"]) this.speed.append(new Option(`${rate}x`, rate));
     this.output = make("output");
     for (const button of [this.button, back, on]) button.type = "button";
-    this.node.append(this.button, back, on, this.range, this.output, this.speed);
+    this.node.append(this.button, back, on, this.speed, this.range, this.output);
     this.button.addEventListener("click", () => (playing === this ? this.pause() : this.play()));
     back.addEventListener("click", () => this.step(-1));
     on.addEventListener("click", () => this.step(1));
@@ -187,9 +190,10 @@ class Clock {
     if (this.frame() >= this.frames - 1) this.time = 0;
     this.button.textContent = "\u275a\u275a Pause";
     let last = performance.now();
+    const patience = last + 4000;
     const tick = (now) => {
       if (playing !== this) return;
-      const ready = this.screens.every((one) => !one.video || one.video.readyState >= 2);
+      const ready = now > patience || this.screens.every((one) => !one.video || one.video.readyState >= 2);
       if (ready) this.time += ((now - last) / 1000) * Number(this.speed.value);
       last = now;
       if (this.time >= this.duration) {
@@ -236,7 +240,9 @@ function stripOf(screen, label) {
 function paneOf(set, run, pane, screens) {
   const label = set.runs[run][0];
   const node = make("div", "pane");
-  node.append(make("h4", "", label));
+  const name = make("h4", "", label);
+  name.title = label;
+  node.append(name);
   if (!pane || !pane[SHA]) {
     node.append(make("div", "nothing", pane ? `Video missing: ${text(pane[MISSING])}` : "Video missing: this run has none of it"));
     if (pane) node.append(answersOf(set, pane));
@@ -252,6 +258,10 @@ function paneOf(set, run, pane, screens) {
   const facts = [`${screen.frames} frames, ${screen.fps} a second, ${screen.width} x ${screen.height}`];
   if (pane[SECONDS]) facts.push(`made in ${pane[SECONDS]} s${pane[VLM] ? `, ${pane[VLM]} s of it by the VLM` : ""}`);
   if (seen) facts.push(`the judge saw the frames at ${seen} s`);
+  set.questions.forEach((name, question) => {
+    const one = pane[ANSWERS][question];
+    for (const [who, yes, odds] of one ? one[OTHERS] : []) facts.push(`${name}, ${text(who)}: ${MARK[yes][1]}${odds === null ? "" : ` ${signed(odds)}`}`);
+  });
   node.append(reveal("Prompt and facts", `${text(pane[PROMPT])}\n\n${facts.join("\n")}`));
   return node;
 }

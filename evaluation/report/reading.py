@@ -53,9 +53,11 @@ class Evaluated:
     @property
     def label(self) -> str:
         """What a reader calls it: the role where it has one, and the name where that says more."""
-        role = ROLES.get(self.role, self.role)
-        step = "" if self.record.step is None else f", step {self.record.step}"
-        return f"{role} ({self.name}{step})" if role and role.lower() != self.name.lower() else f"{self.name}{step}"
+        step = [] if self.record.step is None else [f"step {self.record.step}"]
+        if not self.role:
+            return ", ".join([self.name, *step])
+        more = ", ".join(([] if self.name == self.role else [self.name]) + step)
+        return ROLES.get(self.role, self.role) + (f" ({more})" if more else "")
 
     @property
     def benchmark(self) -> tuple[str, str]:

@@ -14,6 +14,7 @@ NAMES = {"task": "Task", "agent": "Agent", "consistency": "Realism", "average": 
 FIGURE7 = {"task_type": "task", "agent_category": "agent"}  # which question the paper breaks down by what
 DIMENSIONS = {"task_type": "task type", "agent_category": "addressed agent", "group": "group of the benchmark"}
 MOST_CATEGORIES = 40
+LEVEL = 0.05  # of tests, as the intervals are of 95 %
 
 
 def question_name(question: str) -> str:
@@ -70,7 +71,7 @@ class Pair:
                 f"{question_name(question)}: {ours} {one.ours:.3f}, {theirs} {one.theirs:.3f} over {one.pairs} pairs; "
                 f"only {ours} succeeded in {one.better}, only {theirs} in {one.worse} ({one.test}, {p_value})."
             )
-            told.append((verdict(one.gain), sentence, one.gain))
+            told.append((verdict(one.gain, one.p_value), sentence, one.gain))
         average = self.found.average
         told.append((verdict(average), f"Average of the questions ({average.method}).", average))
         if self.found.pickscore_raw is not None:
@@ -79,11 +80,15 @@ class Pair:
         return told
 
 
-def verdict(gain: Estimate) -> str:
-    """higher, lower, or open: whether the 95 % interval leaves out zero."""
+def verdict(gain: Estimate, p_value: float | None = None) -> str:
+    """higher, lower: the 95 % interval leaves out zero, and so does the test where there is one; open: neither does;
+    torn: only one of the two does, as happens with few samples; none: nothing is known."""
     if gain.low is None or gain.high is None:
         return "none"
-    return "higher" if gain.low > 0 else "lower" if gain.high < 0 else "open"
+    beyond = gain.low > 0 or gain.high < 0
+    if p_value is not None and beyond != (p_value < LEVEL):
+        return "torn"
+    return ("higher" if gain.low > 0 else "lower") if beyond else "open"
 
 
 def pairs(runs: Sequence[Evaluated], reference: str = "") -> list[Pair]:

@@ -1,0 +1,328 @@
+"""One page, its videos beside it: nothing of the data is executed, nothing is fetched, the same bytes each time."""
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import replace
+
+import pytest
+from made_runs import MadeRun
+
+from evaluation.report.__main__ import run
+from evaluation.report.options import ReportOptions
+
+EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'></script></title></style><!-- \u202e{{7*7}}"
+
+
+def test_every_section_is_there_with_scores_intervals_and_the_papers_rows(four_page, four):
+    ids = [attributes["id"] for tag, attributes in four_page.tags if tag == "section"]
+    assert ids == ["leaderboard", "compared", "curves", "breakdown", "ablations", "trust", "videos", "evaluated"]
+    scores = four_page.section("leaderboard")
+    for label in ("Base", "Demonstrator", "Executor", "+VLM"):
+        assert label in scores
+    assert "0.605 0.536 to 0.670 121 / 200" in scores and "Not comparable" in scores
+    assert "Executor against Base" in four_page.section("compared")
+    assert "McNemar, exact" in four_page.section("compared")
+    assert "few" in four_page.section("breakdown") and "navigation" in four_page.section("breakdown")
+    assert "No reproduction.json was given" in four_page.section("ablations")
+    assert "nothing to draw" in four_page.section("curves")
+
+
+def test_the_page_shows_the_numbers_of_the_statistics(four_page, four):
+    from evaluation.statistics.comparing import compare_runs
+    from evaluation.statistics.scoring import score_run
+
+    base, executor = score_run(four[0]), score_run(four[2])
+    task = executor.questions["task"]
+    wanted = f"{task.rate.value:.3f} {task.rate.low:.3f} to {task.rate.high:.3f} {task.successes} / {task.valid}"
+    assert wanted in four_page.section("leaderboard")
+    assert f"{base.average.rate.value:.3f}" in four_page.section("leaderboard")
+    gain = compare_runs(four[2], four[0]).questions["task"].gain
+    assert f"Gain {gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]" in four_page.section("compared")
+
+
+def test_only_our_script_may_run_and_only_files_beside_the_page_are_loaded(four_page):
+    for tag, attributes in four_page.tags:
+        assert tag not in ("link", "iframe", "object", "embed", "base")
+        assert not any(name.startswith("on") or name == "style" for name in attributes), (tag, attributes)
+        for name in ("src", "href", "action", "srcset", "xlink:href"):
+            assert attributes.get(name, "#").startswith("#")
+    rule = next(a["content"] for _, a in four_page.tags if a.get("http-equiv") == "Content-Security-Policy")
+    digest = base64.b64encode(hashlib.sha256(four_page.scripts[1].encode()).digest()).decode()
+    assert rule.startswith("default-src 'none'") and f"script-src 'sha256-{digest}'" in rule
+    assert "unsafe" not in rule and "http" not in rule
+    assert "://" not in four_page.scripts[1]
+
+
+def test_hostile_text_is_text_everywhere(report, movies, tmp_path):
+    made = MadeRun(tmp_path / "run", 3, movies, role=EVIL, notes=(EVIL,), hardware=EVIL, lora=EVIL)
+    made.samples = [
+        replace(
+            one,
+            task=EVIL,
+            solution=EVIL,
+            agent=EVIL,
+            task_type=f"{EVIL}{n}",
+            agent_category=f"{EVIL}{n}",
+            group=f"g{n}",
+        )
+        for n, one in enumerate(made.samples)
+    ]
+    made.videos = [replace(one, prompt=EVIL) for one in made.videos]
+    made.videos[0] = replace(made.videos[0], failure=EVIL, sha256="")
+    made.judgements = [replace(one, judge=EVIL, prompt_hash=EVIL, text=EVIL) for one in made.judgements]
+    found = report([made.write()], title=EVIL)
+    assert len(found.scripts) == 2
+    assert not [attributes for tag, attributes in found.tags if tag == "img" or "onerror" in attributes]
+    assert "\u202e" not in found.html and "49" not in found.section("evaluated").replace("{{7*7}}", "")
+    assert "alert(1)" in found.text
+    assert "<" not in found.scripts[0]
+    assert EVIL.replace("\u202e", "[U+202E]") in found.data["texts"]
+
+
+def test_the_same_runs_give_the_same_bytes_in_any_folder(report, four):
+    first = report(four, out="first")
+    again = report(four, out="again", workers=1)
+    assert first.html == again.html
+    names = sorted(path.relative_to(first.path.parent) for path in first.path.parent.rglob("*.jpg"))
+    assert names
+    for name in names:
+        assert (first.path.parent / name).read_bytes() == (again.path.parent / name).read_bytes()
+
+
+def test_videos_lie_beside_the_page_under_their_checksums(four_page, four):
+    folder = four_page.path.parent
+    rows = four_page.data["rows"]
+    assert len(rows) == 24
+    for _, _, _, panes in rows:
+        for pane in panes:
+            video = folder / "videos" / pane[0][:2] / f"{pane[0]}.mp4"
+            assert hashlib.sha256(video.read_bytes()).hexdigest() == pane[0]
+            assert video.with_suffix(".jpg").read_bytes()[:2] == b"\xff\xd8"
+
+
+def test_missing_changed_and_broken_videos_are_told_not_linked(report, movies, tmp_path):
+    made = MadeRun(tmp_path / "run", 6, movies)
+    secret = tmp_path / "secret.mp4"
+    secret.write_bytes(movies[0].read_bytes())
+    made.videos[3] = replace(made.videos[3], path="../secret.mp4")
+    made.videos[4] = replace(made.videos[4], sha256="not hex")
+    made.judgements = [
+        one for one in made.judgements if one.video_id not in {made.videos[3].video_id, made.videos[4].video_id}
+    ]
+    made.write()
+    (made.folder / made.videos[0].path).unlink()
+    changed = made.folder / made.videos[1].path
+    changed.unlink()
+    changed.write_bytes(b"other")
+    found = report([made.folder])
+    panes = {found.data["texts"][found.data["samples"][row[1]][0]]: row[3][0] for row in found.data["rows"]}
+    told = {name: found.data["texts"][pane[2]] for name, pane in panes.items() if not pane[0]}
+    assert "cannot be had" in told["s0000"]
+    assert "another one" in told["s0001"]
+    assert "leaves the run's folder" in told["s0003"]
+    assert "no checksum" in told["s0004"]
+    assert set(told) == {"s0000", "s0001", "s0003", "s0004"}
+    assert "4 videos are missing" in found.text
+    assert "has no scores" in found.text  # judgements of two videos lack
+
+
+def test_a_file_that_is_no_video_has_no_strip_and_the_rest_goes_on(report, movies, tmp_path):
+    made = MadeRun(tmp_path / "run", 3, movies)
+    broken = b"this is no video"
+    digest = hashlib.sha256(broken).hexdigest()
+    wrong = made.videos[0].video_id
+    made.videos[0] = replace(made.videos[0], sha256=digest)
+    made.judgements = [replace(one, video_sha256=digest) if one.video_id == wrong else one for one in made.judgements]
+    made.write()
+    path = made.folder / made.videos[0].path
+    path.unlink()
+    path.write_bytes(broken)
+    found = report([made.folder])
+    assert found.data["rows"][0][3][0][:2] == [digest, 0]
+    assert found.data["rows"][1][3][0][1] == 1
+    assert "1 videos do not decode" in found.text
+
+
+def test_a_failed_judgement_keeps_its_reason_and_leaves_the_share(report, movies, tmp_path):
+    made = MadeRun(tmp_path / "run", 4, movies)
+    made.judgements[0] = replace(made.judgements[0], log_odds=None, yes=None, text="maybe", failure="malformed: maybe")
+    found = report([made.write()])
+    answer = found.data["rows"][0][3][0][7][0]
+    assert answer[:2] == [None, -1] and found.data["texts"][answer[3]] == "malformed: maybe"
+    assert " / 3" in found.section("leaderboard")
+
+
+def test_one_run_is_enough(report, four):
+    found = report(four[:1])
+    assert "fewer than two runs" in found.section("compared")
+    assert "Only one judge" in found.section("trust") and "one wording only" in found.section("trust")
+
+
+def test_runs_that_cannot_be_compared_are_refused_with_the_reason(report, movies, tmp_path):
+    first = MadeRun(tmp_path / "one", 5, movies, role="base")
+    second = MadeRun(tmp_path / "two", 5, movies, 0.5, role="executor")
+    second.judgements = [replace(one, judge="judge-2") for one in second.judgements]
+    found = report([first.write(), second.write()])
+    assert "Not compared: judges 'judge-2' and 'judge-1'" in found.section("compared")
+    assert "failed same judge, blocking" in found.section("trust")
+
+
+def test_earlier_steps_are_points_of_a_curve_and_only_the_last_is_shown(report, movies, tmp_path):
+    folders = []
+    for step, shift in ((10, -0.5), (20, 0.0), (30, 0.6)):
+        made = MadeRun(tmp_path / f"step-{step}", 12, movies, shift, role="executor", step=step, notes=("plumbing",))
+        made.pickscore = 19.5 + shift / 10
+        folders.append(made.write())
+    found = report(folders)
+    assert [run[0] for run in found.data["sets"][0]["runs"]] == ["Executor (step-30, step 30)"]
+    curves = found.section("curves")
+    assert "Task against optimizer steps" in found.html
+    assert "paper: on-policy + RL (WMSD)" in curves and "PickScore / 26" in curves
+    assert all(f"step-{step}" in curves for step in (10, 20, 30))
+    assert "The paper's steps, 0 to 100, are on the axis at the top" in curves
+    assert "plumbing" in found.text[: found.text.index("T, the task")]
+
+
+def test_two_runs_of_one_step_make_no_curve_and_say_so(report, movies, tmp_path):
+    folders = [MadeRun(tmp_path / name, 4, movies, role="executor", step=5).write() for name in ("a", "b")]
+    assert "both of step 5" in report(folders).section("curves")
+
+
+def test_wordings_and_judges_are_set_against_each_other(report, movies, tmp_path):
+    made = MadeRun(tmp_path / "run", 20, movies)
+    made.variants()
+    made.write()
+    made.judged_again()
+    trust = report([made.folder]).section("trust")
+    assert "Kappa of all (Fleiss)" in trust and "1-2:" in trust
+    assert "judge-noisy against judge-1" in trust and "Sensitivity" in trust
+    turned = report([made.folder], out="turned", exact_judge="judge-noisy").section("trust")
+    assert "judge-1 against judge-noisy" in turned
+
+
+def test_a_judge_that_always_says_the_same_is_flagged(report, movies, tmp_path):
+    made = MadeRun(tmp_path / "run", 25, movies)
+    made.judgements = [replace(one, log_odds=2.0, yes=True) for one in made.judgements]
+    trust = report([made.write()]).section("trust")
+    assert "failed constant judge" in trust and "the same answer to Task" in trust
+
+
+def test_300_videos_are_all_in_the_data_and_none_in_the_markup(report, movies, tmp_path):
+    folders = [MadeRun(tmp_path / f"run-{n}", 100, movies, n / 2, role=f"role-{n}").write() for n in range(3)]
+    found = report(folders)
+    assert sum(len(row[3]) for row in found.data["rows"]) == 300
+    assert not [tag for tag, _ in found.tags if tag in ("video", "img")]
+
+
+def test_what_an_earlier_report_showed_is_removed_and_nothing_else(report, four):
+    first = report(four)
+    kept = first.path.parent / "videos" / "mine.txt"
+    kept.write_text("mine")
+    before = {path.name for path in first.path.parent.rglob("*.mp4")}
+    small = report(four[:1])
+    after = {path.name for path in small.path.parent.rglob("*.mp4")}
+    assert after <= before and kept.exists()
+    assert after == {f"{row[3][0][0]}.mp4" for row in small.data["rows"]}
+
+
+def test_wrong_names_and_places_are_refused(report, four, tmp_path):
+    with pytest.raises(ValueError, match=r"roles of 'nobody'"):
+        report(four[:1], roles={"nobody": "base"})
+    with pytest.raises(ValueError, match=r"reference 'nobody'"):
+        report(four[:1], reference="nobody")
+    with pytest.raises(ValueError, match=r"two runs are called 'base'"):
+        report([four[0], four[0]])
+    with pytest.raises(ValueError, match="run's folder"):
+        report(four[:1], out=four[0])
+
+
+def test_roles_can_be_given_for_the_page(report, four):
+    found = report(four[:2], roles={"base": "executor", "demonstrator": "base"})
+    assert [run for run in found.data["sets"][0]["runs"]] == [
+        ["Base (demonstrator)", "base"],
+        ["Executor (base)", "executor"],
+    ]
+
+
+def test_the_command_writes_the_page(four, tmp_path, capsys):
+    run(ReportOptions(runs=tuple(map(str, four[:1])), output=str(tmp_path / "out"), title="Trial"))
+    assert capsys.readouterr().out.strip() == str(tmp_path / "out" / "report.html")
+    with pytest.raises(ValueError, match="stands there twice"):
+        ReportOptions(runs=("a", "a"), output="b")
+
+
+def reproduction_of(verdicts: dict) -> dict:
+    """A reproduction.json with these experiments: name -> (method, changes, share)."""
+
+    def pooled(share):
+        return {"mean": share, "low": max(0.0, share - 0.1), "high": min(1.0, share + 0.1), "spread": [share, share]}
+
+    def score(share):
+        return {"share": share, "low": 0.0, "high": 1.0, "successes": 5, "valid": 10, "n": 10, "verdicts": "10101-1010"}
+
+    def point(step, share):
+        return {"step": step, **{name: score(share) for name in ("task", "agent", "consistency")}, "average": share}
+
+    runs, experiments = [], []
+    for name, (method, changes, share) in verdicts.items():
+        empty = {"reward": [], "reward_task": [], "reward_consistency": [], "disagreement": []}
+        curve = [point(0, 0.2), point(5, share / 2), point(10, share)]
+        facts = {"steps": 10, "step": 10, "status": "finished", "reason": "", "seconds": 1.0, "folder": name}
+        runs.append({"name": name, "method": method, "seed": 0, "changes": changes, **facts, "curve": curve, **empty})
+        scores = {measure: pooled(share) for measure in ("task", "agent", "consistency", "average")}
+        experiments.append({"name": name, "method": method, "seeds": [0], "steps": 10, "status": "finished", **scores})
+    base = {"name": EVIL, **{name: score(0.2) for name in ("task", "agent", "consistency")}, "average": 0.2}
+    claim = {"key": "k", "claim": EVIL, "verdict": "holds", "numbers": "1"}
+    head = {"schema_version": 1, "complete": True, "held_out_tasks": 10, "references_alike": True}
+    return {**head, "references": [base], "runs": runs, "experiments": experiments, "claims": [claim]}
+
+
+def test_ablations_are_drawn_from_the_reproduction_and_what_is_absent_is_said(report, four, tmp_path):
+    told = reproduction_of(
+        {
+            "wmsd": ("wmsd", {}, 0.6),
+            "rl_only": ("rl_only", {}, 0.5),
+            "low": ("wmsd", {"distill": {"beta_d": 0.0}}, 0.4),
+            "high": ("wmsd", {"distill": {"beta_d": 0.1}}, 0.55),
+            "off": ("wmsd", {"rewards": {"consistency": 0.0}}, 0.3),
+        }
+    )
+    path = tmp_path / "reproduction.json"
+    path.write_text(json.dumps(told))
+    found = report(four[:1], path)
+    ablations = found.section("ablations")
+    assert "rewards.consistency 0.0" in ablations and "wmsd: on" in ablations and "off: off" in ablations
+    assert "Weight of the anchor: Average at the end by beta_d" in ablations
+    assert "Absent: Distillation without rewards" in ablations
+    assert "no experiment changes resolution or sampler steps" in ablations
+    assert not [tag for tag, _ in found.tags if tag == "img"]
+
+
+def test_a_reproduction_of_another_form_is_refused(report, four, tmp_path):
+    path = tmp_path / "reproduction.json"
+    path.write_text(json.dumps(reproduction_of({}) | {"surprise": 1}))
+    with pytest.raises(ValueError, match=r"reproduction\.json.*surprise"):
+        report(four[:1], path)
+
+
+def test_what_training_writes_is_what_the_report_reads():
+    """The strict reader follows the form that training.reproduction writes, field by field."""
+    from evaluation.report import reproduction as ours
+    from training.reproduction import results as theirs
+
+    pairs = ("Score", "Point", "Reference", "RunResult", "Pooled", "Claim", "Reproduction")
+    for name in pairs:
+        assert getattr(ours, name).model_fields.keys() == getattr(theirs, name).model_fields.keys(), name
+    assert ours.Experiment.model_fields.keys() == theirs.MethodRow.model_fields.keys()
+
+
+def test_numbers_in_the_chart_stay_inside_it(report, movies, tmp_path):
+    folders = [
+        MadeRun(tmp_path / f"s{step}", 6, movies, step / 50, role="executor", step=step).write() for step in (0, 500)
+    ]
+    found = report(folders)
+    for points in re.findall(r'points="([^"]+)"', found.html):
+        places = [tuple(map(float, pair.split(","))) for pair in points.split()]
+        assert all(-1 <= x <= 1001 and -1 <= y <= 1001 for x, y in places)
