@@ -51,7 +51,7 @@ def png(seed: int, side: int = 32) -> bytes:
 
 
 def write_authors(folder: Path, tasks: Sequence[str] = TASKS) -> Path:
-    """bench/bench.jsonl and bench/images. Every second sample has a solution of its own, the others have T as theirs."""
+    """bench/bench.jsonl and bench/images. Every second sample has a solution of its own, others have T as theirs."""
     (folder / "bench" / "images").mkdir(parents=True)
     rows = []
     for number, task in enumerate(tasks):

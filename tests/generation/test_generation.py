@@ -23,6 +23,12 @@ def hashes(folder) -> list[str]:
     return [record.sha256 for record in manifest(folder)]
 
 
+def alike(one, other) -> list[bool]:
+    """Whether the videos of two runs are the same but for what the order of sums leaves open: a value off by 1 or 2."""
+    both = [[read_frames(folder / r.path).astype(int) for r in manifest(folder)] for folder in (one, other)]
+    return [abs(a - b).max() <= 2 and (a != b).mean() < 1e-3 for a, b in zip(*both, strict=True)]
+
+
 @pytest.fixture
 def unloadable(monkeypatch):
     """No model can be loaded any more."""
@@ -80,11 +86,11 @@ def test_only_what_is_missing_or_damaged_is_made_again_and_comes_out_the_same(be
 def test_no_batch_decides_a_video(bench, tmp_path, quiet):
     for size in (1, 2, 3):
         generate(bench.options(tmp_path / f"batch {size}", name="run", batch=size), quiet)
-    assert hashes(tmp_path / "batch 1") == hashes(tmp_path / "batch 2") == hashes(tmp_path / "batch 3")
+    assert all(alike(tmp_path / "batch 1", tmp_path / "batch 2") + alike(tmp_path / "batch 1", tmp_path / "batch 3"))
 
 
 def test_runs_share_a_model_and_the_noise_of_a_sample(bench, tmp_path, quiet, monkeypatch):
-    """Where D is T, the Demonstrator's video is the base's, to the byte: nothing else differs."""
+    """Where D is T, the Demonstrator's video is the base's: nothing else differs."""
     import models.video.build
 
     built, build = [], models.video.build.build_video_model
@@ -93,8 +99,7 @@ def test_runs_share_a_model_and_the_noise_of_a_sample(bench, tmp_path, quiet, mo
     demonstrator = bench.options(tmp_path / "demonstrator", conditioning="demonstrator", batch=1)
     generate_runs([base, demonstrator], quiet)
     assert len(built) == 1
-    ours, theirs = hashes(tmp_path / "base"), hashes(tmp_path / "demonstrator")
-    assert [a == b for a, b in zip(ours, theirs, strict=True)] == [False, True, False]
+    assert alike(tmp_path / "base", tmp_path / "demonstrator") == [False, True, False]
     assert [one.prompt for one in manifest(tmp_path / "demonstrator")][1] == bench.lines()[1]["task"]
 
 
@@ -215,7 +220,7 @@ def test_sde_is_drawn_from_the_sample_and_the_seed_alone(bench, tmp_path, quiet)
     for name, size in (("a", 3), ("b", 1)):
         generate(bench.options(tmp_path / name, name="run", sampler=sampler, batch=size), quiet)
     generate(bench.options(tmp_path / "c", sampler={"kind": "ode", "steps": 3}), quiet)
-    assert hashes(tmp_path / "a") == hashes(tmp_path / "b") != hashes(tmp_path / "c")
+    assert all(alike(tmp_path / "a", tmp_path / "b")) and not any(alike(tmp_path / "a", tmp_path / "c"))
     assert read_one(tmp_path / "a" / RUN, RunRecord).sampler == sampler
 
 
