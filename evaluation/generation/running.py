@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluation.benchmark import Benchmark
 from evaluation.generation.folder import LOCK, Job, RunFolder, run_record
 from evaluation.generation.options import GenerateOptions
 from evaluation.generation.sampling import sample_videos
@@ -53,48 +52,51 @@ def generate_runs(runs: Sequence[GenerateOptions], tell: Tell = to_stderr) -> li
     Raises ChangedRun, BadBenchmark, BadLoRA, TooManyFailures, FileNotFoundError and what the model's loading raises;
     what is finished by then stays.
     """
-    benchmarks: dict[Any, Benchmark] = {}
+    known: dict[Any, Any] = {}
     with ExitStack() as stack:
         for output in sorted({str(Path(options.output).absolute()) for options in runs}):
             stack.enter_context(exclusive(Path(output) / LOCK))
-        prepared = [_prepare(options, benchmarks, tell) for options in runs]
-        for folder, _ in prepared:
-            stack.callback(folder.journal.close)
-        for options in dict.fromkeys(options.model for options in runs):
-            sharing = [one for one in prepared if one[0].options.model == options]
-            _make(sharing, tell)
-        return [_finish(folder, tell) for folder, _ in prepared]
+        prepared = [_prepare(options, known, stack, tell) for options in runs]
+        done: dict[str, Generated] = {}
+        for model in dict.fromkeys(options.model for options in runs):
+            sharing = [one for one in prepared if one[0].options.model == model]
+            done |= _make(sharing, tell)
+        return [done[options.output] for options in runs]
 
 
-def _prepare(options: GenerateOptions, benchmarks: dict, tell: Tell) -> tuple[RunFolder, "LoRA | None"]:
+def _prepare(
+    options: GenerateOptions, known: dict[Any, Any], stack: ExitStack, tell: Tell
+) -> tuple[RunFolder, "LoRA | None"]:
+    """The run's folder with its plan, and its LoRA. `known`: benchmarks and identities that were looked at before."""
     from models.video.build import identify
     from models.video.lora import find_lora
 
-    if options.benchmark not in benchmarks:
-        benchmarks[options.benchmark] = open_benchmark(options.benchmark)
-    benchmark = benchmarks[options.benchmark]
+    if options.benchmark not in known:
+        known[options.benchmark] = open_benchmark(options.benchmark)
+    if options.model not in known:
+        known[options.model] = identify(options.model)
+    benchmark = known[options.benchmark]
     lora = find_lora(options.lora, options.lora_revision) if options.lora else None
     told = (lora.source, lora.sha256) if lora else ("", "")
-    folder = RunFolder(options, benchmark, run_record(options, benchmark, identify(options.model), told))
+    folder = RunFolder(options, benchmark, run_record(options, benchmark, known[options.model], told))
     folder.open()
+    stack.callback(folder.journal.close)
     folder.plan()
     counts = f"{len(folder.finished)} finished, {len(folder.pending)} to make, {len(folder.failures)} failed"
     tell(f"{options.run_name}: {benchmark.name} {benchmark.version}, {counts}")
     return folder, lora
 
 
-def _make(sharing: Sequence[tuple[RunFolder, "LoRA | None"]], tell: Tell) -> None:
-    """Makes the pending videos of runs that share a model."""
-    if not any(folder.pending for folder, _ in sharing):
-        return
+def _make(sharing: Sequence[tuple[RunFolder, "LoRA | None"]], tell: Tell) -> dict[str, Generated]:
+    """Makes the pending videos of runs that share a model, and finishes each run; results by output folder."""
     from models.video.build import build_video_model
     from models.video.lora import wearing
 
-    model = build_video_model(sharing[0][0].options.model)
+    done = {folder.options.output: _finish(folder, tell) for folder, _ in sharing if not folder.pending}
+    left = [one for one in sharing if one[0].pending]
+    model = build_video_model(left[0][0].options.model) if left else None
     warm: set[int] = set()
-    for folder, lora in sharing:
-        if not folder.pending:
-            continue
+    for folder, lora in left:
         options, jobs = folder.options, folder.pending
         with wearing(model.transformer, lora):
             if options.batch not in warm:
@@ -106,6 +108,8 @@ def _make(sharing: Sequence[tuple[RunFolder, "LoRA | None"]], tell: Tell) -> Non
                 batch = jobs[first : first + options.batch]
                 _make_batch(model, folder, batch)
                 progress.tell(first + len(batch))
+        done[options.output] = _finish(folder, tell)
+    return done
 
 
 def _make_batch(model, folder: RunFolder, jobs: Sequence[Job]) -> None:
