@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from microworld.grammar import REACHED, TOUCHING, Condition, Instruction, TaskNotUnderstood, goal, parse
+from microworld.grammar import REACHED, TOUCHING, Condition, TaskNotUnderstood, goal, parse
 from microworld.motion import END, START
-from microworld.planning import CONTACT, HALT, LONGEST, PAUSE
+from microworld.planning import CONTACT, FADE, HALT, LONGEST, PAUSE
 from microworld.tracking import Tracks, Untraceable, track
 
 LIMIT = 8.0
@@ -22,7 +22,7 @@ HIDDEN = 0.34  # share of frames a thing may be missing from, behind another
 BACKGROUND = 0.06  # change over half a cell that a person would notice
 # The fastest a planned leg gets, in cells per clip: see planning.program.
 FASTEST = 1.5 * (LONGEST + 2 * PAUSE + HALT) / (END - START)
-JUMP = 0.75  # share of a way that must not be covered in one step between frames
+BARE = 0.55  # of what a stride's neighbours should hold of its leg, the share whose lack is doubtful
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def assess(tracks: Tracks, task: str) -> Verdict:
         conditions = goal(instruction, tracks.layout)
     except TaskNotUnderstood as error:
         return _failed(str(error))
-    notes = consistency(tracks, instruction, conditions)
+    notes = consistency(tracks, conditions)
     return Verdict(
         task=min(answer(tracks, condition) for condition in conditions),
         agent=right_agent(tracks, tracks.layout.index(instruction.agent), conditions),
@@ -125,9 +125,8 @@ def _stirred(tracks: Tracks, thing: int) -> float:
     return max(float(np.hypot(*(path - path[0]).T).max()), 2.0 * changed)
 
 
-def consistency(tracks: Tracks, instruction: Instruction, conditions: tuple[Condition, ...]) -> dict[str, float]:
+def consistency(tracks: Tracks, conditions: tuple[Condition, ...]) -> dict[str, float]:
     """Log-odds, by name, that nothing vanished, appeared, jumped, changed its looks or drifted."""
-    total = len(tracks.positions)
     missing = 1 - tracks.seen.mean(axis=0)
     things = tracks.layout.things
     vanished = -LIMIT if not tracks.last_seen.all() else margin(float(missing.max()), HIDDEN)
@@ -135,7 +134,6 @@ def consistency(tracks: Tracks, instruction: Instruction, conditions: tuple[Cond
     duplicated = -LIMIT if tracks.extra[-1] > 0 else margin(extra, 0.3)
     movers = {c.thing for c in conditions}
     drift = max((_stirred(tracks, i) for i, t in enumerate(things) if t.kind != "agent"), default=0.0)
-    jumps = max(_jump(tracks, i, total, _single_leg(instruction)) for i in range(len(things)))
     colours = {c.thing: c.colour for c in conditions if c.colour is not None}
     odd = [
         i
@@ -147,32 +145,46 @@ def consistency(tracks: Tracks, instruction: Instruction, conditions: tuple[Cond
     return {
         "nothing vanished": vanished,
         "nothing appeared": duplicated,
-        "nothing jumped": margin(jumps, 1.0),
+        "nothing jumped": margin(_jumps(tracks), 1.0),
         "looks are kept": -SURE if odd else SURE,
         "landmarks stay": margin(drift, STIRRED),
         "background stays": margin(float(tracks.background.max()), BACKGROUND),
     }
 
 
-def _single_leg(instruction: Instruction) -> bool:
-    """Whether all motion is one leg, which takes the whole active part of the clip."""
-    return len(instruction.clauses) == 1 and instruction.clauses[0].verb != "push"
+def _jumps(tracks: Tracks) -> float:
+    """The likeliest jump of any thing, whatever the task: 1 where doubt begins, 0 where there is none. See `_jump`."""
+    travel = float(np.linalg.norm(np.diff(tracks.positions, axis=0), axis=2).sum(axis=0).max())
+    # As planning.program divides time: by travel, and by what starting, stopping, halting and turning are worth.
+    turned = tracks.colours[-1] != tracks.colours[0]
+    whole = min(travel, LONGEST) + (FADE if turned else PAUSE) + PAUSE + HALT
+    pace = (END - START) * (len(tracks.positions) - 1) / whole
+    return max(_jump(tracks.positions[:, i], tracks.seen[:, i], pace) for i in range(len(tracks.layout.things)))
 
 
-def _jump(tracks: Tracks, thing: int, total: int, single: bool) -> float:
-    """The largest step between two sightings over what motion can explain: 1 where doubt begins.
+def _jump(path: np.ndarray, seen: np.ndarray, pace: float) -> float:
+    """How unlike motion a thing's sightings are (path [T, 2], seen bool [T]); `pace`: frame intervals a cell takes.
 
-    A glide of one leg covers less than JUMP of its way between two of eight or more frames; any leg stays under
-    FASTEST.
+    A stride between two sightings is a jump when it is longer than the fastest leg's, or when it stands alone: a leg
+    takes time by its length, so a long stride has neighbours of the same leg, unless motion is left out. Time unseen
+    counts in the first (a thing may go on behind another), but not in the second: what fades out here while it fades in
+    there has not moved.
     """
-    steps = np.hypot(*np.diff(tracks.positions[:, thing], axis=0).T)
-    # A thing hidden for some frames may go on meanwhile: the step spans them.
-    shown = np.flatnonzero(tracks.seen[:, thing])
-    spans = np.diff(shown)
-    if len(spans) == 0:
+    shown = np.flatnonzero(seen)
+    strides = np.hypot(*np.diff(path[shown], axis=0).T)
+    if not strides.any():
         return 0.0
-    strides = np.hypot(*np.diff(tracks.positions[shown, thing], axis=0).T)
-    over = float((strides / (FASTEST * spans / (total - 1) + 0.3)).max())
-    if single and total >= 8 and strides.max() > 0.6:
-        over = max(over, float(strides.max() / steps.sum()) / JUMP * 1.2)
-    return max(over * 0.9 - 0.1, 0.0)
+    fast = float((strides / (FASTEST * np.diff(shown) / (len(path) - 1) + 0.3)).max())
+    legs = np.convolve(strides, np.ones(3))[1:-1]  # each stride with its neighbours
+    part = 1 / np.maximum(pace * (legs + PAUSE), 1.0)  # one frame interval, of the time that such a leg takes
+    usual = _peak(part) / _peak(np.minimum(3 * part, 1.0))
+    # A leg that fits into little more than one interval may be one stride: then little is held against it.
+    lack = (strides / np.maximum(legs, 1e-9) - usual) / np.maximum(1 - usual, 0.25)
+    # Up to a thing's own size its two sightings overlap, and nobody sees a gap.
+    alone = float((lack * np.clip((strides - 0.3) / 0.3, 0, 1)).max())
+    return max(fast * 0.9 - 0.1, alone / BARE, 0.0)
+
+
+def _peak(part: np.ndarray) -> np.ndarray:
+    """The most of its way that an eased leg covers in `part` (0..1) of its time."""
+    return 1.5 * part - 0.5 * part**3

@@ -1,11 +1,13 @@
 """The judge: graded, right about what it sees, and hard to please by cheating."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microworld.families import build_task
+from microworld.families import Task, build_task
 from microworld.grammar import TaskNotUnderstood
 from microworld.judge import LIMIT, assess, judge, margin
 from microworld.motion import STILL, Leg, Program
@@ -106,6 +108,90 @@ def test_a_teleport_is_inconsistent_though_the_task_is_done(frames):
     verdict = judge(jump, TASK)
     assert verdict.task > 3
     assert verdict.consistency < -0.5
+
+
+SCENE = Layout(
+    4,
+    6,
+    (
+        Thing("agent", "disc", "red", 3.5, 0.5),
+        Thing("agent", "square", "green", 1.5, 1.5),
+        Thing("landmark", "frame", "blue", 1.5, 4.5),
+        Thing("landmark", "ring", "yellow", 3.5, 4.5),
+    ),
+)
+MOTIONS = {
+    "movement": "Move to the blue frame",
+    "positioning": "Stop directly above the yellow ring",
+    "push": "Push the green square onto the blue frame",
+    "swap": "Swap places with the green square",
+    "two moves": "First move to the yellow ring, then move to the blue frame",
+    "move and turn": "First move to the yellow ring, then turn purple",
+}
+
+
+def scene_task(motion: str) -> Task:
+    return build_task(SCENE, f"[Red disc]: {MOTIONS[motion]}.")
+
+
+def teleported(program: Program, which: int) -> Program:
+    """`program` with one of its legs done in no time, halfway through it; the legs of one time go together."""
+    span = sorted({(leg.start, leg.end) for leg in program.legs})[which]
+    middle = sum(span) / 2
+    quick = [
+        replace(leg, start=middle, end=middle + 1e-6) if (leg.start, leg.end) == span else leg for leg in program.legs
+    ]
+    return Program(tuple(quick))
+
+
+@pytest.mark.parametrize("frames", [8, 16, 25])
+@pytest.mark.parametrize("motion", MOTIONS)
+def test_motion_of_every_kind_is_consistent(motion, frames):
+    task = scene_task(motion)
+    verdict = judge(play(task.program, SCENE, frames=frames), task.text)
+    assert verdict.consistency > 1.5, verdict.notes
+    assert min(verdict.task, verdict.agent) > 1
+
+
+@pytest.mark.parametrize("frames", [8, 16])
+@pytest.mark.parametrize("motion", MOTIONS)
+def test_a_frozen_clip_with_the_task_done_in_one_step_is_inconsistent(motion, frames):
+    task = scene_task(motion)
+    video = play(task.program, SCENE, frames=frames)
+    for shown in (frames // 2, frames - 1):
+        frozen = np.concatenate([video[:1].repeat(shown, 0), video[-1:].repeat(frames - shown, 0)])
+        assert judge(frozen, task.text).consistency < -2
+
+
+@pytest.mark.parametrize("frames", [8, 16])
+@pytest.mark.parametrize("length", [3, 7])
+@pytest.mark.parametrize("motion", MOTIONS)
+def test_what_fades_out_here_while_it_fades_in_there_has_not_moved(motion, length, frames):
+    task = scene_task(motion)
+    video = play(task.program, SCENE, frames=frames).astype(np.float64)
+    share = np.clip((np.arange(frames) - (frames - 1 - length) // 2) / length, 0, 1)[:, None, None, None]
+    faded = (video[0] * (1 - share) + video[-1] * share + 0.5).astype(np.uint8)
+    assert judge(faded, task.text).consistency < -2
+
+
+@pytest.mark.parametrize("frames", [8, 16, 25])
+@pytest.mark.parametrize("motion, leg", [("push", 0), ("push", 1), ("two moves", 0), ("two moves", 1)])
+def test_a_teleport_in_either_of_two_legs_is_inconsistent_though_the_other_leg_is_right(motion, leg, frames):
+    task = scene_task(motion)
+    verdict = judge(play(teleported(task.program, leg), SCENE, frames=frames), task.text)
+    assert verdict.task > 1, "the task is about the end alone"
+    # In 8 frames a right leg may take hardly two intervals: what is a jump in 16 may be no more than doubtful in 8.
+    assert verdict.consistency < (0.5 if frames == 8 else 0), verdict.notes
+
+
+def test_haste_is_graded_from_brisk_to_a_jump():
+    task = scene_task("movement")
+    scores = []
+    for haste in (1, 1.5, 2, 3, 6, 60):
+        legs = tuple(replace(leg, start=leg.start / haste, end=leg.end / haste) for leg in task.program.legs)
+        scores.append(judge(play(Program(legs), SCENE, frames=25), task.text).consistency)
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] > scores[2] > 0 > scores[4] > scores[5]
 
 
 def test_a_changed_background_is_inconsistent():
