@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from storage.links import link_or_copy
 
 VIDEOS, FRAMES, SIDE, QUALITY = "videos", 6, 192, 80  # a strip's frames, their longer side in pixels, JPEG quality
 SHA256 = re.compile(r"[0-9a-f]{64}")
+LOCAL = threading.local()
 
 
 @dataclass(frozen=True)
@@ -111,11 +113,13 @@ def strip(video: Path) -> bytes | None:
 
 def _small(picture):
     """A decoded frame as RGB uint8 [h, w, 3], its longer side SIDE pixels or its own size."""
-    from av.video.reformatter import Interpolation
+    from av.video.reformatter import Interpolation, VideoReformatter
 
+    if not hasattr(LOCAL, "reformatter"):
+        LOCAL.reformatter = VideoReformatter()  # setting one up takes longer than a frame of 256 x 256
     share = min(1.0, SIDE / max(picture.height, picture.width))
     size = {"width": max(1, round(picture.width * share)), "height": max(1, round(picture.height * share))}
-    return picture.reformat(**size, format="rgb24", interpolation=Interpolation.AREA).to_ndarray()
+    return LOCAL.reformatter.reformat(picture, **size, format="rgb24", interpolation=Interpolation.AREA).to_ndarray()
 
 
 def _replace(path: Path, make: Callable[[Path], object]) -> None:
