@@ -25,12 +25,23 @@ EVERYTHING = {
 }
 
 
-class Child:
-    """A real `python -m training.train`."""
+# The same under a judge that tells random videos apart: the scripted one finds nothing in any, and a Demonstrator
+# without a gradient is never stepped.
+JUDGED = """
+import sys
+from tests.training.tiny_run import Brightness
+from training import judging, train
+judging.build_vlm = lambda _: Brightness()
+sys.exit(train.main())
+"""
 
-    def __init__(self, config: Path, repository: Path):
+
+class Child:
+    """A real `python -m training.train`, or other words for python in place of `-m training.train`."""
+
+    def __init__(self, config: Path, repository: Path, *words: str):
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "training.train", "--config", str(config)],
+            [sys.executable, *(words or ("-m", "training.train")), "--config", str(config)],
             cwd=repository,
             env={**os.environ, "PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
@@ -66,11 +77,12 @@ def same_end(left: Path, right: Path) -> None:
     assert ours[1:] == theirs[1:]
 
 
-def test_a_killed_run_resumes_to_the_same_bits(tiny_bench, tmp_path, repository):
+def test_a_killed_run_resumes_to_the_same_bits(tiny_bench, tmp_path, repository, monkeypatch):
+    monkeypatch.setattr("training.judging.build_vlm", lambda _: Brightness())
     run = {"run": {"steps": 24, "checkpoint_every": 8}}
     config = tiny_bench.config(tmp_path / "killed", EVERYTHING, **run)
     output = tmp_path / "killed"
-    status, said = Child(config, repository).after(output / "metrics.jsonl", 10, signal.SIGKILL)
+    status, said = Child(config, repository, "-c", JUDGED).after(output / "metrics.jsonl", 10, signal.SIGKILL)
     assert status == -signal.SIGKILL, said[-3000:]
     saved = checkpoint.step_of(checkpoint.latest(output / "checkpoints"))
     assert saved in (8, 16) and len(metrics_of(output)) > saved, "steps after the checkpoint are lost"
