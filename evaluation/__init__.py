@@ -1,1 +1,1 @@
-"""Benchmarks of world models: no Dagster. Empty until they are built."""
+"""Benchmarks of world models: samples, generated videos, judgements, scores, reports. No Dagster."""

@@ -63,8 +63,8 @@ def loops(root: Path, count: int, rounds: int, checkpoint: Path) -> list[tuple[s
     source = {"kind": "microworld", "path": str(root / "microworld"), "tasks": count}
     block = options_of(checkpoint).model_dump() | {"device": "cpu"}
 
-    def options(name: str, **changes) -> GenerateOptions:
-        fixed = {"output": str(root / name), "benchmark": source, "model": block, "batch": BATCH}
+    def options(folder: str, **changes) -> GenerateOptions:
+        fixed = {"output": str(root / folder), "benchmark": source, "model": block, "batch": BATCH}
         return GenerateOptions.model_validate(fixed | changes)
 
     benchmark = read_microworld(root / "microworld", count)
