@@ -65,7 +65,7 @@ def build_report(
         "stripless": sum(1 for place in placed if not place.missing and not place.strip),
         "trust": trust(found, exact_judge, expected),
     } | _view(found, shown, grouped, told, reference)
-    made = environment(HERE, ["style.css"], ["filters.js", "players.js"], beside=True)
+    made = environment(HERE, ["style.css"], ["filters.js", "screens.js", "players.js"], beside=True)
     made.filters |= {"share": share, "named": question_name}
     made.globals |= {"span": charts.span, "key": charts.key, "interval_words": interval_words}
     page = out / PAGE

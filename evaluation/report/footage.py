@@ -40,11 +40,14 @@ def place_all(
     """
     (out / VIDEOS).mkdir(parents=True, exist_ok=True)
     found: list[Footage] = []
-    with ThreadPoolExecutor(workers or len(os.sched_getaffinity(0))) as threads:
+    threads = ThreadPoolExecutor(workers or len(os.sched_getaffinity(0)))
+    try:
         for footage in threads.map(lambda one: placed(*one, out), videos):
             found.append(footage)
             if tell and len(found) % 500 == 0:
                 tell(f"{len(found)} of {len(videos)} videos are in place")
+    finally:
+        threads.shutdown(cancel_futures=True)  # a build that is told to end does not finish its queue
     _sweep(out / VIDEOS, {one.sha256 for one in found})
     return found
 

@@ -1,0 +1,72 @@
+"""Ablations come from a reproduction.json, which is read strictly; what did not run is named."""
+
+import json
+
+import pytest
+
+EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>"
+
+
+def reproduction_of(verdicts: dict) -> dict:
+    """A reproduction.json with these experiments: name -> (method, changes, share)."""
+
+    def pooled(share):
+        return {"mean": share, "low": max(0.0, share - 0.1), "high": min(1.0, share + 0.1), "spread": [share, share]}
+
+    def score(share):
+        return {"share": share, "low": 0.0, "high": 1.0, "successes": 5, "valid": 10, "n": 10, "verdicts": "10101-1010"}
+
+    def point(step, share):
+        return {"step": step, **{name: score(share) for name in ("task", "agent", "consistency")}, "average": share}
+
+    runs, experiments = [], []
+    for name, (method, changes, share) in verdicts.items():
+        empty = {"reward": [], "reward_task": [], "reward_consistency": [], "disagreement": []}
+        curve = [point(0, 0.2), point(5, share / 2), point(10, share)]
+        facts = {"steps": 10, "step": 10, "status": "finished", "reason": "", "seconds": 1.0, "folder": name}
+        runs.append({"name": name, "method": method, "seed": 0, "changes": changes, **facts, "curve": curve, **empty})
+        scores = {measure: pooled(share) for measure in ("task", "agent", "consistency", "average")}
+        experiments.append({"name": name, "method": method, "seeds": [0], "steps": 10, "status": "finished", **scores})
+    base = {"name": EVIL, **{name: score(0.2) for name in ("task", "agent", "consistency")}, "average": 0.2}
+    claim = {"key": "k", "claim": EVIL, "verdict": "holds", "numbers": "1"}
+    head = {"schema_version": 1, "complete": True, "held_out_tasks": 10, "references_alike": True}
+    return {**head, "references": [base], "runs": runs, "experiments": experiments, "claims": [claim]}
+
+
+def test_ablations_are_drawn_from_the_reproduction_and_what_is_absent_is_said(report, four, tmp_path):
+    told = reproduction_of(
+        {
+            "wmsd": ("wmsd", {}, 0.6),
+            "rl_only": ("rl_only", {}, 0.5),
+            "low": ("wmsd", {"distill": {"beta_d": 0.0}}, 0.4),
+            "high": ("wmsd", {"distill": {"beta_d": 0.1}}, 0.55),
+            "off": ("wmsd", {"rewards": {"consistency": 0.0}}, 0.3),
+        }
+    )
+    path = tmp_path / "reproduction.json"
+    path.write_text(json.dumps(told))
+    found = report(four[:1], path)
+    ablations = found.section("ablations")
+    assert "rewards.consistency 0.0" in ablations and "wmsd: on" in ablations and "off: off" in ablations
+    assert "Weight of the anchor: Average at the end by beta_d" in ablations
+    assert "Absent: Distillation without rewards" in ablations
+    assert "no experiment changes resolution or sampler steps" in ablations
+    assert not [tag for tag, _ in found.tags if tag == "img"]
+
+
+def test_a_reproduction_of_another_form_is_refused(report, four, tmp_path):
+    path = tmp_path / "reproduction.json"
+    path.write_text(json.dumps(reproduction_of({}) | {"surprise": 1}))
+    with pytest.raises(ValueError, match=r"reproduction\.json.*surprise"):
+        report(four[:1], path)
+
+
+def test_what_training_writes_is_what_the_report_reads():
+    """The strict reader follows the form that training.reproduction writes, field by field."""
+    from evaluation.report import reproduction as ours
+    from training.reproduction import results as theirs
+
+    pairs = ("Score", "Point", "Reference", "RunResult", "Pooled", "Claim", "Reproduction")
+    for name in pairs:
+        assert getattr(ours, name).model_fields.keys() == getattr(theirs, name).model_fields.keys(), name
+    assert ours.Experiment.model_fields.keys() == theirs.MethodRow.model_fields.keys()
