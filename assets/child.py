@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -45,16 +45,22 @@ def run_child(
     lock: Path,
     grace_s: float,
     env: Mapping[str, str] | None = None,
+    prepare: Callable[[], object] | None = None,
+    finish: Callable[[], object] | None = None,
 ) -> dict[str, dg.MetadataValue]:
     """Runs `command` to its end and returns the metadata that it reported for this asset through Pipes, {} for none.
 
     Output is appended to `log`. One child at a time holds `lock`; one that a dead run left is waited for, `grace_s`
-    seconds at most. When the run is cancelled the child gets SIGTERM, `grace_s` seconds to save, and then SIGKILL.
-    Raises dagster.Failure with the child's own last error when it fails, or when the lock stays taken.
+    seconds at most. While it is held `prepare` writes what the child reads, and `finish` that it ended well, so that
+    nobody's files change under a child at work. When the run is cancelled the child gets SIGTERM, `grace_s` seconds to
+    save, and then SIGKILL. Raises dagster.Failure with the child's own last error when it fails, or when the lock stays
+    taken.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         held = stack.enter_context(_held(lock, grace_s, context))
+        if prepare is not None:
+            prepare()
         session = stack.enter_context(
             dg.open_pipes_session(
                 context=context,
@@ -76,6 +82,8 @@ def run_child(
             preexec_fn=death_signal(),
         )
         _wait(process, grace_s, context)
+        if process.returncode == 0 and finish is not None:
+            finish()
     if process.returncode != 0:
         error = last_error(log, start)
         raise dg.Failure(

@@ -1,6 +1,5 @@
 """What stages are given: the collection's folder and the VLM. Both are set in the run config (`resources:`)."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from assets.alive import enter_run
 from assets.shards import SHARDS
 from assets.store import Store
 from models.vlm.build import VLMOptions, build_vlm
+from models.vlm.openai_server import check_key
 from models.vlm.prompts import template_hash
 from models.vlm.protocol import VLM
 
@@ -36,8 +36,7 @@ class VLMResource(VLMOptions, dg.ConfigurableResource):
     """The vision-language model that screens frames, writes tasks and sorts them."""
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        if self.api_key_env and not os.environ.get(self.api_key_env):
-            raise ValueError(f"vlm.api_key_env: the environment variable {self.api_key_env} is not set")
+        check_key(self.api_key_env)
 
     def build(self) -> VLM:
         return build_vlm(self)

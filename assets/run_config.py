@@ -33,9 +33,15 @@ class WrongRunConfig(ValueError):
     """A value in the run config that its stage would refuse."""
 
 
-def check_run_config(run_config: Mapping[str, Any]) -> None:
-    """Raises WrongRunConfig with the place, the value and the rule for the first option out of its range, and for
-    blocks that do not fit each other."""
+PARTITION = "dagster/partition"  # the tag of a run for one partition
+
+
+def check_run_config(run_config: Mapping[str, Any], partition: str | None = None) -> dict[str, Any]:
+    """The options of each stage that has some, all checked. `partition` is the run's, which names an ablation's method.
+
+    Raises WrongRunConfig with the place, the value and the rule for the first option out of its range, and for blocks
+    that do not fit each other.
+    """
     ops = resolved(run_config.get("ops") or {}, "ops")
     checked = {}
     for stage, block in ops.items():
@@ -54,9 +60,10 @@ def check_run_config(run_config: Mapping[str, Any]) -> None:
             if stage == "reproduction":
                 check_reproduction(checked[stage], checked.get("conditions"))
             else:
-                check_launch(checked[stage], "wmsd" if stage == "executor" else None, checked.get("conditions"))
+                check_launch(checked[stage], "wmsd" if stage == "executor" else partition, checked.get("conditions"))
         except ValueError as error:
             raise WrongRunConfig(f"ops.{stage}.config: {error}") from error
+    return checked
 
 
 def resolved(value: Any, *place: str) -> Any:

@@ -15,6 +15,15 @@ class NoSuchLayer(ValueError):
     """A LoRA target that matches no layer of the model."""
 
 
+def check_targets(transformer: nn.Module, targets: Sequence[str]) -> None:
+    """Raises NoSuchLayer, with the layers there are, for a target that is no linear layer's name nor the end of one."""
+    linear = [name for name, layer in transformer.named_modules() if isinstance(layer, nn.Linear)]
+    for target in targets:
+        if not any(name == target or name.endswith("." + target) for name in linear):
+            ends = sorted({name.split(".", 2)[-1] for name in linear})
+            raise NoSuchLayer(f"LoRA target {target!r} matches no linear layer; there are: {', '.join(ends)[:600]}")
+
+
 class Policies:
     """The adapters of one transformer. `names` are trained; parameters are float32 whatever the base's precision."""
 
@@ -31,11 +40,7 @@ class Policies:
         from peft import LoraConfig
         from peft.tuners.lora import LoraLayer
 
-        linear = [name for name, layer in transformer.named_modules() if isinstance(layer, nn.Linear)]
-        for target in targets:
-            if not any(name == target or name.endswith("." + target) for name in linear):
-                ends = sorted({name.split(".", 2)[-1] for name in linear})
-                raise NoSuchLayer(f"LoRA target {target!r} matches no linear layer; there are: {', '.join(ends)[:600]}")
+        check_targets(transformer, targets)
         transformer.requires_grad_(False)
         self.transformer, self.names = transformer, tuple(names)
         self._named: dict[str, dict[str, nn.Parameter]] = {}

@@ -8,6 +8,7 @@ microworld.
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from assets.conditions.options import ConditionsOptions
 from assets.config_blocks import config_block
 from assets.resources import CollectionResource, VLMResource
 from assets.rows import kept_rows
-from assets.run_config import check_run_config
+from assets.run_config import PARTITION, check_run_config
 from assets.store import Store
 from storage.files import sha256_bytes, sha256_file, write_bytes
 
@@ -63,6 +64,13 @@ def job_of(store: Store, options: ConditionsOptions, vlm: VLMResource) -> dict[s
     return job | {"dataset_version": f"{release['version']}+{digest}"}
 
 
+def lora_targets(stages: Mapping[str, Any]) -> list[str]:
+    """The layers by name that trainers in the same run will adapt; none where they leave that to the model."""
+    trainers = [stages[name] for name in ("executor", "executor_ablations") if name in stages]
+    trainers += [stages["reproduction"].training] if "reproduction" in stages else []
+    return sorted({target for trainer in trainers for target in trainer.lora.targets})
+
+
 @dg.asset(
     deps=["training_data"],
     group_name="training",
@@ -74,16 +82,19 @@ def job_of(store: Store, options: ConditionsOptions, vlm: VLMResource) -> dict[s
 def conditions(
     context: dg.AssetExecutionContext, config: ConditionsConfig, collection: CollectionResource, vlm: VLMResource
 ) -> dg.MaterializeResult:
-    check_run_config(context.run.run_config)
+    stages = check_run_config(context.run.run_config, context.run.tags.get(PARTITION))
     store = collection.store()
     options = ConditionsOptions(**config.model_dump(mode="json"))
-    job = job_of(store, options, vlm)
+    job = job_of(store, options, vlm) | {"lora_targets": lora_targets(stages)}
     out = Path(job["out"])
     path = out.with_name(f"{out.name}.job.json")
-    write_bytes(path, json.dumps(job).encode())
     log, lock = out.with_name(f"{out.name}.log"), store.lock("conditions", out.name)
     command = [sys.executable, "-m", "assets.conditions.encode", str(path)]
-    reported = run_child(context, command, log=log, lock=lock, grace_s=options.grace_s)
+
+    def prepare() -> None:
+        write_bytes(path, json.dumps(job).encode())
+
+    reported = run_child(context, command, log=log, lock=lock, grace_s=options.grace_s, prepare=prepare)
     manifest = read_manifest(out)
     counts = manifest["counts"]
     metadata = {

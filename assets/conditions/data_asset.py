@@ -11,7 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 from assets.resources import CollectionResource, DatasetBuilder
-from assets.run_config import check_run_config
+from assets.run_config import PARTITION, check_run_config
 from assets.store import NAME, Store
 from assets.worldtasks.publish import is_whole
 from storage.files import confined
@@ -55,7 +55,7 @@ def training_data(
     collection: CollectionResource,
     dataset_builder: DatasetBuilder,
 ) -> dg.MaterializeResult:
-    check_run_config(context.run.run_config)
+    check_run_config(context.run.run_config, context.run.tags.get(PARTITION))
     store = collection.store()
     tree = find_release(store, config.version)
     built = False

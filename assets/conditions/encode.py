@@ -55,8 +55,9 @@ def labels_of(options: ConditionsOptions, job: dict) -> list:
 def encode(job: dict) -> dict:
     """Writes the conditions, unless the same lie there already; returns facts about what was done."""
     from assets.conditions.windows import read_videos
-    from models.video.build import build_video_model, describe, identify
+    from models.video.build import build_video_model, describe, identify, skeleton
     from training.conditions import write_conditions
+    from training.policy import check_targets
 
     options, out = ConditionsOptions(**job["options"]), Path(job["out"])
     began = time.monotonic()
@@ -65,6 +66,8 @@ def encode(job: dict) -> dict:
     if not same:
         # What does not fit is told from the configs, before anything is fetched, and before the VLM labels windows.
         describe(options.model)
+    if targets := job.get("lora_targets"):
+        check_targets(skeleton(options.model), targets)
     identity = identify(options.model)
     if same and before["identity"] == identity:
         return {"reused": True, "seconds": round(time.monotonic() - began, 3)}

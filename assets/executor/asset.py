@@ -13,7 +13,7 @@ import dagster as dg
 from assets.executor.options import ExecutorConfig
 from assets.executor.training import VERSION, train
 from assets.resources import CollectionResource
-from assets.run_config import check_run_config
+from assets.run_config import PARTITION, check_run_config
 from training.config import Method
 
 ABLATIONS = dg.StaticPartitionsDefinition([method for method in get_args(Method) if method != "wmsd"])
@@ -38,7 +38,7 @@ def executor(
 def executor_ablations(
     context: dg.AssetExecutionContext, config: ExecutorConfig, collection: CollectionResource
 ) -> dg.MaterializeResult:
-    check_run_config(context.run.run_config)
+    check_run_config(context.run.run_config, context.run.tags.get(PARTITION))
     if not context.has_partition_key:
         methods = ", ".join(ABLATIONS.get_partition_keys())
         raise dg.Failure(

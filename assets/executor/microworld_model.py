@@ -1,6 +1,7 @@
-"""The microworld's own base model: a tiny Wan transformer, trained from nothing on clips captioned with D.
+"""The microworld's own base model: a tiny Wan transformer, trained from nothing on captioned clips.
 
-It is stopped where it follows D well, but not perfectly, and T poorly: the starting point that self-distillation needs.
+Flow matching sees all kinds of captions first, then detailed ones alone (never T), so that it ends where it follows D
+well, but not perfectly, and T poorly: the starting point that self-distillation needs.
 The checkpoint ships with the project, so nobody has to run this; it is here so that anybody can. The trainer is
 `python -m microworld.model.pretrain`.
 """
@@ -36,9 +37,13 @@ def microworld_model(
     work = collection.store().training / "microworld_model"
     path = work / "config.yaml"
     options: dict[str, Any] = config.model_dump(exclude={"grace_s"}) | {"out": str(out)}
-    write_bytes(path, yaml.safe_dump(options, sort_keys=False).encode())
     command = [sys.executable, "-m", "microworld.model.pretrain", "--config", str(path)]
-    reported = run_child(context, command, log=work / "train.log", lock=work / ".lock", grace_s=config.grace_s)
+
+    def prepare() -> None:
+        write_bytes(path, yaml.safe_dump(options, sort_keys=False).encode())
+
+    log, lock = work / "train.log", work / ".lock"
+    reported = run_child(context, command, log=log, lock=lock, grace_s=config.grace_s, prepare=prepare)
     weights = sorted(out.rglob("*.safetensors"))
     digests = [[file.relative_to(out).as_posix(), sha256_file(file)] for file in weights]
     size = sum(file.stat().st_size for file in weights)

@@ -9,6 +9,8 @@ from assets.conditions.folder import INCIDENTAL
 from assets.conditions.options import ConditionsOptions
 from assets.config_blocks import part_of, plain, whole
 from assets.store import NAME
+from models.vlm.build import VLMOptions
+from models.vlm.openai_server import check_key
 from training.checks import check_options
 from training.config import Method, TrainOptions
 from training.prompts import share_of_rank
@@ -52,12 +54,23 @@ def train_options(config: dg.Config, **filled: Any) -> TrainOptions:
 
 def check_launch(config: dg.Config, method: Method | None, conditions: ConditionsOptions | None) -> None:
     """Raises ValueError for what a trainer of `method` (None: not known yet), or of another number of processes, would
-    refuse at its start, and for another model than the one whose `conditions` are encoded in the same run."""
+    refuse at its start: a judge without its key, videos that `sft` needs and nobody encodes, another model than the one
+    whose `conditions` are encoded in the same run."""
+    check_judge(config.rewards.judge.vlm, "rewards.judge.vlm")
     share_of_rank(config.rollout.tasks, 0, config.processes)
     if method is not None:
         check_options(train_options(config, **STAND_INS | {"method": method}))
     if conditions is not None:
         check_model(config, conditions)
+        check_videos(method, conditions)
+
+
+def check_judge(vlm: VLMOptions, place: str) -> None:
+    """Raises ValueError, naming the option below `place`, when the judge's key is not in the environment."""
+    try:
+        check_key(vlm.api_key_env)
+    except ValueError as error:
+        raise ValueError(f"{place}.{error}") from error
 
 
 def check_model(config: dg.Config, conditions: ConditionsOptions) -> None:
@@ -66,3 +79,11 @@ def check_model(config: dg.Config, conditions: ConditionsOptions) -> None:
     differ = [f"{key} {ours[key]!r} and {theirs[key]!r}" for key in ours if ours[key] != theirs[key]]
     if differ:
         raise ValueError(f"model is another than that of ops.conditions ({'; '.join(differ)}): one is expected")
+
+
+def check_videos(method: Method | None, conditions: ConditionsOptions) -> None:
+    """Raises ValueError for the method that learns from videos when `conditions` encode none."""
+    if method == "sft" and not conditions.sft_videos.count:
+        raise ValueError(
+            "method sft learns from videos, and ops.conditions.config.sft_videos.count is 0: some are expected"
+        )

@@ -45,11 +45,14 @@ def reproduction(
     options = reproduction_options(config, str(output), str(conditions))
     path = output / "config.yaml"
     text = yaml.safe_dump(options.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    write_bytes(path, text.encode())
     command = [sys.executable, "-m", "training.reproduce", "--config", str(path)]
     context.log.info(f"reproducing: {shlex.join(command)}")
+
+    def prepare() -> None:
+        write_bytes(path, text.encode())
+
     log, lock = output / "reproduce.log", output / ".lock"
-    reported = run_child(context, command, log=log, lock=lock, grace_s=config.grace_s + BEYOND_S)
+    reported = run_child(context, command, log=log, lock=lock, grace_s=config.grace_s + BEYOND_S, prepare=prepare)
     metadata = {"output": dg.MetadataValue.path(str(output)), "dataset version": manifest["dataset_version"]}
     found, version = results(output)
     return dg.MaterializeResult(metadata=metadata | found | reported, data_version=dg.DataVersion(version))

@@ -5,7 +5,7 @@ from pydantic import Field, model_validator
 
 from assets.conditions.options import ConditionsOptions
 from assets.config_blocks import config_block, part_of, plain
-from assets.executor.options import STAND_INS, FolderName, check_model, train_options
+from assets.executor.options import STAND_INS, FolderName, check_judge, check_model, check_videos, train_options
 from training.checks import check_options
 from training.config import TrainOptions
 from training.reproduction.options import Experiment, ReproductionOptions
@@ -40,17 +40,14 @@ def reproduction_options(config: ReproductionConfig, output: str, conditions: st
 def check_reproduction(config: ReproductionConfig, conditions: ConditionsOptions | None) -> None:
     """Raises ValueError for what one of the runs would refuse at its start, and for a model other than that whose
     `conditions` are encoded in the same run, or videos that `sft` needs and nobody encodes."""
+    check_judge(config.training.rewards.judge.vlm, "training.rewards.judge.vlm")
     options = reproduction_options(config, "-", "-")
     for experiment in options.experiments:
         try:
             check_options(options.run_options(experiment, experiment.seeds[0], "-"))
+            if conditions is not None:
+                check_videos(experiment.method, conditions)
         except ValueError as error:
             raise ValueError(f"experiment {experiment.name}: {error}") from error
     if conditions is not None:
         check_model(config.training, conditions)
-        baseline = next((one.name for one in options.experiments if one.method == "sft"), None)
-        if baseline is not None and not conditions.sft_videos.count:
-            raise ValueError(
-                f"experiment {baseline}: method sft learns from videos, and ops.conditions.config.sft_videos.count "
-                "is 0: some are expected"
-            )

@@ -42,6 +42,16 @@ class Run:
         whole = note.exists() and (self.output / SCORES).exists() and (self.output / WEIGHTS).is_dir()
         return whole and json.loads(note.read_text())["fingerprint"] == self.fingerprint
 
+    def begin(self) -> None:
+        """Writes what the trainer reads; what finished here before is no longer this run's."""
+        (self.output / DONE).unlink(missing_ok=True)
+        text = yaml.safe_dump(self.options.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        write_bytes(self.output / CONFIG, text.encode())
+
+    def end(self) -> None:
+        note = {"fingerprint": self.fingerprint, "dataset_version": self.dataset_version}
+        write_bytes(self.output / DONE, json.dumps(note).encode())
+
 
 def usable_conditions(store: Store, model: VideoModelOptions) -> tuple[Path, dict[str, Any]]:
     """The folder of the model's conditions and their manifest. Raises dagster.Failure when there are none, or of
@@ -94,16 +104,12 @@ def train(context: dg.AssetExecutionContext, store: Store, config: dg.Config, me
     if reused:
         context.log.info(f"{run.output} was trained with these options and conditions before: nothing to do")
     else:
-        (run.output / DONE).unlink(missing_ok=True)
-        path = run.output / CONFIG
-        text = yaml.safe_dump(run.options.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-        write_bytes(path, text.encode())
-        words = command(path, config.processes, config.grace_s, config.fresh)
+        words = command(run.output / CONFIG, config.processes, config.grace_s, config.fresh)
         context.log.info(f"training: {shlex.join(words)}")
         log, lock = run.output / "train.log", run.output / ".lock"
-        reported = run_child(context, words, log=log, lock=lock, grace_s=config.grace_s)
-        note = {"fingerprint": run.fingerprint, "dataset_version": run.dataset_version}
-        write_bytes(run.output / DONE, json.dumps(note).encode())
+        reported = run_child(
+            context, words, log=log, lock=lock, grace_s=config.grace_s, prepare=run.begin, finish=run.end
+        )
     return result(context, run, reported, reused)
 
 

@@ -40,6 +40,14 @@ class Traffic:
     waited_s: float = 0.0
 
 
+def check_key(api_key_env: str) -> None:
+    """Raises ValueError when the environment variable of this name is not set; "" is for servers without keys."""
+    if api_key_env and not os.environ.get(api_key_env):
+        # Repeated only if it looks like a name: it may be the key itself, written into the wrong field.
+        shown = repr(api_key_env) if VARIABLE.fullmatch(api_key_env) else f"({len(api_key_env)} characters)"
+        raise ValueError(f"api_key_env {shown}: the NAME of an environment variable that is set is expected")
+
+
 class OpenAIServer:
     """One model on one server. For one event loop; `aclose` when done.
 
@@ -75,10 +83,7 @@ class OpenAIServer:
     ):
         from openai import AsyncOpenAI, Timeout
 
-        if api_key_env and not os.environ.get(api_key_env):
-            # Repeated only if it looks like a name: it may be the key itself, written into the wrong field.
-            shown = repr(api_key_env) if VARIABLE.fullmatch(api_key_env) else f"({len(api_key_env)} characters)"
-            raise ValueError(f"api_key_env {shown}: the NAME of an environment variable that is set is expected")
+        check_key(api_key_env)
         self.model, self.base_url = model, base_url
         self.model_id = model_id("openai", model, "main", temperature, thinking)
         self.timeout_s, self.max_retries = timeout_s, max_retries

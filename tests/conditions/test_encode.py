@@ -12,6 +12,7 @@ from assets.conditions import encode
     [
         ({"height": 36}, None, "36 pixels do not fit.*32 or 40"),
         ({}, "vae/diffusion_pytorch_model.safetensors", "vae holds no weights"),
+        ({"lora_targets": ["to_q", "to_w"]}, None, "LoRA target 'to_w' matches no linear layer"),
     ],
 )
 def test_a_model_that_cannot_be_built_is_refused_before_a_window_is_labelled(
@@ -20,9 +21,11 @@ def test_a_model_that_cannot_be_built_is_refused_before_a_window_is_labelled(
     monkeypatch.setattr(encode, "labels_of", lambda *_: pytest.fail("the VLM was asked"))
     path = tmp_path / "checkpoint"
     shutil.copytree(tiny_model["path"], path)
+    change = dict(change)
     if lost:
         (path / lost).unlink()
     job = {
+        "lora_targets": change.pop("lora_targets", []),
         "options": {"model": tiny_model | {"path": str(path)} | change, "sft_videos": {"count": 2}},
         "out": str(tmp_path / "out"),
         "dataset_version": "0",

@@ -43,7 +43,7 @@ PROGRAMS = {"reports": REPORTS, "saves": SAVES, "stubborn": STUBBORN}
 
 
 def started(
-    context: dg.AssetExecutionContext, program: str, folder: Path, grace_s: float = 20.0
+    context: dg.AssetExecutionContext, program: str, folder: Path, grace_s: float = 20.0, **given
 ) -> dg.MaterializeResult:
     """Runs the source text `program` as the child of an asset."""
     reported = run_child(
@@ -53,6 +53,7 @@ def started(
         lock=folder / ".lock",
         grace_s=grace_s,
         env={"FOLDER": str(folder)},
+        **given,
     )
     return dg.MaterializeResult(metadata=reported)
 

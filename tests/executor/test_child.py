@@ -1,6 +1,7 @@
 """A child of an asset: what it reports, how it fails, and how it is stopped."""
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -15,10 +16,10 @@ from assets.child import last_error
 from tests.executor import children
 
 
-def materialize(program: str, folder: Path, raise_on_error: bool = True) -> dg.ExecuteInProcessResult:
+def materialize(program: str, folder: Path, raise_on_error: bool = True, **given) -> dg.ExecuteInProcessResult:
     @dg.asset
     def trained(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        return children.started(context, program, folder)
+        return children.started(context, program, folder, **given)
 
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     return dg.materialize([trained], run_config=quiet, raise_on_error=raise_on_error)
@@ -75,6 +76,23 @@ def test_the_log_keeps_what_earlier_children_said_and_only_the_last_ones_error_c
     result = materialize("import sys; print('plain words'); sys.exit(2)", tmp_path, False)
     assert result.failure_data_for_node("trained").user_failure_data.description.startswith("plain words (exit")
     assert "KeyError: 'old'" in (tmp_path / "train.log").read_text()
+
+
+def test_a_childs_files_are_written_while_nobody_else_may_start(tmp_path):
+    def free() -> bool:
+        with (tmp_path / ".lock").open("a") as other:
+            try:
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+    seen = []
+    given = {"prepare": lambda: seen.append(("prepare", free())), "finish": lambda: seen.append(("finish", free()))}
+    materialize("raise SystemExit(1)", tmp_path, raise_on_error=False, **given)
+    assert seen == [("prepare", False)]  # it did not end well
+    materialize(children.REPORTS, tmp_path, **given)
+    assert seen[1:] == [("prepare", False), ("finish", False)] and free()
 
 
 @pytest.mark.parametrize(

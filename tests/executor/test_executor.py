@@ -1,5 +1,6 @@
 """`train_wmsd` on a tiny model with the real trainer: what is recorded, what is skipped, what is refused."""
 
+import fcntl
 import json
 import os
 import signal
@@ -77,6 +78,24 @@ def test_another_recipe_in_the_same_folder_is_an_error_that_names_what_differs(t
     assert said.startswith("ChangedRecipe") and "optimizer.lr: 0.0003 -> 0.01" in said
 
 
+def test_a_run_that_waited_in_vain_leaves_the_files_of_the_one_at_work_alone(trained, run_job):
+    (job,) = (trained.store.folder / "conditions").glob("*.job.json")
+    files = [job, trained.output / "config.yaml", trained.output / "done.json"]
+    before = [path.read_bytes() for path in files]
+    recipe = trained.changed(optimizer={"lr": 0.01}, grace_s=0.1)
+    recipe["ops"]["conditions"]["config"] |= {"held_out": {"source": "microworld", "tasks": 2}, "grace_s": 0.1}
+    locks = {
+        "conditions": trained.store.lock("conditions", job.name.split(".")[0]),
+        "executor": trained.output / ".lock",
+    }
+    for asset, lock in locks.items():
+        with lock.open("a") as at_work:
+            fcntl.flock(at_work, fcntl.LOCK_EX)
+            result = run_job(recipe, only=(asset,))
+        assert "another process still works on" in failure_of(result, asset)
+    assert [path.read_bytes() for path in files] == before
+
+
 def test_a_lora_target_that_matches_nothing_is_named(trained, run_job):
     changed = trained.changed(name="other", lora={"rank": 2, "targets": ["to_w"]})
     result = run_job(changed, only=("executor",))
@@ -102,6 +121,17 @@ def test_a_wrong_option_stops_the_job_at_its_first_step(fresh, run_job):
     result = run_job(fresh.changed(rollout={"group": 1}))
     assert "ops.executor.config.rollout.group = 1" in failure_of(result, "training_data")
     assert not result.get_asset_materialization_events()
+
+
+def test_what_the_trainer_would_refuse_stops_the_job_before_anything_is_encoded(fresh, run_job):
+    from pipelines.jobs import ablations_recipe
+
+    result = run_job(fresh.changed(lora={"rank": 2, "targets": ["to_w"]}))
+    assert "LoRA target 'to_w' matches no linear layer" in failure_of(result, "conditions")
+    recipe = ablations_recipe(fresh.recipe)
+    result = run_job(recipe, job="train_ablations", tags={"dagster/partition": "sft"})
+    assert "ops.conditions.config.sft_videos.count is 0" in failure_of(result, "training_data")
+    assert not list(fresh.store.folder.glob("conditions/*/manifest.json"))
 
 
 def test_an_ablation_is_a_partition_beside_the_executor(trained, run_job):

@@ -17,6 +17,7 @@ from storage.strict_yaml import DuplicateKey
 from training.config import TrainOptions
 
 MODEL = {"kind": "wan", "path": "model", "frames": 8, "height": 32, "width": 32, "fps": 4.0}
+SERVED = {"backend": "openai", "model": "m", "base_url": "http://127.0.0.1:1/v1"}
 FILLED = {"method": "wmsd", "conditions": "c", "output": "o"}
 
 
@@ -97,6 +98,10 @@ def test_paths_and_method_are_not_for_the_recipe_to_say():
         ({"processes": 0}, r"executor\.config\.processes = 0"),
         ({"processes": 3, "rollout": {"tasks": 4}}, r"executor\.config: rollout\.tasks 4: a multiple of the 3 proc"),
         ({"rewards": {"task": 0, "consistency": 0, "distill": 0}}, r"executor\.config: method wmsd: rewards\.task"),
+        (
+            {"rewards": {"judge": {"vlm": SERVED | {"api_key_env": "UNSET_JUDGE_KEY"}}}},
+            r"rewards\.judge\.vlm\.api_key_env 'UNSET_JUDGE_KEY': the NAME of an environment variable that is set",
+        ),
         ({"output": "here"}, 'unexpected config entry "output"'),
     ],
 )
@@ -125,6 +130,21 @@ def test_one_model_is_encoded_and_trained_wherever_it_runs(tmp_path):
     config["ops"]["executor"] = {"config": {"model": MODEL | {"height": 64}}}
     with pytest.raises(WrongRunConfig, match=r"executor\.config: model is another .*\(height 64 and 32\)"):
         check_run_config(config)
+
+
+def test_a_judge_with_its_key_passes(tmp_path, monkeypatch):
+    monkeypatch.setenv("JUDGE_KEY", "a secret")
+    checked(recipe(tmp_path, {"model": MODEL, "rewards": {"judge": {"vlm": SERVED | {"api_key_env": "JUDGE_KEY"}}}}))
+
+
+def test_sft_without_videos_is_refused_as_soon_as_the_method_is_known():
+    config = {"ops": {name: {"config": {"model": MODEL}} for name in ("conditions", "executor_ablations")}}
+    check_run_config(config)
+    check_run_config(config, "rl_only")
+    with pytest.raises(WrongRunConfig, match=r"method sft learns from videos.*sft_videos\.count is 0"):
+        check_run_config(config, "sft")
+    config["ops"]["conditions"]["config"]["sft_videos"] = {"count": 2}
+    check_run_config(config, "sft")
 
 
 def test_a_recipe_of_the_other_job_is_answered_with_the_command_that_takes_it(tmp_path, repository):

@@ -4,12 +4,14 @@ import copy
 
 import pytest
 
+from assets.conditions.asset import lora_targets
 from assets.executor.reproduction import results
 from assets.run_config import WrongRunConfig, check_run_config
 from pipelines.recipes import RECIPES, load_recipe
 from pipelines.train import checked, output_of
 from tests.executor.conftest import TINY
 from tests.executor.test_executor import event_of, failure_of
+from tests.executor.test_executor_config import SERVED
 
 SHIPPED = RECIPES / "microworld_reproduce.yaml"
 
@@ -83,6 +85,14 @@ def test_sft_without_videos_and_another_model_are_refused(shipped):
         check_run_config(without)
     block(shipped)["training"]["model"] = block(shipped)["training"]["model"] | {"frames": 4}
     with pytest.raises(WrongRunConfig, match=r"model is another than that of ops\.conditions"):
+        check_run_config(shipped)
+
+
+def test_a_judge_without_its_key_is_refused_and_the_layers_it_adapts_are_known_to_the_encoder(shipped):
+    block(shipped)["training"]["lora"] = {"targets": ["to_q", "to_w"]}
+    assert lora_targets(check_run_config(shipped)) == ["to_q", "to_w"]
+    block(shipped)["training"]["rewards"] = {"judge": {"vlm": SERVED | {"api_key_env": "UNSET_JUDGE_KEY"}}}
+    with pytest.raises(WrongRunConfig, match=r"training\.rewards\.judge\.vlm\.api_key_env 'UNSET_JUDGE_KEY'"):
         check_run_config(shipped)
 
 
