@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 from torch import Tensor
 
 from storage.files import sha256_bytes
@@ -193,6 +195,22 @@ def load_rng(tensors: Mapping[str, Tensor], device: torch.device | str = "cpu") 
     torch.set_rng_state(tensors[f"{RNG}cpu"])
     if torch.device(device).type == "cuda":
         torch.cuda.set_rng_state(tensors[f"{RNG}cuda"], device)
+
+
+def completed(saved: Mapping[str, Any], options: BaseModel) -> dict[str, Any]:
+    """The recipe `saved` with those options of `options`' model that it lacks, since they are newer, at their defaults.
+
+    An option that is no longer known stays as it was saved: what it would be now, nobody can say.
+    """
+    found = dict(saved)
+    for name, field in type(options).model_fields.items():
+        value = getattr(options, name)
+        if name in saved:
+            if isinstance(value, BaseModel) and isinstance(saved[name], Mapping):
+                found[name] = completed(saved[name], value)
+        elif not field.is_required():
+            found[name] = to_jsonable_python(field.get_default(call_default_factory=True))
+    return found
 
 
 def same_recipe(saved: Mapping[str, Any], now: Mapping[str, Any], may_differ: Sequence[str] = MAY_DIFFER) -> None:

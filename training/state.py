@@ -49,7 +49,8 @@ def restore(trainer: "Trainer") -> bool:
     if path is None:
         return False
     tensors, state = checkpoint.load(path)
-    checkpoint.same_recipe(state["recipe"], trainer.options.model_dump(mode="json"))
+    recipe = checkpoint.completed(state["recipe"], trainer.options)
+    checkpoint.same_recipe(recipe, trainer.options.model_dump(mode="json"))
     made_with = {"dataset_version": trainer.store.dataset_version, "model": trainer.model.identity}
     checkpoint.same_recipe({key: state[key] for key in made_with}, made_with, may_differ=())
     if state["step"] > trainer.options.run.steps:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from storage.folders import building, sweep
 from training import checkpoint
 from training.checkpoint import ChangedRecipe, DamagedCheckpoint, latest, load, save
+from training.config import TrainOptions
 
 
 def tensors_of(step: int, size: int = 50_000) -> dict[str, torch.Tensor]:
@@ -277,6 +278,24 @@ def test_a_changed_recipe_lists_every_change_with_both_values():
     assert 'method: "wmsd" -> "sft"' in said and "run.seed: 0 -> 1" in said
     assert "ltx2: null -> (not there)" in said and "lora.new: (not there) -> {}" in said
     assert "run.steps" not in said and "rank" not in said and "another output folder" in said
+
+
+def test_an_option_newer_than_the_checkpoint_counts_as_its_default():
+    model = {"kind": "wan", "path": "m", "frames": 8, "height": 32, "width": 32, "fps": 4.0}
+    asked = {"model": model, "conditions": "c", "output": "o", "objective": {"kind": "nft", "timesteps": 2}}
+    options = TrainOptions.model_validate(asked)
+    now = options.model_dump(mode="json")
+    older = json.loads(json.dumps(now))
+    del older["regularisers"], older["distill"]["flow_time"], older["objective"]["beta"], older["model"]["ltx2"]
+    assert checkpoint.completed(older, options) == now
+    del older["objective"]  # then it trained as today's default does, which is another objective
+    other = TrainOptions.model_validate(asked | {"distill": {"flow_time": False}})
+    older["gone"] = 1
+    with pytest.raises(ChangedRecipe) as caught:
+        checkpoint.same_recipe(checkpoint.completed(older, other), other.model_dump(mode="json"))
+    said = str(caught.value)
+    assert "distill.flow_time: true -> false" in said and 'objective.kind: "awm" -> "nft"' in said
+    assert "gone: 1 -> (not there)" in said and "regularisers" not in said
 
 
 def test_what_may_differ_is_a_key_or_all_below_it_and_tuples_are_lists():

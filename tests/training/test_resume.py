@@ -1,5 +1,6 @@
 """A run that was killed or asked to end goes on as if nothing had happened: bitwise, metrics and all."""
 
+import json
 import os
 import signal
 import subprocess
@@ -119,6 +120,17 @@ def test_a_run_in_two_halves_is_the_run_in_one(tiny_bench, tmp_path, monkeypatch
             run = {"run": {"steps": steps, "checkpoint_every": 2, "grid_every": 3}, "held_out": {"every": 3}}
             assert main(["--config", str(tiny_bench.config(tmp_path / output, everything, **run))]) == 0
     same_end(tmp_path / "two", tmp_path / "one")
+
+
+def test_a_checkpoint_from_before_an_option_was_there_goes_on(tiny_bench, tmp_path):
+    output = tmp_path / "run"
+    assert main(["--config", str(tiny_bench.config(output, run={"steps": 2}))]) == 0
+    state = checkpoint.latest(output / "checkpoints") / checkpoint.STATE
+    document = json.loads(state.read_text())
+    del document["state"]["recipe"]["regularisers"], document["state"]["recipe"]["rewards"]["normalise"]
+    state.write_text(json.dumps(document))
+    assert main(["--config", str(tiny_bench.config(output, run={"steps": 3}))]) == 0
+    assert [line["step"] for line in metrics_of(output)] == [1, 2, 3]
 
 
 def test_a_fresh_run_forgets_the_one_before(tiny_bench, tmp_path):
