@@ -133,7 +133,7 @@ class Hunyuan15:
             latents = (part / self.vae.config.scaling_factor).to(self.vae.dtype)
             return to_bytes(self.vae.decode(latents, return_dict=False)[0])
 
-        return in_chunks(decode, x, VAE_BATCH)
+        return in_chunks(decode, x.to(self.device), VAE_BATCH)
 
     def _encode(self, video: Tensor) -> Tensor:
         return self.vae.encode(video.to(self.vae.dtype)).latent_dist.mode().float() * self.vae.config.scaling_factor

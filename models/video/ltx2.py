@@ -166,10 +166,10 @@ class LTX2:
             tokens, _ = self._split(part)
             latents = tokens.transpose(1, 2).unflatten(2, self.latent_shape[1:]) * self._std + self._mean
             # VAEs that are told a time are told 0, as the pipeline does unless asked otherwise: nothing is added.
-            time = torch.zeros(len(part), device=x.device) if self.vae.config.timestep_conditioning else None
+            time = torch.zeros(len(part), device=part.device) if self.vae.config.timestep_conditioning else None
             return to_bytes(self.vae.decode(latents.to(self.vae.dtype), time, return_dict=False)[0])
 
-        return in_chunks(decode, x, self.vae_batch)
+        return in_chunks(decode, x.to(self.device), self.vae_batch)
 
     @property
     def _tokens(self) -> int:

@@ -121,6 +121,23 @@ def test_a_video_encoded_is_a_clean_state_that_starts_with_its_first_frame(name,
     assert decoded.dtype == torch.uint8
 
 
+def test_states_are_decoded_where_the_model_is(name, checkpoints, conditions, monkeypatch):
+    """Rollouts may wait elsewhere: here the states are on the CPU, and the model on torch's meta device."""
+    model, (_, condition) = own(name, checkpoints), conditions(name)
+    x, there, seen = model.start(model.noise([1, 2]), condition), torch.device("meta"), []
+    model.device = there
+    for scale in {"_mean", "_std"} & vars(model).keys():
+        setattr(model, scale, getattr(model, scale).to(there))
+
+    def decode(latents, *_, **__):
+        seen.append(latents.device)
+        return (torch.zeros(len(latents), 3, 1, 4, 4),)
+
+    monkeypatch.setattr(model.vae, "decode", decode)
+    assert model.decode(x).shape == (2, 1, 4, 4, 3)
+    assert set(seen) == {there}
+
+
 def test_freed_encoders_refuse_and_the_rest_works(name, checkpoints, conditions):
     model = own(name, checkpoints, encoders=True)
     images, condition = conditions(name)
