@@ -109,12 +109,7 @@ def lora_flops(model: Model, targets: tuple[str, ...], rank: int) -> float:
 
 
 def block_activations(model: Model, targets: tuple[str, ...], element: int) -> float:
-    """Bytes that one block keeps for the backward pass of one state: see docs/training.md for the count.
-
-    In the base's precision: inputs and outputs of attention (8 x hidden), of cross-attention (4), of the feed-forward
-    (hidden and twice its width) and residuals (2); in float32 the inputs of three norms, and the input of every adapted
-    layer, which peft casts for each of them.
-    """
+    """Bytes that one block keeps for the backward pass of one state; docs/training.md tells what is counted."""
     rows = model.tokens + (model.context_tokens if model.joint_context else 0)
     crossing = 0 if model.joint_context else 4
     base = element * rows * ((8 + crossing + 3) * model.hidden + 2 * model.ffn) + 4 * rows * 3 * model.hidden
