@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers import WanTransformer3DModel
 
 from microworld.families import sample_tasks
 from microworld.model.build import MAX_TOKENS, make_parts, make_tokenizer
-from microworld.model.captions import FACTS, KINDS, UNKNOWN, facts, loose
+from microworld.model.captions import FACTS, KINDS, UNKNOWN, facts, loose, terse
 from microworld.model.clips import draw_clips
-from microworld.model.pretrain import PretrainOptions, motion_weights, pretrain
-from microworld.model.vae_training import decode, start_from_pca, things
+from microworld.model.pretrain import PretrainOptions, Stage, fit_flow, motion_weights, pretrain
+from microworld.model.vae_training import decode, measure_latents, start_from_pca, things
 from microworld.scene import sample_scene
 from models.video.frame_vae import FrameVAE
 
@@ -43,6 +44,18 @@ def test_t_and_the_loose_caption_tell_the_same_but_for_the_place():
     assert {name: value for name, value in named(D).items() if not name.startswith("end")} == t
 
 
+def test_the_terse_caption_says_what_happens_where_t_gives_an_order():
+    assert terse("[Red disc]: First turn green, then move to the blue ring.") == (
+        "The red disc first turns green, then moves to the blue ring."
+    )
+    assert terse("[Pink cross]: Push the red disc onto the blue pad.").startswith("The pink cross pushes the red disc")
+    rng = np.random.default_rng(4)
+    for _ in range(60):
+        for task in sample_tasks(sample_scene(rng).layout, rng, 3):
+            assert facts(terse(task.text)) == facts(task.text), task.text
+            assert not any(mark in terse(task.text) for mark in "[]:")
+
+
 def test_a_turn_tells_its_new_colour_and_no_place():
     assert named("The green cross keeps still while its colour fades from green to red.")["new colour"] == 0
     assert "end row" not in named("[Green cross]: Turn red.")
@@ -52,7 +65,7 @@ def test_every_word_of_the_microworld_is_known_and_every_text_fits():
     tokenizer, rng = make_tokenizer(), np.random.default_rng(3)
     for _ in range(60):
         for task in sample_tasks(sample_scene(rng).layout, rng, 3):
-            for text in (task.text, task.solution, task.brief, loose(task.brief)):
+            for text in (task.text, task.solution, task.brief, loose(task.brief), terse(task.text)):
                 ids = tokenizer(text).input_ids
                 assert tokenizer.unk_token_id not in ids, text
                 assert len(ids) <= MAX_TOKENS
@@ -62,8 +75,16 @@ def test_clips_are_of_seen_combinations_and_their_captions_never_t():
     rng = np.random.default_rng(0)
     clips = draw_clips(120, rng)
     assert clips.pixels.shape == (120, 8, 32, 32, 3) and clips.pixels.dtype == np.uint8
-    captions = {clips.caption(i, rng, 0.5) for i in range(120)}
-    assert not captions & set(clips.tasks)
+    assert clips.terses == [terse(task) for task in clips.tasks]
+    captions = {clips.caption(i, rng, 0.5) for i in range(120) for _ in range(8)}
+    assert not captions & set(clips.tasks) and captions & set(clips.terses)
+
+
+def test_the_last_stage_reads_detailed_captions_alone():
+    rng = np.random.default_rng(0)
+    clips = draw_clips(100, rng)
+    captions = {clips.caption(i, rng, 0.0) for i in range(100) for _ in range(8)}
+    assert captions <= {*clips.solutions, *clips.briefs} and not captions <= set(clips.solutions)
 
 
 def test_moving_cells_count_more_and_the_mean_weight_is_one():
@@ -96,11 +117,14 @@ def test_the_vae_starts_as_good_as_pca_and_weighs_things_five_times():
     assert set(weights.unique().tolist()) == {1.0, 5.0}
 
 
+SMALL = {"clips": 100, "batch": 4, "held_out": 2, "vae_steps": 2, "decoder_steps": 2, "language_steps": 2}
+SMALL |= {"steps": 2, "detailed_steps": 2}
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("model") / "checkpoint"
-    steps = {"vae_steps": 2, "decoder_steps": 2, "language_steps": 2, "steps": 2}
-    pretrain(PretrainOptions(out=str(out), clips=100, batch=4, held_out=2, **steps))
+    pretrain(PretrainOptions(out=str(out), **SMALL))
     return out
 
 
@@ -109,6 +133,31 @@ def test_pretraining_leaves_a_whole_checkpoint_with_its_scores(made):
     assert told["options"]["clips"] == 100 and set(told["scores"]) == {"T", "D"}
     config = json.loads((made / "vae" / "config.json").read_text())
     assert len(config["latents_mean"]) == 16 and min(config["latents_std"]) > 0
+
+
+def test_a_vae_taken_from_a_checkpoint_is_not_trained_again(made, tmp_path, monkeypatch):
+    monkeypatch.setattr("microworld.model.score.score_model", lambda *_: {})
+    for program in ("fit_vae", "fit_decoder"):
+        monkeypatch.setattr(f"microworld.model.pretrain.{program}", lambda *_: pytest.fail("the VAE was trained"))
+    pretrain(PretrainOptions(out=str(tmp_path / "next"), vae_from=str(made), **SMALL))
+    weights = "vae/diffusion_pytorch_model.safetensors"
+    assert (tmp_path / "next" / weights).read_bytes() == (made / weights).read_bytes()
+
+
+def test_kept_averages_change_nothing_and_the_last_is_how_a_stage_ends(tmp_path):
+    clips, ends = draw_clips(100, np.random.default_rng(2)), []
+    for keep_every in (0, 2):
+        parts = make_parts(width=32, depth=1, heads=2)
+        latents = measure_latents(parts["vae"], clips.pixels)
+        options = PretrainOptions(out=str(tmp_path / "out"), batch=4, keep_every=keep_every)
+        fit_flow(parts, clips, latents, options, np.random.default_rng(3), Stage("broad", 4, 0.5, True, 0.0))
+        ends.append(parts["transformer"].state_dict())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out-broad-2", "out-broad-4"]
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+    last = WanTransformer3DModel.from_pretrained(tmp_path / "out-broad-4" / "transformer").state_dict()
+    assert all(torch.equal(last[name], ends[1][name]) for name in ends[1])
+    earlier = WanTransformer3DModel.from_pretrained(tmp_path / "out-broad-2" / "transformer").state_dict()
+    assert any(not torch.equal(last[name], earlier[name]) for name in last)
 
 
 def test_the_shipped_base_has_the_size_and_parts_that_the_program_makes():
