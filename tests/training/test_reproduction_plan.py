@@ -1,6 +1,6 @@
 """The order of the runs, and what a budget of time has room for."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.training.made_up_runs import MODEL, options_of
@@ -13,6 +13,7 @@ def labelled(costs):
     return {f"run {n}": seconds for n, seconds in enumerate(costs)}
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=5))
 def test_first_seeds_of_all_come_before_second_seeds_of_any(tmp_path_factory, counts):
     folder = tmp_path_factory.getbasetemp()
@@ -25,6 +26,7 @@ def test_first_seeds_of_all_come_before_second_seeds_of_any(tmp_path_factory, co
     assert all(run.options.run.seed == run.seed and run.options.output == str(run.folder) for run in runs)
 
 
+@settings(deadline=None)
 @given(COSTS, st.floats(0, 200))
 def test_the_next_run_is_the_first_that_fits(costs, left):
     seconds = labelled(costs)
@@ -33,6 +35,7 @@ def test_the_next_run_is_the_first_that_fits(costs, left):
     assert chosen == (fitting[0] if fitting else None)
 
 
+@settings(deadline=None)
 @given(COSTS, st.integers(1, 4), st.floats(0, 300), st.lists(st.floats(0, 50), max_size=4))
 def test_what_is_planned_ends_in_time_and_what_is_not_had_no_place(costs, at_once, left, running):
     seconds, running = labelled(costs), running[:at_once]
@@ -48,6 +51,7 @@ def test_what_is_planned_ends_in_time_and_what_is_not_had_no_place(costs, at_onc
     assert all(seconds[label] > left - plan.seconds for label in plan.not_run)
 
 
+@settings(deadline=None)
 @given(COSTS, st.integers(1, 4))
 def test_with_time_enough_everything_runs(costs, at_once):
     seconds = labelled(costs)
