@@ -1,6 +1,6 @@
 """The microworld's own base model: a tiny Wan transformer, trained from nothing on captioned clips.
 
-Flow matching sees all kinds of captions first, then detailed ones alone (never T), so that it ends where it follows D
+Flow matching sees all kinds of captions first, then no short ones (and T never), so that it ends where it follows D
 well, but not perfectly, and T poorly: the starting point that self-distillation needs.
 The checkpoint ships with the project, so nobody has to run this; it is here so that anybody can. The trainer is
 `python -m microworld.model.pretrain`.
