@@ -15,7 +15,7 @@ SHARD ?=
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
-.PHONY: help setup run build train reproduce test bench lint ui vllm lock clean
+.PHONY: help setup run build train evaluate reproduce test bench lint ui vllm lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,9 +31,10 @@ $(READY): requirements.lock pyproject.toml
 	@$(UV) --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
-run: $(READY)  ## the default chain on the microworld: dataset, report, a trained Executor; its scores are printed last
+run: $(READY)  ## the default chain on the microworld: dataset, a trained Executor, its evaluation; the report is named last
 	@$(BIN)/python -m pipelines.build recipes/microworld.yaml
 	@$(BIN)/python -m pipelines.train recipes/microworld_training.yaml
+	@$(BIN)/python -m pipelines.evaluate recipes/microworld_evaluation.yaml
 
 build: $(READY)  ## the chain for RECIPE=recipes/NAME.yaml, all shards, or one with SHARD=shard-0003
 	@$(BIN)/python -m pipelines.build $(RECIPE) $(if $(SHARD),--shard $(SHARD))
@@ -41,6 +42,10 @@ build: $(READY)  ## the chain for RECIPE=recipes/NAME.yaml, all shards, or one w
 train: RECIPE = recipes/microworld_training.yaml
 train: $(READY)  ## train_wmsd for RECIPE=recipes/NAME.yaml; its scores are printed last
 	@$(BIN)/python -m pipelines.train $(RECIPE)
+
+evaluate: RECIPE = recipes/microworld_evaluation.yaml
+evaluate: $(READY)  ## evaluate base, Demonstrator, Executor, +VLM for RECIPE=recipes/NAME.yaml; the report is named last
+	@$(BIN)/python -m pipelines.evaluate $(RECIPE)
 
 reproduce: RECIPE = recipes/microworld_reproduce.yaml
 reproduce: $(READY)  ## the experiments behind the paper's claims, at most 90 minutes; which claims hold is printed last

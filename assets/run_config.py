@@ -26,6 +26,13 @@ OPTIONS = {
     "executor_ablations": "assets.executor.options.ExecutorConfig",
     "reproduction": "assets.executor.reproduction_options.ReproductionConfig",
     "microworld_model": "assets.executor.microworld_model.MicroworldModelConfig",
+    "generated_videos": "assets.benchmarks.options.GeneratedVideosConfig",
+    "judgements": "assets.benchmarks.options.JudgementsConfig",
+    "scores": "assets.benchmarks.options.ScoresConfig",
+    "report": "assets.benchmarks.options.ReportConfig",
+    "dreamgen_scores": "assets.benchmarks.options.DreamgenScoresConfig",
+    "vbvr_queries": "assets.benchmarks.options.VbvrQueriesConfig",
+    "vbvr_scores": "assets.benchmarks.options.VbvrScoresConfig",
 }
 
 
@@ -63,6 +70,13 @@ def check_run_config(run_config: Mapping[str, Any], partition: str | None = None
                 check_launch(checked[stage], "wmsd" if stage == "executor" else partition, checked.get("conditions"))
         except ValueError as error:
             raise WrongRunConfig(f"ops.{stage}.config: {error}") from error
+    if "generated_videos" in checked:
+        from assets.benchmarks.launch import check_evaluation
+
+        try:
+            check_evaluation(checked, partition)
+        except ValueError as error:
+            raise WrongRunConfig(f"ops.{error}") from error
     return checked
 
 

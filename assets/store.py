@@ -65,6 +65,15 @@ class Store:
     def training(self) -> Path:
         return self.folder / "training"
 
+    @property
+    def evaluation(self) -> Path:
+        """runs/NAME (evaluation/records.py), reports/NAME, benchmarks (pictures), jobs (what children were told)."""
+        return self.folder / "evaluation"
+
+    def evaluated(self, name: str) -> Path:
+        """The folder of an evaluated run."""
+        return confined(self.evaluation / "runs", name)
+
     def pinned_release(self) -> dict[str, str] | None:
         """{version, tree} of the release that training reads (asset `training_data`); None before it was chosen."""
         path = self.folder / "training_data.json"

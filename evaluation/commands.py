@@ -7,13 +7,14 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from evaluation.pipes import reporting
 from storage.strict_yaml import read_yaml
 
 FAILED, INVALID, STOPPED = 1, 2, 3
@@ -57,12 +58,13 @@ def stopping() -> Iterator[None]:
 
 
 def run_command(
-    description: str, kind: type[Options], run: Callable[[Options], None], arguments: list[str] | None = None
+    description: str, kind: type[Options], run: Callable[[Options], Any], arguments: list[str] | None = None
 ) -> int:
     """Reads `--config FILE` as `kind`, calls `run` and returns the exit status; errors go to standard error.
 
-    RuntimeError, ValueError and OSError are failures with a message; anything else is a mistake of the program and is
-    raised. With WMSD_TRACEBACK in the environment failures are raised too.
+    A mapping that `run` returns is reported to Dagster, where that started us (evaluation/pipes.py). RuntimeError,
+    ValueError and OSError are failures with a message; anything else is a mistake of the program and is raised. With
+    WMSD_TRACEBACK in the environment failures are raised too.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, required=True, help="options (YAML or JSON)")
@@ -73,8 +75,10 @@ def run_command(
         print(error, file=sys.stderr)
         return INVALID
     try:
-        with stopping():
-            run(options)
+        with reporting() as report, stopping():
+            result = run(options)
+            if isinstance(result, Mapping):
+                report(result)
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
         return STOPPED

@@ -13,13 +13,14 @@ from evaluation.commands import run_command
 from evaluation.generation.options import GenerateCommand
 
 
-def run(options: GenerateCommand) -> None:
+def run(options: GenerateCommand) -> dict[str, int]:
+    """How many videos were made now, by run."""
     import torch
 
     from evaluation.generation.running import generate_runs
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    generate_runs(options.runs)
+    return {one.record.name: one.made for one in generate_runs(options.runs)}
 
 
 if __name__ == "__main__":

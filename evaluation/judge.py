@@ -12,15 +12,16 @@ import sys
 from pathlib import Path
 
 from evaluation.commands import Stopped, run_command
-from evaluation.judging.judging import judging
+from evaluation.judging.judging import Judged, judging
 from evaluation.judging.options import JudgeCommand
 
 
-def run(options: JudgeCommand) -> None:
-    asyncio.run(_until_told(options))
+def run(options: JudgeCommand) -> dict[str, int]:
+    """How many requests were made now, by the folder's name."""
+    return {one.folder.name: one.asked for one in asyncio.run(_until_told(options))}
 
 
-async def _until_told(options: JudgeCommand) -> None:
+async def _until_told(options: JudgeCommand) -> list[Judged]:
     """Ends by cancellation at SIGTERM and SIGINT: an exception from a handler could be lost in an event loop."""
     folders = [Path(folder) for folder in options.runs]
     work = asyncio.ensure_future(judging(folders, options, tell=lambda line: print(line, file=sys.stderr, flush=True)))
@@ -28,7 +29,7 @@ async def _until_told(options: JudgeCommand) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, lambda n=number: (told.append(n), work.cancel()))
     try:
-        await work
+        return await work
     except asyncio.CancelledError:
         raise Stopped(f"stopped by {told[0].name}; what has an answer is kept") from None
 

@@ -5,6 +5,13 @@ from datetime import timedelta
 import dagster as dg
 
 from assets.aesthetics.asset import aesthetics
+from assets.benchmarks import checks as benchmark_checks
+from assets.benchmarks.dreamgen import dreamgen_scores
+from assets.benchmarks.generated_videos import generated_videos
+from assets.benchmarks.judgements import judgements
+from assets.benchmarks.report import report
+from assets.benchmarks.scores import scores
+from assets.benchmarks.vbvr import vbvr_queries, vbvr_scores
 from assets.clips.asset import clips
 from assets.conditions.asset import conditions
 from assets.conditions.data_asset import training_data
@@ -20,7 +27,16 @@ from assets.tasks.taxonomy_asset import taxonomy
 from assets.worldtasks import checks
 from assets.worldtasks.asset import worldtasks
 from assets.worldtasks.publish_asset import published_dataset
-from pipelines.jobs import build_microworld, build_worldtasks, reproduce, train_ablations, train_wmsd
+from pipelines.jobs import (
+    build_microworld,
+    build_worldtasks,
+    evaluate_dreamgen,
+    evaluate_vbvr,
+    evaluate_worldtasks,
+    reproduce,
+    train_ablations,
+    train_wmsd,
+)
 from pipelines.resources import RESOURCES
 from pipelines.schedules import rebuild_worldtasks_weekly
 from pipelines.sensors import new_clips
@@ -44,6 +60,13 @@ ASSETS = [
     executor_ablations,
     reproduction,
     microworld_model,
+    generated_videos,
+    judgements,
+    scores,
+    report,
+    dreamgen_scores,
+    vbvr_queries,
+    vbvr_scores,
 ]
 
 
@@ -54,8 +77,17 @@ def with_deadline(spec: dg.AssetSpec) -> dg.AssetSpec:
 
 defs = dg.Definitions(
     assets=dg.map_asset_specs(with_deadline, ASSETS),
-    asset_checks=dg.load_asset_checks_from_modules([checks]),
-    jobs=[build_worldtasks, train_wmsd, train_ablations, reproduce, build_microworld],
+    asset_checks=dg.load_asset_checks_from_modules([checks, benchmark_checks]),
+    jobs=[
+        build_worldtasks,
+        train_wmsd,
+        train_ablations,
+        reproduce,
+        build_microworld,
+        evaluate_worldtasks,
+        evaluate_dreamgen,
+        evaluate_vbvr,
+    ],
     schedules=[rebuild_worldtasks_weekly],
     sensors=[new_clips],
     resources=RESOURCES,

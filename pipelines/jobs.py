@@ -64,3 +64,32 @@ build_microworld = dg.define_asset_job(
         "make it again, or another one in a folder of your own (`out`)."
     ),
 )
+
+evaluate_worldtasks = dg.define_asset_job(
+    "evaluate_worldtasks",
+    selection=dg.AssetSelection.assets("generated_videos", "judgements", "scores", "report"),
+    config=load_recipe(RECIPES / "microworld_evaluation.yaml"),
+    description=(
+        "Base, Demonstrator, Executor and +VLM on a benchmark: videos, a judge's answers, scores with intervals, one "
+        "report. Partitioned by the runs of the recipe: `make evaluate RECIPE=recipes/NAME.yaml` is about all of them. "
+        "What is finished is not repeated. Without a recipe it evaluates the microworld's Executor."
+    ),
+)
+
+evaluate_dreamgen = dg.define_asset_job(
+    "evaluate_dreamgen",
+    selection=dg.AssetSelection.assets("generated_videos", "dreamgen_scores"),
+    description=(
+        "Runs on DreamGen Bench: videos under its own names, our judge's answers to its questions, its CSV files and "
+        "the table object / behavior / environment. docs/benchmarks.md has a recipe; the data set has to be downloaded."
+    ),
+)
+
+evaluate_vbvr = dg.define_asset_job(
+    "evaluate_vbvr",
+    selection=dg.AssetSelection.assets("vbvr_queries", "generated_videos", "vbvr_scores"),
+    description=(
+        "Runs on VBVR-Bench: queries shortened where asked for, videos under its own names, its official evaluator. "
+        "docs/benchmarks.md has a recipe; data set and evaluator have to be installed."
+    ),
+)

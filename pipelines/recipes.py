@@ -20,8 +20,12 @@ def load_recipe(path: Path) -> dict:
 
 
 def job_of(config: dict) -> str:
-    """The job that a recipe is for: `reproduce` or `train_wmsd` when it sets those up, else `build_worldtasks`."""
+    """The job that a recipe is for: what evaluates, reproduces or trains when it sets that up, else
+    `build_worldtasks`."""
     ops = config.get("ops") or {}
+    if "generated_videos" in ops:
+        benchmarks = {"dreamgen_scores": "evaluate_dreamgen", "vbvr_scores": "evaluate_vbvr"}
+        return next((job for stage, job in benchmarks.items() if stage in ops), "evaluate_worldtasks")
     if "reproduction" in ops:
         return "reproduce"
     return "train_wmsd" if "executor" in ops else "build_worldtasks"

@@ -14,6 +14,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -27,17 +28,36 @@ from pipelines.recipes import job_of, load_recipe
 JOBS = {"train_wmsd": ("executor", "wmsd", "table.txt"), "reproduce": ("reproduction", "reproduction", "claims.txt")}
 
 
-def checked(recipe: Path) -> dict:
-    """The recipe's run config, values from the environment filled in. Raises ValueError or Dagster's config error."""
+def checked(recipe: Path, jobs: Iterable[str] = tuple(JOBS)) -> dict:
+    """The recipe's run config, values from the environment filled in. Raises ValueError, for a recipe of other jobs
+    too, or Dagster's config error."""
     from pipelines.definitions import defs
 
     config = load_recipe(recipe)
     job = job_of(config)
-    if job not in JOBS:
-        raise ValueError(f"this recipe is for {job}: make build RECIPE={recipe}")
+    if job not in jobs:
+        raise ValueError(f"this recipe is for {job}: make {command_of(job)} RECIPE={recipe}")
     dg.validate_run_config(defs.resolve_job_def(job), config)
     check_run_config(config)
     return resolved(config)
+
+
+def command_of(job: str) -> str:
+    """What `make` is told to run a recipe of this job."""
+    return "train" if job in JOBS else "evaluate" if job.startswith("evaluate") else "build"
+
+
+def run_job(job: str, recipe: Path, more: Sequence[str] = ()) -> int:
+    """The exit status of the plain Dagster command, which is printed. What asks us to end reaches it once."""
+    words = ["dagster", "job", "execute", "-m", "pipelines.definitions", "-j", job, "-c", str(recipe), *more]
+    print(f"Running: {shlex.join(words)}", flush=True)
+    process = subprocess.Popen([str(Path(sys.executable).with_name(words[0])), *words[1:]])
+    # Ctrl-C reaches both of us: the run hears it, lets its children save, and only then do we end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: process.send_signal(number))
+    if process.wait() != 0:
+        print("The run failed: the first error above says where and why.", file=sys.stderr)
+    return process.returncode
 
 
 def output_of(config: dict) -> Path:
@@ -58,15 +78,9 @@ def main() -> int:
     except (ValueError, ValidationError, dg.DagsterInvalidConfigError) as error:
         print(f"{recipe}: {error}", file=sys.stderr)
         return 2
-    words = ["dagster", "job", "execute", "-m", "pipelines.definitions", "-j", job_of(config), "-c", str(recipe)]
-    print(f"Running: {shlex.join(words)}", flush=True)
-    process = subprocess.Popen([str(Path(sys.executable).with_name(words[0])), *words[1:]])
-    # Ctrl-C reaches both of us: the run hears it, lets the trainer save, and only then do we end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, frame: process.send_signal(number))
-    if process.wait() != 0:
-        print("The run failed: the first error above says where and why.", file=sys.stderr)
-        return process.returncode
+    status = run_job(job_of(config), recipe)
+    if status != 0:
+        return status
     output, job = output_of(config), job_of(config)
     made = {"train_wmsd": f"Executor: {output / 'final'}", "reproduce": f"Report: {output / 'reproduction.md'}"}[job]
     print(f"\n{made}\n\n{(output / JOBS[job][2]).read_text(encoding='utf-8')}")

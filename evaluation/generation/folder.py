@@ -6,6 +6,7 @@ A video is finished when its file is in place and journaled. The manifest is onl
 """
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -85,9 +86,17 @@ class RunFolder:
         self.journal: Journal
 
     def open(self) -> None:
-        """Takes the folder, or finds its own run there. Raises ChangedRun when it holds another."""
+        """Takes the folder, or finds its own run there.
+
+        Raises ChangedRun when it holds another, which `replace` removes instead.
+        """
         if (self.folder / RUN).exists():
-            refuse_changes(read_one(self.folder / RUN, RunRecord), self.record, self.folder)
+            try:
+                refuse_changes(read_one(self.folder / RUN, RunRecord), self.record, self.folder)
+            except ChangedRun:
+                if not self.options.replace:
+                    raise
+                empty(self.folder)
         write_one(self.folder / RUN, self.record)
         write_lines(self.folder / SAMPLES, self.samples)
         self.journal = Journal(self.folder / JOURNAL)
@@ -192,6 +201,13 @@ def refuse_changes(before: RunRecord, now: RunRecord, folder: Path) -> None:
             "\n".join([f"{folder} holds a run made otherwise:", *changed])
             + "\nGo on with the values on the left, or choose another output folder"
         )
+
+
+def empty(folder: Path) -> None:
+    """Removes a run, all but its lock; run.json last, so that one that was cut off is still known for a run."""
+    for path in sorted(folder.iterdir(), key=lambda path: path.name == RUN):
+        if path.name != LOCK:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def hardware(device: str) -> str:

@@ -57,6 +57,7 @@ class GenerateOptions(Options):
     batch: int = Field(8, ge=1, le=4096, description="Videos sampled together; decides nothing but speed and memory.")
     dataset_version: str = Field("", description="Release that the adapter was trained on, for the record.")
     writer: WriterOptions = WriterOptions()
+    replace: bool = Field(False, description="Begin anew where the folder holds a run made otherwise; false: refuse.")
 
     @field_validator("seeds")
     @classmethod

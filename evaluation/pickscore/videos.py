@@ -19,12 +19,11 @@ from storage.journal import Journal
 JOURNAL, LOCK = "pickscore.journal", ".pickscore.lock"
 
 
-class PickScoreOptions(BaseModel):
-    """Which runs, with which model, over which frames. Unknown names are errors."""
+class PickScoreModel(BaseModel):
+    """With which model, over which frames. Unknown names are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    runs: tuple[str, ...] = Field(min_length=1, description="Folders of runs (evaluation/records.py).")
     weights: str = Field(WEIGHTS, min_length=1, description="A folder, or a Hub id owner/name.")
     processor: str = Field(PROCESSOR, description="Its CLIPProcessor; empty: in the weights' folder.")
     download: bool = Field(False, description="Fetch Hub ids (3.9 GB); otherwise they must be in the Hub's cache.")
@@ -34,6 +33,12 @@ class PickScoreOptions(BaseModel):
     prompt: Literal["task", "solution"] = Field("task", description="Which text: T (the default everywhere) or D.")
     device: str = Field("auto", min_length=1, description="auto, cpu, cuda, cuda:1 ...")
     batch: int = Field(32, ge=1, le=4096, description="Frames that pass through the model together.")
+
+
+class PickScoreOptions(PickScoreModel):
+    """Options of `python -m evaluation.pickscore`."""
+
+    runs: tuple[str, ...] = Field(min_length=1, description="Folders of runs (evaluation/records.py).")
 
 
 class Scorer(Protocol):

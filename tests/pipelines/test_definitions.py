@@ -10,15 +10,17 @@ GOLDEN = Path(__file__).with_name("definitions.txt")
 
 def described() -> str:
     """Assets with their parents, partitions, pool and group; checks; jobs; schedules; sensors."""
+    from assets.benchmarks.partitions import EVALUATION_RUNS
     from assets.shards import SHARDS
     from pipelines.definitions import defs
 
+    named = {SHARDS: "by shard", EVALUATION_RUNS: "by evaluated run"}
     graph = defs.resolve_asset_graph()
     lines = []
     for key in sorted(graph.get_all_asset_keys(), key=lambda key: key.to_user_string()):
         node = graph.get(key)
         parents = ", ".join(sorted(parent.to_user_string() for parent in node.parent_keys)) or "-"
-        parts = ("by shard" if node.partitions_def == SHARDS else "by method") if node.is_partitioned else "whole"
+        parts = named.get(node.partitions_def, "by method") if node.is_partitioned else "whole"
         pool = ", ".join(sorted(node.pools or ())) or "-"
         freshness = "weekly deadline" if node.freshness_policy else "-"
         name = key.to_user_string()

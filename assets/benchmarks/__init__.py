@@ -1,0 +1,1 @@
+"""Evaluation as assets: videos of runs, their judgements, scores and report; DreamGen Bench and VBVR-Bench beside."""

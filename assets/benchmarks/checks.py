@@ -1,0 +1,58 @@
+"""Asset checks of an evaluation: what keeps scores and report from being made, and what a reader is warned of."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from assets.benchmarks.partitions import checked_names
+from assets.resources import CollectionResource
+from evaluation import checks
+from evaluation.records import MANIFEST, SCORES
+from evaluation.statistics.summary import RunScores, read_scores
+
+
+def _result(found: Sequence[tuple[str, checks.CheckResult]]) -> dg.AssetCheckResult:
+    """One result of a check over several runs, each named."""
+    failed = [(about, one) for about, one in found if not one.passed]
+    severity = dg.AssetCheckSeverity.ERROR if found[0][1].blocking else dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckResult(
+        passed=not failed,
+        severity=severity,
+        description=" | ".join(f"{about}: {one.summary}".removeprefix(": ") for about, one in failed or found)[:4000],
+        metadata={f"{about} {name}".strip(): value for about, one in found for name, value in one.details.items()},
+    )
+
+
+def _scored(
+    context: dg.AssetCheckExecutionContext, collection: CollectionResource, together: bool = True
+) -> list[RunScores]:
+    store = collection.store()
+    return [read_scores(store.evaluated(name)) for name in checked_names(context, store, SCORES, together)]
+
+
+@dg.asset_check(
+    asset="generated_videos", blocking=True, description="Every sample has a video of every seed, and none failed."
+)
+def no_missing_video(context: dg.AssetCheckExecutionContext, collection: CollectionResource) -> dg.AssetCheckResult:
+    store = collection.store()
+    names = checked_names(context, store, MANIFEST, together=False)
+    return _result([(name, checks.no_missing_video(store.evaluated(name))) for name in names])
+
+
+@dg.asset_check(asset="scores", description="At most 3 % of a question's judgements failed, the paper's worst.")
+def failure_rate(context: dg.AssetCheckExecutionContext, collection: CollectionResource) -> dg.AssetCheckResult:
+    return _result([(one.name, checks.failure_rate(one)) for one in _scored(context, collection, together=False)])
+
+
+@dg.asset_check(
+    asset="scores",
+    blocking=True,
+    description="Runs set side by side have one judge, one set of prompts, one benchmark, the same samples and seeds.",
+)
+def same_judge(context: dg.AssetCheckExecutionContext, collection: CollectionResource) -> dg.AssetCheckResult:
+    return _result([("", checks.same_judge(_scored(context, collection)))])
+
+
+@dg.asset_check(asset="scores", description="The judge answers both ways to each question over these runs.")
+def constant_judge(context: dg.AssetCheckExecutionContext, collection: CollectionResource) -> dg.AssetCheckResult:
+    return _result([("", checks.constant_judge(_scored(context, collection)))])

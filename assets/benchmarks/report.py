@@ -1,0 +1,96 @@
+"""One HTML page over the evaluated runs, without network: leaderboard, paired comparisons, curves over the paper's,
+breakdowns, side-by-side players with the judge's answers, ablation charts, and how far the judge can be trusted.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from assets.benchmarks.child import run_command
+from assets.benchmarks.options import ReportConfig
+from assets.benchmarks.partitions import with_file
+from assets.resources import CollectionResource
+from assets.run_config import PARTITION, check_run_config
+from assets.store import Store
+from evaluation.records import JUDGEMENTS, MANIFEST, SCORES
+from evaluation.report.build import PAGE
+from evaluation.statistics.comparing import NotComparable, compare_runs
+from evaluation.statistics.summary import read_scores
+from evaluation.statistics.tables import comparisons_markdown, scores_markdown
+from storage.files import sha256_file
+from training.reproduction.files import JSON as REPRODUCTION
+
+USUAL = "worldtasks"
+
+
+@dg.asset(
+    deps=["scores"],
+    group_name="evaluation",
+    kinds={"python", "html"},
+    code_version="1",
+    description=__doc__,
+)
+def report(
+    context: dg.AssetExecutionContext, config: ReportConfig, collection: CollectionResource
+) -> dg.MaterializeResult:
+    check_run_config(context.run.run_config, context.run.tags.get(PARTITION))
+    store = collection.store()
+    names = shown(store, config)
+    out = report_folder(store, config)
+    ablations = store.training / "reproduction" / REPRODUCTION
+    options = {
+        "runs": [str(store.evaluated(name)) for name in names],
+        "output": str(out),
+        "title": config.title,
+        "reference": config.reference,
+        "exact_judge": config.exact_judge,
+        "expected": config.expected,
+        "reproduction": str(ablations) if config.reproduction and ablations.is_file() else "",
+    }
+    run_command(context, store, "evaluation.report", options, [f"report {out.name}"], config.grace_s)
+    page = out / PAGE
+    metadata: dict[str, Any] = {
+        "report": dg.MetadataValue.path(str(page)),
+        "url": dg.MetadataValue.url(page.as_uri()),
+        "runs": ", ".join(names),
+        "bytes": page.stat().st_size,
+    } | tables(store, names, config.reference)
+    return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(sha256_file(page)[:16]))
+
+
+def shown(store: Store, config: ReportConfig) -> list[str]:
+    """The runs on the page. Raises dagster.Failure for a named one that is not there, and when there is none."""
+    there = with_file(store, MANIFEST)
+    names = list(config.runs) or with_file(store, JUDGEMENTS)
+    missing = sorted(set(names) - set(there))
+    if missing or not names:
+        what = f"run {missing[0]!r} is not" if missing else "no judged run is"
+        known = ", ".join(there) or "none"
+        raise dg.Failure(f"{what} in {store.evaluation / 'runs'}; there are: {known}", allow_retries=False)
+    return names
+
+
+def report_folder(store: Store, config: ReportConfig) -> Path:
+    return store.evaluation / "reports" / (config.name or USUAL)
+
+
+def tables(store: Store, names: list[str], reference: str) -> dict[str, dg.MetadataValue]:
+    """The scored runs' table, and how each compares with the reference (else the first of role base)."""
+    scored = {name: read_scores(store.evaluated(name)) for name in names if (store.evaluated(name) / SCORES).is_file()}
+    if not scored:
+        return {}
+    found = {"table": dg.MetadataValue.md(scores_markdown(list(scored.values())))}
+    first = reference or next((name for name, one in scored.items() if one.role == "base"), "")
+    made, refused = [], []
+    for name in scored if first in scored else ():
+        if name != first:
+            try:
+                made.append(compare_runs(store.evaluated(name), store.evaluated(first)))
+            except NotComparable as error:
+                refused.append(str(error))
+    if made:
+        found["comparisons"] = dg.MetadataValue.md(comparisons_markdown(made))
+    if refused:
+        found["not compared"] = dg.MetadataValue.json(refused)
+    return found

@@ -1,0 +1,75 @@
+"""VBVR-Bench of evaluated runs: the official evaluator's scores, or why there are none.
+
+All 500 samples are expected: the evaluator skips missing videos without a word, so what lacks one is refused here by
+name. Which of its two scorings was used stands in the table. docs/benchmarks.md says how to install it.
+"""
+
+import dagster as dg
+
+from assets.benchmarks.child import run_command
+from assets.benchmarks.dreamgen import described
+from assets.benchmarks.options import VbvrQueriesConfig, VbvrScoresConfig
+from assets.benchmarks.partitions import EVALUATION_RUNS, made_names, recorded
+from assets.benchmarks.plan import queries_folder
+from assets.config_blocks import plain
+from assets.resources import CollectionResource
+from assets.run_config import PARTITION, check_run_config
+from evaluation.vbvr.rewriting import REWRITES, read_rewrites
+from storage.files import sha256_file
+
+QUERIES = """VBVR-Bench made ready: first frames and prompts unpacked from its listing, and its long queries shortened
+to tasks by a VLM that sees the first frame, for the paper's third variant (runs with `queries: short`)."""
+
+
+@dg.asset(group_name="evaluation", kinds={"python"}, code_version="1", pool="gpu", description=QUERIES)
+def vbvr_queries(
+    context: dg.AssetExecutionContext, config: VbvrQueriesConfig, collection: CollectionResource
+) -> dg.MaterializeResult:
+    check_run_config(context.run.run_config, context.run.tags.get(PARTITION))
+    store, given = collection.store(), plain(config)
+    shared = {"benchmark": config.path, "out": str(queries_folder(store))}
+    shared |= {name: given[name] for name in ("vlm", "concurrency")}
+    steps = [step for step in ("unpack", "rewrite") if getattr(config, step)]
+    for step in steps:
+        run_command(context, store, "evaluation.vbvr", shared | {"step": step}, ["vbvr queries"], config.grace_s)
+    lines = queries_folder(store) / REWRITES
+    if not lines.is_file():
+        return dg.MaterializeResult(metadata={"queries": "as published"}, data_version=dg.DataVersion("published"))
+    made = read_rewrites(lines.parent)
+    metadata = {
+        "queries": dg.MetadataValue.path(str(lines)),
+        "shortened": len(made),
+        "by": ", ".join(sorted({one.vlm for one in made})),
+        "prompts": dg.MetadataValue.json(sorted({one.prompt_hash for one in made})),
+    }
+    return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(sha256_file(lines)[:16]))
+
+
+@dg.asset(
+    deps=["generated_videos"],
+    partitions_def=EVALUATION_RUNS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    group_name="evaluation",
+    kinds={"python"},
+    code_version="1",
+    description=__doc__,
+)
+def vbvr_scores(
+    context: dg.AssetExecutionContext, config: VbvrScoresConfig, collection: CollectionResource
+) -> dg.MaterializeResult:
+    check_run_config(context.run.run_config, context.run.tags.get(PARTITION))
+    store, given = collection.store(), plain(config)
+    shared = {name: given[name] for name in ("evaluator", "allow_partial", "accept_errors")}
+    shared["benchmark"] = config.path
+    names = made_names(context, store)
+    first, found = str(store.evaluated(names[0])), {}
+    for name in names:
+        folder = str(store.evaluated(name))
+        options = shared | {"run": folder}
+        run_command(context, store, "evaluation.vbvr", options | {"step": "score"}, [name], config.grace_s)
+        # The first run of the recipe is what others are compared with.
+        others = [] if folder == first else [first]
+        told = options | {"step": "table", "others": others}
+        run_command(context, store, "evaluation.vbvr", told, [name], config.grace_s)
+        found[name] = described(store.evaluated(name) / "vbvr")
+    return recorded(context, found)
