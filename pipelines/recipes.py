@@ -31,6 +31,11 @@ def job_of(config: dict) -> str:
     return "train_wmsd" if "executor" in ops else "build_worldtasks"
 
 
+def evaluation_recipe() -> dict:
+    """The recipe by which the sensor evaluates Executors: WMSD_EVALUATION_RECIPE, else the microworld's."""
+    return load_recipe(Path(os.environ.get("WMSD_EVALUATION_RECIPE", RECIPES / "microworld_evaluation.yaml")))
+
+
 def scheduled_recipe() -> dict:
     """The recipe that schedules and sensors run: WMSD_RECIPE, else the microworld."""
     return load_recipe(Path(os.environ.get("WMSD_RECIPE", RECIPES / "microworld.yaml")))

@@ -1,14 +1,20 @@
-"""A rebuild when clips arrive: off until switched on in the UI, for the recipe named by WMSD_RECIPE."""
+"""A rebuild when clips arrive, an evaluation when an Executor is trained: off until switched on in the UI.
 
+Their recipes are named by WMSD_RECIPE and WMSD_EVALUATION_RECIPE.
+"""
+
+import copy
 import json
 from pathlib import Path
 
 import dagster as dg
 
+from assets.benchmarks.partitions import EVALUATION_RUNS
 from assets.clips.folder import list_videos
+from assets.resources import CollectionResource
 from assets.shards import ALL_SHARDS
-from pipelines.jobs import build_worldtasks
-from pipelines.recipes import scheduled_recipe
+from pipelines.jobs import build_worldtasks, evaluate_worldtasks
+from pipelines.recipes import evaluation_recipe, scheduled_recipe
 from storage.files import sha256_bytes, sha256_file
 
 
@@ -44,3 +50,44 @@ def new_clips(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipR
     # No run key: a folder may come back to an earlier state, and the cursor already knows what was built last.
     request = dg.RunRequest(run_config=recipe, tags=ALL_SHARDS)
     return dg.SensorResult(run_requests=[request], cursor=json.dumps({"seen": found, "built": found}))
+
+
+def of_executor(recipe: dict, training: str, version: str) -> tuple[dict, list[str]]:
+    """(`recipe` for the Executor in the training folder `training`, names of the runs that wear its LoRA).
+
+    These get the Executor's `version` in their names, so that every Executor stays in the list; the others of the
+    recipe stay what they are.
+    """
+    made, names = copy.deepcopy(recipe), []
+    for run in made["ops"]["generated_videos"]["config"]["runs"]:
+        if run.get("training"):
+            run |= {"name": f"{run['name'][:50]}-{version[:8]}", "training": training}
+            names.append(run["name"])
+    return made, names
+
+
+@dg.sensor(
+    job=evaluate_worldtasks,
+    minimum_interval_seconds=120,
+    default_status=dg.DefaultSensorStatus.STOPPED,
+    description="Evaluates each new Executor of the collection that the recipe is about, under a name of its own.",
+)
+def new_executors(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    event = context.instance.get_latest_materialization_event(dg.AssetKey("executor"))
+    found = event.asset_materialization if event is not None else None
+    if found is None:
+        return dg.SkipReason("no Executor has been trained yet")
+    version, output = (found.tags or {}).get("dagster/data_version", ""), Path(str(found.metadata["output"].value))
+    if context.cursor == version:
+        return dg.SkipReason("no new Executor")
+    recipe = evaluation_recipe()
+    settings = recipe.get("resources", {}).get("collection", {}).get("config", {})
+    training = CollectionResource(**settings).store().training
+    if output.parent != training:
+        return dg.SkipReason(f"the newest Executor is in {output}, and the recipe is about {training}")
+    config, names = of_executor(recipe, output.name, version)
+    if not names:
+        return dg.SkipReason("no run of the recipe wears the LoRA of a training run")
+    requests = [dg.RunRequest(partition_key=name, run_config=config, run_key=name) for name in names]
+    added = EVALUATION_RUNS.build_add_request(names)
+    return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=[added], cursor=version)
