@@ -12,6 +12,7 @@ import dagster as dg
 from assets.benchmarks.partitions import EVALUATION_RUNS
 from assets.clips.folder import list_videos
 from assets.resources import CollectionResource
+from assets.run_config import PARTITION
 from assets.shards import ALL_SHARDS
 from pipelines.jobs import build_worldtasks, evaluate_worldtasks
 from pipelines.recipes import evaluation_recipe, scheduled_recipe
@@ -88,6 +89,6 @@ def new_executors(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.S
     config, names = of_executor(recipe, output.name, version)
     if not names:
         return dg.SkipReason("no run of the recipe wears the LoRA of a training run")
-    requests = [dg.RunRequest(partition_key=name, run_config=config, run_key=name) for name in names]
+    requests = [dg.RunRequest(run_key=name, run_config=config, tags={PARTITION: name}) for name in names]
     added = EVALUATION_RUNS.build_add_request(names)
     return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=[added], cursor=version)
