@@ -61,15 +61,18 @@ def vbvr_scores(
     store, given = collection.store(), plain(config)
     shared = {name: given[name] for name in ("evaluator", "allow_partial", "accept_errors")}
     shared["benchmark"] = config.path
-    names = made_names(context, store)
-    first, found = str(store.evaluated(names[0])), {}
-    for name in names:
-        folder = str(store.evaluated(name))
-        options = shared | {"run": folder}
-        run_command(context, store, "evaluation.vbvr", options | {"step": "score"}, [name], config.grace_s)
-        # The first run of the recipe is what others are compared with.
-        others = [] if folder == first else [first]
-        told = options | {"step": "table", "others": others}
-        run_command(context, store, "evaluation.vbvr", told, [name], config.grace_s)
-        found[name] = described(store.evaluated(name) / "vbvr")
+    folders = {name: str(store.evaluated(name)) for name in made_names(context, store)}
+
+    def run(step: str, name: str, **more) -> None:
+        options = shared | {"step": step, "run": folders[name]} | more
+        run_command(context, store, "evaluation.vbvr", options, [name], config.grace_s)
+
+    for name in folders:
+        run("score", name)
+    first, *others = folders
+    for name in others:
+        run("table", name)
+    # The first run's table has all rows, each compared with it.
+    run("table", first, others=[folders[name] for name in others])
+    found = {name: described(store.evaluated(name) / "vbvr") for name in folders}
     return recorded(context, found)

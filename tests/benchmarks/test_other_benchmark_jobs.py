@@ -1,0 +1,105 @@
+"""`evaluate_dreamgen` and `evaluate_vbvr` on small folders of the released layouts, with a served judge and a stand-in
+for the official evaluator."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from assets.run_config import WrongRunConfig, check_run_config
+from tests.benchmarks.conftest import event_of, failure_of, materialized
+from tests.other_benchmarks import layouts
+from tests.vlm.chat_server import ChatServer
+
+FAKE = [sys.executable, str(Path(layouts.__file__).with_name("fake_evaluator.py"))]
+RUNS = [{"name": "base", "role": "base"}, {"name": "executor", "training": "wmsd"}]
+
+
+def recipe_for(fresh, benchmark: dict, stages: dict) -> dict:
+    recipe = fresh.changed("generated_videos", benchmark=benchmark, runs=RUNS)
+    del recipe["ops"]["judgements"]
+    recipe["ops"] |= {name: {"config": block} for name, block in stages.items()}
+    return json.loads(json.dumps(recipe))
+
+
+def served(server: ChatServer) -> dict:
+    return {"backend": "openai", "model": "judge", "base_url": server.base_url, "thinking": None}
+
+
+def test_dreamgen_ends_in_a_table_and_the_benchmarks_own_files(fresh, run_job, tmp_path):
+    data = layouts.dreamgen(tmp_path / "eval175", {"gr1_object": 2, "gr1_behavior": 1, "gr1_env": 1})
+    with ChatServer() as server:
+        stages = {"dreamgen_scores": {"judge": {"vlm": served(server)}, "allow_partial": True}}
+        recipe = recipe_for(fresh, {"dreamgen": {"path": str(data)}}, stages)
+        result = run_job(recipe, job="evaluate_dreamgen")
+        asked = len(server.bodies)
+        assert result.success
+        assert run_job(recipe, job="evaluate_dreamgen").success and len(server.bodies) == asked
+    assert asked == 2 * 4 * 3  # runs, videos, questions
+    table = event_of(result, "dreamgen_scores", "executor").metadata["table"].value
+    assert "| object |" in table and "2 of 50" in table and "PARTIAL" in table
+    place = fresh.folder("executor") / "dreamgen"
+    assert len(list(place.glob("videos/gr1_object/*.mp4"))) == 2 and (place / "videophy_input.csv").is_file()
+
+
+def test_less_than_the_whole_of_dreamgen_is_refused(fresh, run_job, tmp_path):
+    data = layouts.dreamgen(tmp_path / "eval175", {"gr1_object": 1, "gr1_behavior": 1, "gr1_env": 1})
+    with ChatServer() as server:
+        stages = {"dreamgen_scores": {"judge": {"vlm": served(server)}}}
+        recipe = recipe_for(fresh, {"dreamgen": {"path": str(data)}}, stages)
+        result = run_job(recipe, job="evaluate_dreamgen", names=["base"])
+    said = failure_of(result, "dreamgen_scores")
+    assert said.startswith("Incomplete") and "50" in said
+    assert materialized(result) == {"generated_videos"}
+
+
+def test_vbvr_is_scored_by_the_official_program_and_rows_are_compared(fresh, run_job, tmp_path, monkeypatch):
+    monkeypatch.setenv("FAKE_EVALUATOR", "")
+    data = layouts.vbvr(tmp_path / "vbvr", tasks=1, each=2, folders=False)
+    stages = {
+        "vbvr_queries": {"path": str(data), "unpack": True, "rewrite": False},
+        "vbvr_scores": {"path": str(data), "evaluator": {"command": FAKE}, "allow_partial": True},
+    }
+    result = run_job(recipe_for(fresh, {"vbvr": {"path": str(data)}}, stages), job="evaluate_vbvr")
+    assert result.success
+    table = event_of(result, "vbvr_scores", "base").metadata["table"].value
+    assert "vanilla (base)" in table and "trained (executor)" in table and "All - first" in table
+    assert event_of(result, "vbvr_queries").metadata["queries"].value == "as published"
+
+
+def test_short_queries_are_a_run_of_their_own(fresh, run_job, tmp_path, monkeypatch):
+    monkeypatch.setenv("FAKE_EVALUATOR", "")
+    data = layouts.vbvr(tmp_path / "vbvr", tasks=1, each=1)
+    with ChatServer(answer=json.dumps({"task": "Sort the things."})) as server:
+        stages = {
+            "vbvr_queries": {"path": str(data), "vlm": served(server)},
+            "vbvr_scores": {"path": str(data), "evaluator": {"command": FAKE}, "allow_partial": True},
+        }
+        recipe = recipe_for(fresh, {"vbvr": {"path": str(data)}}, stages)
+        recipe["ops"]["generated_videos"]["config"]["runs"] = [{"name": "short", "queries": "short"}]
+        result = run_job(recipe, job="evaluate_vbvr")
+    assert result.success
+    assert event_of(result, "vbvr_queries").metadata["shortened"].value == 2
+    assert "prompt_rewrite (short)" in event_of(result, "vbvr_scores", "short").metadata["table"].value
+    record = event_of(result, "generated_videos", "short").metadata["run record"].value
+    assert "rewrite-" in record["benchmark_version"]
+
+
+def test_an_evaluator_that_is_not_installed_is_told_before_anything_is_generated(fresh, run_job, tmp_path):
+    data = layouts.vbvr(tmp_path / "vbvr", tasks=1, each=1)
+    stages = {"vbvr_scores": {"path": str(data), "evaluator": {"command": [os.fspath(tmp_path / "absent")]}}}
+    recipe = recipe_for(fresh, {"vbvr": {"path": str(data)}}, stages)
+    result = run_job(recipe, job="evaluate_vbvr", only=["generated_videos", "vbvr_scores"])
+    said = failure_of(result, "generated_videos")
+    assert "ops.vbvr_scores.config.evaluator" in said and "pip install" in said
+    assert materialized(result) == set()
+
+
+@pytest.mark.parametrize(("stage", "kind"), [("dreamgen_scores", "dreamgen"), ("vbvr_scores", "vbvr")])
+def test_another_benchmarks_videos_are_refused_at_the_start(fresh, stage, kind):
+    block = {"path": "x", "evaluator": {"command": FAKE}} if kind == "vbvr" else {}
+    recipe = recipe_for(fresh, {"microworld": {"tasks": 1}}, {stage: block})
+    with pytest.raises(WrongRunConfig, match=f"the benchmark of generated_videos is microworld: {kind} is expected"):
+        check_run_config(recipe)
