@@ -78,6 +78,7 @@ class EvaluatedRun(dg.Config):
     lora_revision: str | None = Field(None, description="Branch, tag or commit of a LoRA from the Hub.")
     step: int | None = Field(None, ge=0, description="Training step of the LoRA, for curves; null: no point of one.")
     queries: Literal["full", "short"] = Field("full", description="vbvr: its own queries, or those made shorter.")
+    notes: list[str] = Field([], description="What a reader of its scores must know: stands at the report's head.")
     model: Model | None = Field(None, description="Another model than the block's.")
     sampler: Sampler | None = Field(None, description="Another sampler than the block's.")
 

@@ -35,6 +35,7 @@ def generate_options(store: Store, config: GeneratedVideosConfig, run: Evaluated
         seeds=tuple(config.seeds),
         batch=config.batch,
         dataset_version=dataset,
+        notes=tuple(run.notes),
         writer=given["writer"],
         replace=config.replace,
     )

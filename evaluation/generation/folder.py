@@ -183,6 +183,7 @@ def run_record(options: GenerateOptions, benchmark: Benchmark, identity: str, lo
         step=options.step,
         dataset_version=options.dataset_version,
         vlm=f"{vlm.backend}:{vlm.model or 'microworld'}" if by_vlm else "",
+        notes=options.notes,
         hardware=hardware(options.model.device),
         extra={"writer": decides(options.writer)} if by_vlm else {},
     )

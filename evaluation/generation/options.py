@@ -56,6 +56,7 @@ class GenerateOptions(Options):
     seeds: tuple[int, ...] = Field((1,), min_length=1, description="A video of each sample for each.")
     batch: int = Field(8, ge=1, le=4096, description="Videos sampled together; decides nothing but speed and memory.")
     dataset_version: str = Field("", description="Release that the adapter was trained on, for the record.")
+    notes: tuple[str, ...] = Field((), description="What a reader must know, for the record and the report.")
     writer: WriterOptions = WriterOptions()
     replace: bool = Field(False, description="Begin anew where the folder holds a run made otherwise; false: refuse.")
 
