@@ -55,20 +55,14 @@ def trajectory_states(rollouts: Rollouts, steps: Sequence[int]) -> States:
 
 
 def matching_states(model, rollouts: Rollouts, used: Tensor, count: int, seed: int, step: int) -> States:
-    """Rollouts `used` (indices) noised again at `count` levels each: N = count x len(used).
+    """Rollouts `used` (indices) noised again at `count` levels each, fresh noise for each: N = count x len(used).
 
-    Levels are drawn once a step and shared by all rollouts; noise is drawn for each level and group and shared within
-    the group, so that its rollouts are compared at equal levels and noise: what they have in common, such as the
-    background, then cancels from the gradient, since the advantages of a group sum to 0. All draws are functions of
-    the seed, the step and the group's first rollout: any process draws the same for the same group.
+    Levels are drawn once a step and shared by all rollouts, so that a group is compared at equal levels. All draws are
+    functions of the seed, the step and the rollout's own seed: any process draws the same for the same rollout.
     """
     generator = torch.Generator().manual_seed(seed_of(seed, "levels", step))
     levels = training_sigmas(rollouts.sigmas.cpu(), count, generator).to(rollouts.sigmas.device)
-    first: dict[int, int] = {}
-    for group, seed_of_rollout in zip(rollouts.plan.groups.tolist(), rollouts.plan.seeds, strict=True):
-        first.setdefault(group, seed_of_rollout)
-    groups = rollouts.plan.groups[used].tolist()
-    seeds = [seed_of(first[group], "noise", level) for level in range(count) for group in groups]
+    seeds = [seed_of(rollouts.plan.seeds[i], "noise", level) for level in range(count) for i in used.tolist()]
     x0 = rollouts.clean[used].repeat(count, *[1] * (rollouts.clean.ndim - 1))
     noise, sigma = model.noise(seeds), levels.repeat_interleave(len(used))
     return States(x=renoise(x0, noise, sigma), sigma=sigma, row=used.repeat(count), x0=x0, noise=noise)
