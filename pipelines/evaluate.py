@@ -4,7 +4,7 @@
     python -m pipelines.evaluate recipes/ltx2_evaluation.yaml
 
 It checks the recipe strictly, tells Dagster the names of its runs (partitions), and runs the plain Dagster command
-(which it prints) for all of them together; in parts where Dagster knows other runs in between.
+(which it prints) for all of them together, so that a model is loaded once.
 """
 
 import argparse
@@ -29,15 +29,20 @@ from pipelines.train import checked, run_job
 JOBS = ("evaluate_worldtasks", "evaluate_dreamgen", "evaluate_vbvr")
 
 
-def blocks(known: Sequence[str], wanted: Sequence[str]) -> list[tuple[str, str]]:
-    """(first, last) of each stretch of `known`, Dagster's order of partitions, that holds nothing but `wanted` ones."""
-    found: list[tuple[str, str]] = []
-    before = False
-    for name in known:
-        if name in wanted:
-            found = [*found[:-1], (found[-1][0], name)] if before else [*found, (name, name)]
-        before = name in wanted
-    return found
+def side_by_side(instance: dg.DagsterInstance, names: Sequence[str]) -> tuple[str, str]:
+    """The first and the last of the partitions `names` in Dagster's order, which then holds no other in between.
+
+    New ones are added. Where others stand between, these are listed anew, at the end: what was recorded of them stays.
+    """
+    partitions = EVALUATION_RUNS.name
+    instance.add_dynamic_partitions(partitions, names)
+    places = [place for place, key in enumerate(instance.get_dynamic_partitions(partitions)) if key in names]
+    if places[-1] - places[0] + 1 != len(places):
+        for name in names:
+            instance.delete_dynamic_partition(partitions, name)
+        instance.add_dynamic_partitions(partitions, names)
+    ordered = [key for key in instance.get_dynamic_partitions(partitions) if key in names]
+    return ordered[0], ordered[-1]
 
 
 def instance_of_commands() -> dg.DagsterInstance:
@@ -69,12 +74,10 @@ def main() -> int:
         return 2
     names = [run["name"] for run in config["ops"]["generated_videos"]["config"]["runs"]]
     with instance_of_commands() as instance:
-        instance.add_dynamic_partitions(EVALUATION_RUNS.name, names)
-        known = instance.get_dynamic_partitions(EVALUATION_RUNS.name)
-    for first, last in blocks(known, names):
-        status = run_job(job_of(config), recipe, ["--tags", json.dumps(dict(zip(RANGE, (first, last), strict=True)))])
-        if status != 0:
-            return status
+        tags = dict(zip(RANGE, side_by_side(instance, names), strict=True))
+    status = run_job(job_of(config), recipe, ["--tags", json.dumps(tags)])
+    if status != 0:
+        return status
     print(f"\n{made(config)}")
     return 0
 

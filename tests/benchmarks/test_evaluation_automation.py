@@ -11,18 +11,24 @@ from pipelines.train import checked
 
 
 @pytest.mark.parametrize(
-    ("known", "wanted", "found"),
+    ("known", "wanted", "after", "found"),
     [
-        ("abcd", "abcd", ["ad"]),
-        ("abcd", "dcba", ["ad"]),  # the order is Dagster's
-        ("abcd", "abd", ["ab", "dd"]),  # c is another evaluation's
-        ("abcd", "c", ["cc"]),
-        ("xaybz", "ab", ["aa", "bb"]),
-        ("ab", "", []),
+        ("", "abc", "abc", "ac"),
+        ("abcd", "dcba", "abcd", "ad"),  # the order is Dagster's
+        ("abcd", "bc", "abcd", "bc"),
+        ("abcd", "c", "abcd", "cc"),
+        ("abcd", "abd", "cabd", "ad"),  # c is another evaluation's
+        ("ab", "ax", "bax", "ax"),
     ],
 )
-def test_runs_side_by_side_are_one_dagster_run_and_no_other_is_in_it(known, wanted, found):
-    assert ["".join(pair) for pair in evaluate.blocks(known, wanted)] == found
+def test_runs_of_a_recipe_stand_side_by_side_and_keep_what_was_recorded(known, wanted, after, found):
+    with dg.instance_for_test() as instance:
+        instance.add_dynamic_partitions("evaluation_runs", list(known))
+        for key in known:
+            instance.report_runless_asset_event(dg.AssetMaterialization("scores", partition=key))
+        assert "".join(evaluate.side_by_side(instance, list(wanted))) == found
+        assert "".join(instance.get_dynamic_partitions("evaluation_runs")) == after
+        assert instance.get_materialized_partitions(dg.AssetKey("scores")) == set(known)
 
 
 def test_recipes_name_their_jobs():
