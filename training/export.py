@@ -18,6 +18,11 @@ from training.policy import Policies
 __all__ = ["CardFacts", "PushFailed", "export_lora", "push"]
 
 WEIGHTS, CARD, SCORES = "pytorch_lora_weights.safetensors", "README.md", "scores.json"
+PIPELINES = {  # kind of model -> the diffusers class that it runs in
+    "wan": "WanImageToVideoPipeline",
+    "ltx2": "LTX2ImageToVideoPipeline",
+    "hunyuan15": "HunyuanVideo15ImageToVideoPipeline",
+}
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,18 @@ def export_lora(policies: Policies, name: str, out: Path, *, pipeline_class: str
     Keys are "transformer.<layer>.lora_A.weight", float32 as trained. `pipeline_class` is the diffusers class that the
     base model runs in. Raises KeyError for an unknown adapter, ValueError for a class that diffusers does not have.
     """
+    with building(out) as folder:
+        tensors = write_weights(policies, name, folder, pipeline_class)
+        text = model_card(card, pipeline_class, lora_writer(pipeline_class)[1], WEIGHTS)
+        (folder / CARD).write_text(text, encoding="utf-8")
+        scores = json.dumps(dict(card.numbers), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        (folder / SCORES).write_text(scores + "\n", encoding="utf-8")
+        size = (folder / WEIGHTS).stat().st_size
+    return Exported(out, tensors, size)
+
+
+def write_weights(policies: Policies, name: str, folder: Path, pipeline_class: str) -> int:
+    """Writes the adapter's weights alone into `folder`, and returns how many tensors; errors as `export_lora`."""
     import diffusers
     from peft import get_peft_model_state_dict
 
@@ -44,20 +61,13 @@ def export_lora(policies: Policies, name: str, out: Path, *, pipeline_class: str
         raise ValueError(f"diffusers has no {pipeline_class!r}: the class of the base model's pipeline is expected")
     tensors = get_peft_model_state_dict(policies.transformer, adapter_name=name)
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in sorted(tensors.items())}
-    writer, loads_itself = lora_writer(pipeline_class)
-    with building(out) as folder:
-        writer.save_lora_weights(
-            folder,
-            transformer_lora_layers=tensors,
-            transformer_lora_adapter_metadata=adapter_metadata(policies.transformer.peft_config[name]),
-        )
-        sort_metadata(folder / WEIGHTS)
-        text = model_card(card, pipeline_class, loads_itself, WEIGHTS)
-        (folder / CARD).write_text(text, encoding="utf-8")
-        scores = json.dumps(dict(card.numbers), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        (folder / SCORES).write_text(scores + "\n", encoding="utf-8")
-        size = (folder / WEIGHTS).stat().st_size
-    return Exported(out, len(tensors), size)
+    lora_writer(pipeline_class)[0].save_lora_weights(
+        folder,
+        transformer_lora_layers=tensors,
+        transformer_lora_adapter_metadata=adapter_metadata(policies.transformer.peft_config[name]),
+    )
+    sort_metadata(folder / WEIGHTS)
+    return len(tensors)
 
 
 def lora_writer(pipeline_class: str) -> tuple[type, bool]:

@@ -12,12 +12,12 @@ import torch
 
 from models.video.build import build_video_model
 from storage.files import write_bytes
-from training import checkpoint
+from training import adapters, checkpoint
 from training.checks import check_data, check_options
 from training.condition_store import ConditionStore
 from training.config import TrainOptions
 from training.distributed import World
-from training.export import CardFacts, export_lora
+from training.export import PIPELINES, CardFacts, export_lora
 from training.heldout import BASE, DEMONSTRATOR, EXECUTOR, HeldOut, comparisons, table
 from training.judging import Judge
 from training.log import RunLog, rollout_grid
@@ -31,8 +31,8 @@ GRID = 4  # held-out tasks in a picture of rollouts
 def run(options: TrainOptions, world: World, *, fresh: bool = False) -> dict:
     """Trains as `options` say and returns the final scores by arm and question (shares of success).
 
-    Writes into `output`: checkpoints/, metrics.jsonl, tensorboard/, pictures, scores.json, table.txt, and final/, a
-    diffusers LoRA with its card. Raises what the parts raise; see training/train.py.
+    Writes into `output`: checkpoints/, adapters/, metrics.jsonl, tensorboard/, pictures, scores.json, table.txt, and
+    final/, a diffusers LoRA with its card. Raises what the parts raise; see training/train.py.
     """
     output = Path(options.output)
     check_options(options)
@@ -56,6 +56,8 @@ def run(options: TrainOptions, world: World, *, fresh: bool = False) -> dict:
                 log.note(f"step {trainer.step} is the last one: nothing is trained, the Executor is scored again")
         else:
             log.begin()
+        if world.first:
+            adapters.clear(output, after=trainer.step)
         held_out = HeldOut(options, trainer.predictor, store, judge, world)
         evaluation = Evaluation(trainer, held_out)
         evaluation.before()
@@ -182,13 +184,6 @@ def finish(trainer: Trainer, results: dict[str, dict[str, np.ndarray]]) -> dict:
     trainer.log.finish(facts, scores.to_markdown())
     print(text)
     return facts["rates"]
-
-
-PIPELINES = {
-    "wan": "WanImageToVideoPipeline",
-    "ltx2": "LTX2ImageToVideoPipeline",
-    "hunyuan15": "HunyuanVideo15ImageToVideoPipeline",
-}
 
 
 def sentence(name: str, against) -> str:

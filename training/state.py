@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from training import checkpoint
+from training import adapters, checkpoint
 
 if TYPE_CHECKING:
     from training.trainer import Trainer
@@ -19,6 +19,7 @@ def save(trainer: "Trainer") -> None:
     """Writes a checkpoint of the finished step (first process only; the others hold the same tensors)."""
     if not trainer.world.first:
         return
+    adapters.keep(trainer)  # first, so that each checkpoint has it whenever we are killed
     tensors = checkpoint.rng_tensors(trainer.model.device)
     for name, trained in trainer.trained.items():
         named = trainer.policies.named(name)

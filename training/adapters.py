@@ -1,0 +1,45 @@
+"""The Executor's adapter at every checkpoint of a run, as LoRAs that can be evaluated: what curves are drawn from.
+
+adapters/step-00000100/pytorch_lora_weights.safetensors     in the form of final/, without a card
+
+They stay when older checkpoints go: without optimizer and shadows they are small. There is one wherever there is or was
+a checkpoint of a step that is due, not of one where a signal ended the run, so that a run that was cut off leaves the
+same ones.
+"""
+
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from storage.folders import building, sweep
+
+if TYPE_CHECKING:
+    from training.trainer import Trainer
+
+FOLDER, NAME = "adapters", re.compile(r"step-(\d{8,})", re.ASCII)
+
+
+def keep(trainer: "Trainer") -> None:
+    """Writes the adapter of the finished step when a checkpoint of it is due; an older one of this step is replaced."""
+    from training.export import PIPELINES, write_weights
+
+    run, step = trainer.options.run, trainer.step
+    if step % run.checkpoint_every == 0 or step == run.steps:
+        with building(Path(trainer.options.output) / FOLDER / f"step-{step:08d}") as folder:
+            write_weights(trainer.policies, "executor", folder, PIPELINES[trainer.options.model.kind])
+
+
+def kept(output: Path) -> dict[int, Path]:
+    """Step -> folder of the LoRA, of the training run in `output`; half-written ones are not among them."""
+    found = [(NAME.fullmatch(path.name), path) for path in (output / FOLDER).glob("step-*")]
+    return dict(sorted((int(match[1]), path) for match, path in found if match))
+
+
+def clear(output: Path, after: int = -1) -> None:
+    """Removes those of steps above `after`: another run's, or of steps that are trained again."""
+    if (output / FOLDER).is_dir():
+        sweep(output / FOLDER)
+    for step, folder in kept(output).items():
+        if step > after:
+            shutil.rmtree(folder)
