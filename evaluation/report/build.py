@@ -13,7 +13,7 @@ from evaluation.report.footage import place_all
 from evaluation.report.options import ROLES
 from evaluation.report.players import players
 from evaluation.report.reading import Evaluated, read_runs, shown_in_full
-from evaluation.report.reproduction import Reproduction, read_reproduction
+from evaluation.report.reproduction import Reproduction, read_reproduction, usual_options
 from evaluation.report.tables import Group, breakdowns, groups, pairs, question_name
 from evaluation.report.trust import trust
 from evaluation.statistics.summary import Estimate
@@ -64,6 +64,7 @@ def build_report(
         "missing": sum(1 for place in placed if place.missing),
         "stripless": sum(1 for place in placed if not place.missing and not place.strip),
         "trust": trust(found, exact_judge, expected),
+        "ablations": ablations(told, usual_options(reproduction, told)) if told else None,
     } | _view(found, shown, grouped, told, reference)
     made = environment(HERE, ["style.css"], ["filters.js", "screens.js", "players.js"], beside=True)
     made.filters |= {"share": share, "named": question_name}
@@ -97,7 +98,6 @@ def _view(
         "curves": curves(found),
         "breakdowns": [(group, breakdowns(group.runs)) for group in grouped],
         "reproduction": told,
-        "ablations": ablations(told) if told else None,
         "measures": measure_names(),
         "asked": _asked(found),
     }

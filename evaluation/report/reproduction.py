@@ -6,6 +6,10 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from evaluation.statistics.summary import Strict
+from storage.files import confined
+from storage.strict_yaml import read_yaml
+
+CONFIG = "config.yaml"  # of a training run's folder
 
 
 class Score(Strict):
@@ -102,6 +106,20 @@ def read_reproduction(path: Path) -> Reproduction:
     except ValidationError as error:
         where = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5])
         raise ValueError(f"{path} is no reproduction.json of schema version 1: {where}") from error
+
+
+def usual_options(path: Path, found: Reproduction) -> dict[str, Any]:
+    """Options by dotted names of a run of wmsd as it is, which experiments change from: those of its config.yaml in the
+    reproduction's folder. Empty where there is none that can be read."""
+    for run in found.runs:
+        if run.method == "wmsd" and not run.changes:
+            try:
+                options = read_yaml(confined(path.parent, run.folder) / CONFIG)
+            except (OSError, ValueError):  # a page is worth having without
+                continue
+            if isinstance(options, dict):
+                return _dotted(options)
+    return {}
 
 
 def _dotted(changes: dict[str, Any], above: str = "") -> dict[str, Any]:

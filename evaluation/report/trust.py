@@ -1,11 +1,11 @@
 """How far the judge can be trusted: checks, agreement of wordings, one judge against another."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evaluation.checks import CheckResult, constant_judge, failure_rate, no_missing_video, same_judge
 from evaluation.judging.agreement import Agreement, agreement
-from evaluation.judging.confusion import Confusion, confusion
+from evaluation.judging.confusion import Confusion, Corrected, confusion, corrected
 from evaluation.records import Judgement
 from evaluation.report.reading import Evaluated
 
@@ -20,13 +20,26 @@ class Wordings:
 
 
 @dataclass(frozen=True)
+class Effect:
+    """What a judge's errors do to one run's score: `found` over its videos, and its score without these errors, where
+    sensitivity and specificity are those of the same judge on the other runs' videos; None where these tell nothing.
+    """
+
+    run: Evaluated
+    question: str
+    found: Confusion
+    corrected: Corrected | None
+
+
+@dataclass(frozen=True)
 class Against:
-    """A judge against one that is taken as right, over all runs that both judged."""
+    """A judge against one that is taken as right, over all runs that both judged, and run by run in `effects`."""
 
     judge: str
     right: str
     runs: int
     questions: dict[str, Confusion]
+    effects: tuple[Effect, ...]
 
 
 @dataclass(frozen=True)
@@ -77,8 +90,33 @@ def trust(runs: Sequence[Evaluated], exact_judge: str = "", expected: int | None
             except ValueError as error:
                 refused.append(f"{judge} against {right}: {error}")
                 continue
-            against.append(Against(judge, right, len(shared), found))
+            effects = _effects([run for run in runs if run.name in shared], by_judge[right], judged)
+            against.append(Against(judge, right, len(shared), found, effects))
     return Trust(_checks(runs, expected), tuple(wordings), tuple(against), tuple(refused))
+
+
+def _effects(
+    runs: Sequence[Evaluated], right: Mapping[str, list[Judgement]], judged: Mapping[str, list[Judgement]]
+) -> tuple[Effect, ...]:
+    by_run = {run.name: confusion(right[run.name], judged[run.name]) for run in runs}
+    made = []
+    for question in dict.fromkeys(question for found in by_run.values() for question in found):
+        for run in runs:
+            if question in by_run[run.name]:
+                rest = [found[question] for name, found in by_run.items() if name != run.name and question in found]
+                found = by_run[run.name][question]
+                made.append(Effect(run, question, found, _without_errors(found, rest)))
+    return tuple(made)
+
+
+def _without_errors(found: Confusion, others: Sequence[Confusion]) -> Corrected | None:
+    """The judged score of `found` corrected by errors that were counted on other videos."""
+    sums = [sum(getattr(one, name) for one in others) for name in ("both_yes", "missed", "false_yes", "both_no")]
+    errors = Confusion(found.question, *sums)
+    try:
+        return corrected(found.judged, errors.sensitivity, errors.specificity)
+    except ValueError:  # a rate that rests on no answer, or a judge that is no better than chance
+        return None
 
 
 def _pooled(judged: dict[str, list[Judgement]], names: Sequence[str]) -> list[Judgement]:

@@ -70,3 +70,39 @@ def test_what_training_writes_is_what_the_report_reads():
     for name in pairs:
         assert getattr(ours, name).model_fields.keys() == getattr(theirs, name).model_fields.keys(), name
     assert ours.Experiment.model_fields.keys() == theirs.MethodRow.model_fields.keys()
+
+
+def test_the_usual_beta_d_stands_at_its_value_and_is_marked(report, four, tmp_path):
+    told = {"wmsd": ("wmsd", {}, 0.6), "low": ("wmsd", {"distill": {"beta_d": 0.0}}, 0.4)}
+    path = tmp_path / "reproduction.json"
+    path.write_text(json.dumps(reproduction_of(told)))
+    unknown = report(four[:1], path, out="unknown").section("ablations")
+    assert "fewer than two values" in unknown
+    (tmp_path / "wmsd").mkdir()
+    (tmp_path / "wmsd" / "config.yaml").write_text("distill: {beta_d: 0.1}\n")
+    known = report(four[:1], path, out="known")
+    assert "the usual value, 0.1" in known.section("ablations") and "fewer than two" not in known.section("ablations")
+    assert "the usual value, 0.1: 0.6 at 0.1" in known.html and "wmsd, average: 0.4 at 0" in known.html
+
+
+def test_trainings_before_a_noisy_judge_and_long_ones_have_curves_beside_the_usual_one(report, four, tmp_path):
+    noisy = {"rewards": {"judge": {"vlm": {"judge_noise": 1.0, "judge_flip": 0.1}}}}
+    told = reproduction_of(
+        {
+            "wmsd": ("wmsd", {}, 0.6),
+            "judge_noise_1": ("wmsd", noisy, 0.4),
+            "judge_noise_by_name": ("wmsd", {}, 0.5),
+            "wmsd_long": ("wmsd", {}, 0.7),
+            "off": ("wmsd", {"rewards": {"consistency": 0.0}}, 0.3),
+        }
+    )
+    for one in (told["runs"][3], told["experiments"][3]):
+        one["steps"] = 50
+    path = tmp_path / "reproduction.json"
+    path.write_text(json.dumps(told))
+    ablations = report(four[:1], path).section("ablations")
+    assert "wmsd: the usual judge" in ablations and "judge_noise_1: judge flip 0.1, judge noise 1.0" in ablations
+    assert "judge_noise_by_name: noisy" in ablations
+    assert "Training before a noisy judge: Average" in ablations
+    assert "More steps: Task" in ablations and "wmsd_long: 50 steps" in ablations
+    assert "Consistency reward on and off: Realism" in ablations
