@@ -77,6 +77,9 @@ class EvaluatedRun(dg.Config):
     lora: str = Field("", description="Instead: a LoRA's folder, .safetensors file, or Hub id owner/name.")
     lora_revision: str | None = Field(None, description="Branch, tag or commit of a LoRA from the Hub.")
     step: int | None = Field(None, ge=0, description="Training step of the LoRA, for curves; null: no point of one.")
+    samples: int | None = Field(
+        None, ge=1, description="Only the benchmark's first samples, e.g. at other steps; null: the block's `samples`."
+    )
     queries: Literal["full", "short"] = Field("full", description="vbvr: its own queries, or those made shorter.")
     notes: list[str] = Field([], description="What a reader of its scores must know: stands at the report's head.")
     model: Model | None = Field(None, description="Another model than the block's.")

@@ -26,7 +26,7 @@ def generate_options(store: Store, config: GeneratedVideosConfig, run: Evaluated
         role=run.role,
         step=run.step,
         benchmark=source(store, given["benchmark"], short=run.queries == "short"),
-        samples=config.samples,
+        samples=run.samples or config.samples,
         model=plain(run.model) if run.model else given["model"],
         lora=lora,
         lora_revision=run.lora_revision,
