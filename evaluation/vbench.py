@@ -1,5 +1,10 @@
 """VBench on a run's videos: the custom-input layout as an export, and the results that it writes.
 
+    python -m evaluation.vbench --config config.yaml
+
+The file holds the options VbenchOptions (YAML or JSON), among them `step`: export or table. Exit status 0: done; 1:
+failed; 2: wrong options; 3: stopped by SIGTERM or SIGINT.
+
 Six dimensions need no prompts of VBench's own. Custom input wants one flat folder of videos with any names:
 
     vbench evaluate --videos_path FOLDER --dimension subject_consistency --mode=custom_input --output_path OUT
@@ -8,16 +13,23 @@ It writes `{name}_eval_results.json`: {dimension: [mean, [{video_path, video_res
 """
 
 import re
+import shlex
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
-from evaluation.exporting import Exported, Run, export, listed
-from evaluation.foreign import read_json
-from evaluation.records import Sample
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from evaluation.commands import run_command
+from evaluation.exporting import Exported, Run, export, listed, read_run
+from evaluation.foreign import read_json, write_json
+from evaluation.records import MANIFEST, Sample, read_lines
+from evaluation.statistics.bootstrap import percentiles, resampled_means
 from evaluation.statistics.run import Incomplete
-from storage.files import sha256_bytes
+from storage.files import sha256_bytes, write_bytes
 
 DIMENSIONS = (
     "subject_consistency",
@@ -38,6 +50,74 @@ class DimensionScore:
     dimension: str
     mean: float
     videos: dict[str, float]
+
+
+class VbenchOptions(BaseModel):
+    """One step on one run's folder. Unknown names are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    step: Literal["export", "table"] = Field(
+        description="export: videos into one flat folder, and the commands to run. table: the results of these."
+    )
+    run: Path = Field(description="The run's folder, as generation left it.")
+    out: Path | None = Field(None, description="Folder of videos, results and table; null: `vbench` in the run's.")
+    seed: int | None = Field(None, description="Whose videos; null where the run has one seed only.")
+    dimensions: tuple[str, ...] = Field(DIMENSIONS, min_length=1, description="Those wanted, of custom input's.")
+
+    @field_validator("dimensions")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if set(value) - set(DIMENSIONS) or len(set(value)) != len(value):
+            raise ValueError(f"{list(value)}: each of {', '.join(DIMENSIONS)} at most once is expected")
+        return value
+
+    @property
+    def place(self) -> Path:
+        return self.out or self.run / "vbench"
+
+
+def run_step(options: VbenchOptions) -> None:
+    """Runs `options.step`. The commands, or the table, go to standard output; what is missing to standard error."""
+    run, videos, results = read_run(options.run, options.seed), options.place / "videos", options.place / "results"
+    if options.step == "export":
+        made = export_videos(run, videos)
+        for line in [f"{len(made)} videos in {videos}", *(f"missing: {one}" for one in run.missing)]:
+            print(line, file=sys.stderr)
+        for command in commands(videos.resolve(), results.resolve(), options.dimensions):
+            print(shlex.join(command))
+        return
+    print(table(run, videos, results, options))
+
+
+def table(run: Run, videos: Path, results: Path, options: VbenchOptions) -> str:
+    """Writes table.json and table.md, and returns the latter. Raises Incomplete where a dimension or a video lacks."""
+    exported = list(read_lines(videos / MANIFEST, Exported))
+    now = {one.sample_id: one.sha256 for one in run.videos.values() if not one.failure}
+    if not exported or {one.sample_id: one.sha256 for one in exported} != now:
+        raise Incomplete(f"{videos}: the export is not of the run's videos as they are now: run the step export")
+    found = read_results(sorted(results.glob("*_eval_results.json")), exported)
+    missing = [name for name in options.dimensions if name not in found]
+    if missing:
+        raise Incomplete(f"{results}: no *_eval_results.json has {', '.join(missing)}: run the commands of the export")
+    strange = sorted({name for one in found.values() for name in one.videos} - {one.path for one in exported})
+    if strange:
+        raise ValueError(f"{results}: scores of videos that were not exported: {listed(strange)}; remove old results")
+    rows = []
+    for name in options.dimensions:
+        scores = np.array(list(found[name].videos.values()))[:, None]
+        low, high = percentiles(resampled_means(scores, np.ones_like(scores))[:, 0])
+        rows.append({"dimension": name, "mean": found[name].mean, "low": low, "high": high, "videos": len(scores)})
+    notes = [f"not made: {one}" for one in run.missing]
+    write_json(options.place / "table.json", {"run": run.record.name, "rows": rows, "notes": notes})
+    lines = ["| | Mean | Videos |", "| --- | --: | --: |"]
+    lines += [
+        f"| {row['dimension']} | {row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}] | {row['videos']} |"
+        for row in rows
+    ]
+    text = "\n".join([*lines, *([""] if notes else []), *(f"- {' '.join(note.split())}" for note in notes)]) + "\n"
+    write_bytes(options.place / "table.md", text.encode())
+    return text
 
 
 def export_videos(run: Run, out: Path) -> list[Exported]:
@@ -114,3 +194,11 @@ def _number(where: str, value: Any, low: float, high: float) -> float:
     if not isinstance(value, bool | int | float) or not low - AGREES <= value <= high + AGREES:
         raise ValueError(f"{where}: {value!r}, where a number from {low:g} to {high:g} is expected")
     return float(value)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    return run_command(__doc__, VbenchOptions, run_step, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

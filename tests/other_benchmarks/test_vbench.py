@@ -78,3 +78,41 @@ def test_videos_without_a_score_are_named(tmp_path):
     paths = results(tmp_path / "r.json", {"dynamic_degree": [1.0, rows(True, True)]})
     with pytest.raises(Incomplete, match=r"1 videos have no score: 2\.mp4"):
         vbench.read_results(paths, exported)
+
+
+def told(capsys, tmp_path, **options) -> tuple[int, str, str]:
+    """(exit status, standard output, standard error) of the command."""
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(options))
+    status = vbench.main(["--config", str(config)])
+    return (status, *capsys.readouterr())
+
+
+def test_the_command_exports_prints_the_commands_and_makes_a_table_of_all_results(capsys, tmp_path):
+    run = layouts.run(tmp_path / "run", [Sample(str(n), "gr1_env/0_x.png", "t") for n in range(2)])
+    wanted = ["dynamic_degree", "motion_smoothness"]
+    status, out, said = told(capsys, tmp_path, step="export", run=str(run), dimensions=wanted)
+    assert status == 0 and "2 videos in" in said
+    assert [line.split()[:2] for line in out.splitlines()] == [["vbench", "evaluate"]] * 2
+    place = run / "vbench"
+    (place / "results").mkdir()
+    results(place / "results" / "a_eval_results.json", {"dynamic_degree": [0.5, rows(True, False)]})
+    status, _, said = told(capsys, tmp_path, step="table", run=str(run), dimensions=wanted)
+    assert status == 1 and "motion_smoothness" in said and not (place / "table.json").exists()
+    results(place / "results" / "b_eval_results.json", {"motion_smoothness": [0.98, rows(0.97, 0.99)]})
+    status, out, _ = told(capsys, tmp_path, step="table", run=str(run), dimensions=wanted)
+    assert status == 0 and "| dynamic_degree | 0.500 [0.000, 1.000] | 2 |" in out
+    made = json.loads((place / "table.json").read_text())
+    assert [row["dimension"] for row in made["rows"]] == wanted and made["rows"][1]["mean"] == pytest.approx(0.98)
+
+
+def test_a_table_of_other_videos_than_the_runs_is_refused(capsys, tmp_path):
+    run = layouts.run(tmp_path / "run", [Sample("0", "gr1_env/0_x.png", "t")])
+    status, _, said = told(capsys, tmp_path, step="table", run=str(run))
+    assert status == 1 and "run the step export" in said
+    told(capsys, tmp_path, step="export", run=str(run))
+    (run / "vbench" / "results").mkdir()
+    results(run / "vbench" / "results" / "a_eval_results.json", {"dynamic_degree": [0.5, rows(True, False)]})
+    status, _, said = told(capsys, tmp_path, step="table", run=str(run), dimensions=["dynamic_degree"])
+    assert status == 1 and "1.mp4" in said
+    assert told(capsys, tmp_path, step="table", run=str(run), dimensions=["human_action"])[0] == 2
