@@ -1,4 +1,4 @@
-"""The paper's ablations from a reproduction: methods, beta_d, the consistency reward, judge noise, steps, resolution."""
+"""The paper's ablations from a reproduction: methods, beta_d, rewards, judge noise, steps, sizes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,10 @@ WITH_REWARDS = ("wmsd", "rl_only", "alternating", "off_policy_teacher_rl")
 DISTILLATION = ("off_policy", "on_policy_anchor", "on_policy_full")
 BASELINES = {"wmsd": 0, "sft": 3, "dmd": 1}
 BETA_D, CONSISTENCY = "distill.beta_d", "rewards.consistency"
-NOISE = ("judge_noise", "judge_flip")  # last names of options of a judge that errs, and beginnings of experiments' names
+NOISE = (
+    "judge_noise",
+    "judge_flip",
+)  # last names of options of a judge that errs, and beginnings of experiments' names
 # What decides how many sampler steps, and how many pixels and frames, training and evaluation see.
 SIZES = {"rollout.steps", "rollout.height", "rollout.width", "rollout.frames", "model.height", "model.width"}
 SIZES |= {"model.frames"}
@@ -51,8 +54,10 @@ class Ablations:
 
 
 def ablations(found: Reproduction, usual: Mapping[str, Any] | None = None) -> Ablations:
-    """Charts and contrasts of what ran, and sentences about what did not. `usual`: options that experiments change from,
-    by dotted names, as far as they are known."""
+    """Charts and contrasts of what ran, and sentences about what did not.
+
+    `usual`: options that experiments change from, by dotted names, as far as they are known.
+    """
     plain = [one for one in found.experiments if not found.changes(one.name) and not _noise(found, one)]
     steps = _usual_steps(plain)
     charts, absent = [], []
@@ -238,7 +243,7 @@ def _steps(found: Reproduction, plain: Sequence[Experiment]) -> Contrast:
 
 def _sizes(found: Reproduction) -> Contrast:
     title = "Resolution and sampler steps"
-    note = "Fewer sampler steps or pixels in training are cheaper and easier to hack. In evaluation: see Steps and resolution."
+    note = "Fewer sampler steps or pixels in training are cheaper and easier to hack; in evaluation: see above."
     settings = tuple(
         Setting(one, _told(found, one)) for one in found.experiments if set(found.changes(one.name)) & SIZES
     )

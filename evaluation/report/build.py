@@ -11,9 +11,11 @@ from evaluation.report.ablations import ablations, measure_names
 from evaluation.report.curves import curves
 from evaluation.report.footage import place_all
 from evaluation.report.options import ROLES
+from evaluation.report.others import others
 from evaluation.report.players import players
 from evaluation.report.reading import Evaluated, read_runs, shown_in_full
 from evaluation.report.reproduction import Reproduction, read_reproduction, usual_options
+from evaluation.report.settings import parts, settings
 from evaluation.report.tables import Group, breakdowns, groups, pairs, question_name
 from evaluation.report.trust import trust
 from evaluation.statistics.summary import Estimate
@@ -53,7 +55,9 @@ def build_report(
     told = read_reproduction(reproduction) if reproduction else None
     if tell:
         tell(f"read {len(found)} runs, {sum(len(one.videos) for one in found)} videos")
-    shown = sorted(shown_in_full(found), key=lambda one: ORDER.get(one.role, len(ORDER)))
+    left_out = parts(found)
+    full = [one for one in shown_in_full(found) if one not in left_out]
+    shown = sorted(full, key=lambda one: ORDER.get(one.role, len(ORDER)))
     grouped = groups(shown)
     videos = [(one, video) for one in shown for video in one.videos]
     placed = place_all([(one.folder, video) for one, video in videos], out, workers, tell)
@@ -63,7 +67,7 @@ def build_report(
         "players": players(grouped, footage),
         "missing": sum(1 for place in placed if place.missing),
         "stripless": sum(1 for place in placed if not place.missing and not place.strip),
-        "trust": trust(found, exact_judge, expected),
+        "trust": trust(found, shown, exact_judge, expected),
         "ablations": ablations(told, usual_options(reproduction, told)) if told else None,
     } | _view(found, shown, grouped, told, reference)
     made = environment(HERE, ["style.css"], ["filters.js", "screens.js", "players.js"], beside=True)
@@ -96,6 +100,8 @@ def _view(
         "all": len(found),
         "pairs": [(group, pairs(group.runs, _of(group, reference, shown))) for group in grouped],
         "curves": curves(found),
+        "settings": settings(found),
+        "others": others(found),
         "breakdowns": [(group, breakdowns(group.runs)) for group in grouped],
         "reproduction": told,
         "measures": measure_names(),

@@ -58,8 +58,11 @@ class Trust:
     refused: tuple[str, ...]
 
 
-def trust(runs: Sequence[Evaluated], exact_judge: str = "", expected: int | None = None) -> Trust:
-    """Of all runs of the page. `exact_judge` is taken as right; empty: the judge of judgements.jsonl."""
+def trust(
+    runs: Sequence[Evaluated], shown: Sequence[Evaluated], exact_judge: str = "", expected: int | None = None
+) -> Trust:
+    """Of all runs of the page; effects of errors on those that are `shown` in full. `exact_judge` is taken as right;
+    empty: the judge of judgements.jsonl."""
     by_judge: dict[str, dict[str, list[Judgement]]] = {}
     for run in runs:
         for some in (run.judgements, *run.others.values()):
@@ -90,7 +93,7 @@ def trust(runs: Sequence[Evaluated], exact_judge: str = "", expected: int | None
             except ValueError as error:
                 refused.append(f"{judge} against {right}: {error}")
                 continue
-            effects = _effects([run for run in runs if run.name in shared], by_judge[right], judged)
+            effects = _effects([run for run in shown if run.name in shared], by_judge[right], judged)
             against.append(Against(judge, right, len(shared), found, effects))
     return Trust(_checks(runs, expected), tuple(wordings), tuple(against), tuple(refused))
 
