@@ -16,7 +16,17 @@ EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'></script></titl
 
 def test_every_section_is_there_with_scores_intervals_and_the_papers_rows(four_page, four):
     ids = [attributes["id"] for tag, attributes in four_page.tags if tag == "section"]
-    assert ids == ["leaderboard", "compared", "curves", "breakdown", "ablations", "trust", "videos", "evaluated"]
+    assert ids == [
+        "leaderboard",
+        "compared",
+        "curves",
+        "breakdown",
+        "ablations",
+        "others",
+        "trust",
+        "videos",
+        "evaluated",
+    ]
     scores = four_page.section("leaderboard")
     for label in ("Base", "Demonstrator", "Executor", "+VLM"):
         assert label in scores
