@@ -8,12 +8,13 @@ from typing import Literal, Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from evaluation.judging.looking import Undecodable, verified
 from evaluation.pickscore.records import PICKSCORES, SKIPPED, PickScored, write_skipped
 from evaluation.records import MANIFEST, RUN, SAMPLES, RunRecord, Sample, VideoRecord, read_lines, read_one, write_lines
 from evaluation.videos import BadVideo, read_frames
 from models.pickscore import PROCESSOR, SCALE, TOKENS, WEIGHTS, PickScore, WeightsAbsent
 from models.vlm.frames import frame_indices
-from storage.files import confined, exclusive, sha256_bytes
+from storage.files import exclusive, sha256_bytes
 from storage.journal import Journal
 
 JOURNAL, LOCK = "pickscore.journal", ".pickscore.lock"
@@ -77,7 +78,10 @@ def pickscore_runs(options: PickScoreOptions) -> list[Path]:
 
 
 def pickscore_run(folder: Path, scorer: Scorer, frames: int, prompt: Literal["task", "solution"]) -> Path:
-    """Scores every video of one run and replaces its pickscore.jsonl."""
+    """Scores every video of one run and replaces its pickscore.jsonl.
+
+    A video that cannot be scored is a failure in it, and looked at again by the next call.
+    """
     texts = {one.sample_id: getattr(one, prompt) for one in read_lines(folder / SAMPLES, Sample)}
     videos = list(read_lines(folder / MANIFEST, VideoRecord))
     missing = sorted({video.sample_id for video in videos if not texts.get(video.sample_id)})
@@ -90,12 +94,12 @@ def pickscore_run(folder: Path, scorer: Scorer, frames: int, prompt: Literal["ta
     with exclusive(folder / LOCK), Journal(folder / JOURNAL) as journal:
         for number, video in enumerate(videos, 1):
             text = texts[video.sample_id]
-            settings = (scorer.name, prompt, str(frames), text, video.video_id, video.sha256, video.failure)
-            key = sha256_bytes("\0".join(settings).encode())
-            known = journal.get(key)
+            key = sha256_bytes("\0".join((scorer.name, prompt, str(frames), text, video.sha256)).encode())
+            known = None if video.failure else journal.get(key)
             if known is None:
                 known = _scored(folder, video, scorer, text, frames)
-                journal.put(key, known)
+                if "failure" not in known:
+                    journal.put(key, known)
             made.append(_record(video, scorer.name, prompt, frames, known))
             if number % 25 == 0 or number == len(videos):
                 print(f"{folder.name}: PickScore of {number} of {len(videos)} videos", file=sys.stderr, flush=True)
@@ -105,13 +109,16 @@ def pickscore_run(folder: Path, scorer: Scorer, frames: int, prompt: Literal["ta
 
 
 def _scored(folder: Path, video: VideoRecord, scorer: Scorer, text: str, frames: int) -> dict:
-    """What the journal keeps: the mean raw score over the frames shown, or a failure."""
+    """What the journal keeps, the mean raw score over the frames shown; or a failure."""
     if video.failure:
         return {"failure": f"no video: {video.failure}"}
     try:
-        pixels = read_frames(confined(folder, video.path), video.frames or None)
+        path = verified(folder, video)
+        pixels = read_frames(path, video.frames or None)
+    except Undecodable as error:
+        return {"failure": f"undecodable: {error}"}
     except BadVideo as error:
-        return {"failure": str(error)}
+        return {"failure": str(error).replace(str(path), video.path)}
     shown: Sequence[int] = frame_indices(len(pixels), frames)
     raw = float(scorer.score(pixels[list(shown)], text).mean())
     return {"frames": list(shown), "raw": raw, "cut": scorer.tokens(text) > TOKENS}

@@ -20,6 +20,7 @@ from evaluation.statistics.scoring import score_run
 from evaluation.videos import read_frames, write_video
 from models.pickscore import PickScore, WeightsAbsent
 from models.vlm.frames import frame_indices
+from storage.files import sha256_file
 from storage.journal import Journal
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -41,12 +42,22 @@ def filmed(run_folder, drawn):
 
     def make(count: int = 3):
         made = run_folder("filmed", drawn(0, count))
-        for n, video in enumerate(made.videos):
-            frames = np.random.default_rng(n).integers(0, 255, (16, 32, 32, 3), dtype=np.uint8)
-            write_video(made.folder / video.path, frames, 8.0)
+        for n in range(count):
+            film(made, n, n)
         return made, made.write()
 
     return make
+
+
+def film(made, place: int, seed: int) -> None:
+    """Writes the video at `place` with frames of `seed`; manifest and judgements follow."""
+    frames = np.random.default_rng(seed).integers(0, 255, (16, 32, 32, 3), dtype=np.uint8)
+    video = made.videos[place]
+    write_video(made.folder / video.path, frames, 8.0)
+    made.videos[place] = replace(video, sha256=sha256_file(made.folder / video.path))
+    for n, one in enumerate(made.judgements):
+        if one.video_id == video.video_id:
+            made.judgements[n] = replace(one, video_sha256=made.videos[place].sha256)
 
 
 class Counting:
@@ -154,7 +165,7 @@ def test_a_finished_run_is_not_scored_again_a_changed_video_is(filmed):
     assert first.asked == [(4, sample.task) for sample in made.samples]
     again = Counting()
     assert pickscore_run(folder, again, 4, "task").read_bytes() == whole and not again.asked
-    made.videos[1] = replace(made.videos[1], sha256="9" * 64)
+    film(made, 1, 9)
     made.write()
     changed = Counting()
     pickscore_run(folder, changed, 4, "task")
@@ -167,13 +178,30 @@ def test_a_finished_run_is_not_scored_again_a_changed_video_is(filmed):
 
 def test_long_prompts_are_marked_and_broken_videos_kept_as_failures(filmed):
     made, folder = filmed()
-    (folder / made.videos[0].path).write_bytes(b"no video")
+    broken = folder / made.videos[0].path
+    broken.write_bytes(b"no video")
+    made.videos[0] = replace(made.videos[0], sha256=sha256_file(broken))
     made.videos[2] = replace(made.videos[2], failure="image unreadable")
     made.write()
     lines = list(read_lines(pickscore_run(folder, Counting(), 4, "task"), PickScored))
     assert lines[0].failure.startswith("undecodable") and lines[0].raw is None
     assert lines[1].cut and lines[1].raw is not None
     assert lines[2].failure == "no video: image unreadable"
+
+
+def test_a_file_that_is_back_is_scored_and_one_that_is_not_the_manifests_never(filmed):
+    made, folder = filmed(2)
+    first, second = (folder / video.path for video in made.videos)
+    kept = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.rename(folder / "aside.mp4")
+    lines = list(read_lines(pickscore_run(folder, Counting(), 4, "task"), PickScored))
+    assert [line.raw for line in lines] == [None, None]
+    assert "SHA-256" in lines[0].failure and "No such file" in lines[1].failure
+    first.write_bytes(kept)
+    (folder / "aside.mp4").rename(second)
+    lines = list(read_lines(pickscore_run(folder, Counting(), 4, "task"), PickScored))
+    assert all(line.raw is not None and not line.failure for line in lines)
 
 
 def test_a_video_outside_the_run_s_folder_is_not_read(filmed):
