@@ -84,6 +84,8 @@ def main() -> int:
     output, job = output_of(config), job_of(config)
     made = {"train_wmsd": f"Executor: {output / 'final'}", "reproduce": f"Report: {output / 'reproduction.md'}"}[job]
     print(f"\n{made}\n\n{(output / JOBS[job][2]).read_text(encoding='utf-8')}")
+    if job == "reproduce":
+        print("Its charts are drawn in the evaluation's report the next time that is made: make evaluate")
     return 0
 
 

@@ -9,7 +9,7 @@ from evaluation.report.reading import Evaluated
 from evaluation.statistics.published import published
 from evaluation.statistics.summary import Strict
 
-TABLE = "table.json"
+TABLE, FOLDERS = "table.json", ("dreamgen", "vbvr", "vbench")  # in a run's folder
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,8 @@ class VbenchTable(Strict):
 def others(runs: Sequence[Evaluated]) -> Others:
     """What the folders of `runs` hold in dreamgen/, vbvr/ and vbench/. A file of another form is told, not raised."""
     tables, having, refused = [], set(), []
-    for folder, kind, made in (
-        ("dreamgen", DreamgenTable, _dreamgen),
-        ("vbvr", VbvrTable, _vbvr),
-        ("vbench", VbenchTable, _vbench),
-    ):
+    kinds = ((DreamgenTable, _dreamgen), (VbvrTable, _vbvr), (VbenchTable, _vbench))
+    for folder, (kind, made) in zip(FOLDERS, kinds, strict=True):
         found = []
         for one in runs:
             path = one.folder / folder / TABLE
