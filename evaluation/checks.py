@@ -8,12 +8,22 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from evaluation.records import MANIFEST, RUN, SAMPLES, RunRecord, Sample, VideoRecord, read_lines, read_one
+from evaluation.records import (
+    IMAGE_MISSING,
+    MANIFEST,
+    RUN,
+    SAMPLES,
+    RunRecord,
+    Sample,
+    VideoRecord,
+    read_lines,
+    read_one,
+)
 from evaluation.statistics.comparing import differences
+from evaluation.statistics.rates import ENOUGH
 from evaluation.statistics.summary import RunScores
 
 WORST_FAILURE_RATE = 0.03  # of the paper's Table 4: 6 of 200
-ENOUGH = 20  # valid judgements before one answer to all of them means something
 SHOWN = 10
 
 
@@ -28,10 +38,14 @@ class CheckResult:
     details: dict[str, float | int | str]
 
 
-def no_missing_video(folder: Path, expected: int | None = None) -> CheckResult:
+def no_missing_video(
+    folder: Path, expected: int | None = None, limit: float = WORST_FAILURE_RATE, missing_images: bool = False
+) -> CheckResult:
     """Every sample has a video of every seed, written and not failed; `expected` samples in all, where it is known.
 
-    Blocking. Raises FileNotFoundError without run.json, ValueError for damaged records.
+    Blocking where one is missing, or more than `limit` of all could not be made: `missing_images` does not count those
+    whose image is nowhere. Fewer failures are a warning, and count as failed judgements. Raises FileNotFoundError
+    without run.json, ValueError for damaged records.
     """
     record = read_one(folder / RUN, RunRecord)
     samples = {one.sample_id for one in read_lines(folder / SAMPLES, Sample)}
@@ -39,16 +53,21 @@ def no_missing_video(folder: Path, expected: int | None = None) -> CheckResult:
     videos = {(one.sample_id, one.seed): one for one in reversed(list(read_lines(folder / MANIFEST, VideoRecord)))}
     missing = sorted(wanted - videos.keys())
     failed = sorted(place for place in wanted & videos.keys() if videos[place].failure)
-    short = [number for number in (record.samples, expected) if number is not None and number != len(samples)]
+    excused = [one for one in failed if missing_images and videos[one].failure.startswith(IMAGE_MISSING)]
+    whole = expected if record.step is None else None  # points of curves may be of fewer
+    short = [number for number in (record.samples, whole) if number is not None and number != len(samples)]
     reasons = [f"{len(samples)} samples where {number} are expected" for number in dict.fromkeys(short)]
     for places, what in ((missing, "are missing"), (failed, "could not be made")):
         if places:
             shown = ", ".join(f"{sample_id} seed {seed}" for sample_id, seed in places[:SHOWN])
             reasons.append(f"{len(places)} of {len(wanted)} videos {what}: {shown}{' ...' * (len(places) > SHOWN)}")
+    many = len(failed) - len(excused) > limit * len(wanted)
+    if many:
+        reasons.append(f"at most {limit:.1%} may fail")
     return CheckResult(
         "no_missing_video",
         not reasons and bool(wanted),
-        True,
+        not failed or bool(missing or short or many),
         "; ".join(reasons) or f"all {len(wanted)} videos are there",
         {"expected": len(wanted), "missing": len(missing), "failed": len(failed)},
     )
@@ -71,10 +90,15 @@ def failure_rate(scores: RunScores, limit: float = WORST_FAILURE_RATE) -> CheckR
 
 
 def same_judge(runs: Sequence[RunScores]) -> CheckResult:
-    """Runs set side by side have one judge, one set of prompts, one benchmark and the same samples. Blocking."""
+    """Runs set side by side have one judge, one set of prompts, one benchmark and the same samples. Blocking.
+
+    Points of a curve (`step`) may be of other samples than the rest, which are then not what they are set beside. Runs
+    over fewer samples may be too: charts of settings compare them over those that they share.
+    """
     reasons = []
     for first, second in combinations(runs, 2):
-        if found := differences(first, second):
+        whole = first.step is second.step is None and first.samples == second.samples
+        if found := differences(first, second, samples=whole):
             reasons.append(f"{first.name!r} and {second.name!r}: {'; '.join(found)}")
     judges = sorted({run.judge for run in runs})
     return CheckResult(

@@ -29,7 +29,9 @@ SAMPLES = "samples.jsonl"
 QUESTIONS = ("task", "agent", "consistency")  # of WorldTasks-Bench; "consistency" is Realism in the paper's figures
 Conditioning = Literal["task", "demonstrator", "vlm"]
 
+ORIGIN = ("training", "curve")  # in a RunRecord's `extra`: the training run of its adapter, and a curve it belongs to
 OK = ""  # `failure` of what went well
+IMAGE_MISSING = "image_missing"  # begins that of a video whose sample has no image
 Record = TypeVar("Record")
 
 

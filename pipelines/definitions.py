@@ -39,7 +39,7 @@ from pipelines.jobs import (
 )
 from pipelines.resources import RESOURCES
 from pipelines.schedules import rebuild_worldtasks_weekly
-from pipelines.sensors import new_clips, new_executors
+from pipelines.sensors import new_checkpoints, new_clips, new_executors
 
 RELEASE_DEADLINE = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=8), warn_window=timedelta(days=7))
 
@@ -89,7 +89,7 @@ defs = dg.Definitions(
         evaluate_vbvr,
     ],
     schedules=[rebuild_worldtasks_weekly],
-    sensors=[new_clips, new_executors],
+    sensors=[new_checkpoints, new_clips, new_executors],
     resources=RESOURCES,
     # Stages are parallel inside (files, requests); a process for each step and check would only add seconds of imports.
     executor=dg.in_process_executor,

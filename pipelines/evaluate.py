@@ -4,7 +4,8 @@
     python -m pipelines.evaluate recipes/ltx2_evaluation.yaml
 
 It checks the recipe strictly, tells Dagster the names of its runs (partitions), and runs the plain Dagster command
-(which it prints) for all of them together, so that a model is loaded once.
+(which it prints) for all of them together, so that a model is loaded once; in parts where Dagster lists other runs in
+between, since its list is never reordered: another run may be at work on it.
 """
 
 import argparse
@@ -17,32 +18,42 @@ from pathlib import Path
 import dagster as dg
 from pydantic import ValidationError
 
-from assets.benchmarks.options import ReportConfig
-from assets.benchmarks.partitions import EVALUATION_RUNS, RANGE
+from assets.benchmarks.curves import lacking, points
+from assets.benchmarks.options import GeneratedVideosConfig, ReportConfig
+from assets.benchmarks.partitions import EVALUATION_RUNS, LATER, RANGE, STARTED_FOR
 from assets.benchmarks.report import report_folder
-from assets.resources import CollectionResource
+from assets.run_config import PARTITION
 from evaluation.report.build import PAGE
 from pipelines.build import ROOT
-from pipelines.recipes import job_of
+from pipelines.recipes import job_of, store_of
 from pipelines.train import checked, run_job
 
 JOBS = ("evaluate_worldtasks", "evaluate_dreamgen", "evaluate_vbvr")
 
 
-def side_by_side(instance: dg.DagsterInstance, names: Sequence[str]) -> tuple[str, str]:
-    """The first and the last of the partitions `names` in Dagster's order, which then holds no other in between.
+def stretches(known: Sequence[str], wanted: Sequence[str]) -> list[list[str]]:
+    """The `wanted` names by stretches of `known`, Dagster's order of partitions, that hold no other name."""
+    found: list[list[str]] = []
+    before = False
+    for name in known:
+        if name in wanted:
+            found = [*found[:-1], [*found[-1], name]] if before else [*found, [name]]
+        before = name in wanted
+    return found
 
-    New ones are added. Where others stand between, these are listed anew, at the end: what was recorded of them stays.
+
+def tags_of(parts: Sequence[Sequence[str]]) -> list[dict[str, str]]:
+    """Tags of the Dagster run of each part: its partitions, and the names for which it is started.
+
+    Partitions are only told by their ends, and lists of partitions change: a step keeps to the names. Of a part's
+    successors a check of all runs together is told, since they are about to be made anew.
     """
-    partitions = EVALUATION_RUNS.name
-    instance.add_dynamic_partitions(partitions, names)
-    places = [place for place, key in enumerate(instance.get_dynamic_partitions(partitions)) if key in names]
-    if places[-1] - places[0] + 1 != len(places):
-        for name in names:
-            instance.delete_dynamic_partition(partitions, name)
-        instance.add_dynamic_partitions(partitions, names)
-    ordered = [key for key in instance.get_dynamic_partitions(partitions) if key in names]
-    return ordered[0], ordered[-1]
+    found = []
+    for number, names in enumerate(parts, 1):
+        told = {PARTITION: names[0]} if len(names) == 1 else {RANGE[0]: names[0], RANGE[1]: names[-1]}
+        later = [name for part in parts[number:] for name in part]
+        found.append(told | {STARTED_FOR: json.dumps(list(names))} | ({LATER: json.dumps(later)} if later else {}))
+    return found
 
 
 def instance_of_commands() -> dg.DagsterInstance:
@@ -50,14 +61,20 @@ def instance_of_commands() -> dg.DagsterInstance:
     return dg.DagsterInstance.get() if os.environ.get("DAGSTER_HOME") else dg.DagsterInstance.from_config(str(ROOT))
 
 
+def names_of(config: dict) -> list[str]:
+    """The runs that a recipe is about: its rows and the points of its curves, as far as these are trained by now."""
+    options, store = GeneratedVideosConfig(**config["ops"]["generated_videos"]["config"]), store_of(config)
+    return [run.name for run in options.runs] + list(points(store, options))
+
+
 def made(config: dict) -> str:
     """What a finished run is to be looked at in."""
-    store = CollectionResource(**config.get("resources", {}).get("collection", {}).get("config", {})).store()
+    store = store_of(config)
     if job_of(config) == "evaluate_worldtasks":
         options = ReportConfig(**(config["ops"].get("report") or {}).get("config", {}))
         return f"Report: {report_folder(store, options) / PAGE}"
     folder = {"evaluate_dreamgen": "dreamgen", "evaluate_vbvr": "vbvr"}[job_of(config)]
-    names = [run["name"] for run in config["ops"]["generated_videos"]["config"]["runs"]]
+    names = names_of(config)
     tables = [(store.evaluated(name) / folder / "table.md").read_text(encoding="utf-8") for name in names]
     return "\n".join(f"{name}\n{table}" for name, table in zip(names, tables, strict=True))
 
@@ -72,12 +89,16 @@ def main() -> int:
     except (ValueError, ValidationError, dg.DagsterInvalidConfigError) as error:
         print(f"{recipe}: {error}", file=sys.stderr)
         return 2
-    names = [run["name"] for run in config["ops"]["generated_videos"]["config"]["runs"]]
+    names = names_of(config)
+    for what in lacking(store_of(config), GeneratedVideosConfig(**config["ops"]["generated_videos"]["config"])):
+        print(f"{what}. Left out: train it (make train RECIPE=...)", file=sys.stderr)
     with instance_of_commands() as instance:
-        tags = dict(zip(RANGE, side_by_side(instance, names), strict=True))
-    status = run_job(job_of(config), recipe, ["--tags", json.dumps(tags)])
-    if status != 0:
-        return status
+        instance.add_dynamic_partitions(EVALUATION_RUNS.name, names)
+        parts = stretches(instance.get_dynamic_partitions(EVALUATION_RUNS.name), names)
+    for tags in tags_of(parts):
+        status = run_job(job_of(config), recipe, ["--tags", json.dumps(tags)])
+        if status != 0:
+            return status
     print(f"\n{made(config)}")
     return 0
 

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from assets.resources import CollectionResource
+from assets.store import Store
 from storage.strict_yaml import read_yaml
 
 RECIPES = Path(__file__).resolve().parent.parent / "recipes"
@@ -29,6 +31,11 @@ def job_of(config: dict) -> str:
     if "reproduction" in ops:
         return "reproduce"
     return "train_wmsd" if "executor" in ops else "build_worldtasks"
+
+
+def store_of(config: dict) -> Store:
+    """Where the collection of a run config lies."""
+    return CollectionResource(**config.get("resources", {}).get("collection", {}).get("config", {})).store()
 
 
 def evaluation_recipe() -> dict:

@@ -1,22 +1,26 @@
-"""A rebuild when clips arrive, an evaluation when an Executor is trained: off until switched on in the UI.
+"""A rebuild when clips arrive, an evaluation when an Executor is trained, or while it is: off until switched on.
 
 Their recipes are named by WMSD_RECIPE and WMSD_EVALUATION_RECIPE.
 """
 
 import copy
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
 
+from assets.benchmarks.curves import points
+from assets.benchmarks.options import GeneratedVideosConfig
 from assets.benchmarks.partitions import EVALUATION_RUNS
 from assets.clips.folder import list_videos
-from assets.resources import CollectionResource
-from assets.run_config import PARTITION
+from assets.run_config import resolved
 from assets.shards import ALL_SHARDS
+from pipelines.evaluate import tags_of
 from pipelines.jobs import build_worldtasks, evaluate_worldtasks
-from pipelines.recipes import evaluation_recipe, scheduled_recipe
+from pipelines.recipes import evaluation_recipe, scheduled_recipe, store_of
 from storage.files import sha256_bytes, sha256_file
+from training.adapters import WEIGHTS
 
 
 def listing_hash(recipe: dict) -> str | None:
@@ -54,17 +58,25 @@ def new_clips(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipR
 
 
 def of_executor(recipe: dict, training: str, version: str) -> tuple[dict, list[str]]:
-    """(`recipe` for the Executor in the training folder `training`, names of the runs that wear its LoRA).
+    """(`recipe` for the Executor in the training folder `training`, names of the runs that wear its LoRAs).
 
-    These get the Executor's `version` in their names, so that every Executor stays in the list; the others of the
-    recipe stay what they are.
+    These get the Executor's `version` in their names, so that every Executor stays in the list, and wear no other's
+    LoRA; the others of the recipe stay what they are.
     """
-    made, names = copy.deepcopy(recipe), []
-    for run in made["ops"]["generated_videos"]["config"]["runs"]:
+    made = copy.deepcopy(recipe)
+    block = made["ops"]["generated_videos"]["config"]
+    for run in block["runs"]:
         if run.get("training"):
-            run |= {"name": f"{run['name'][:50]}-{version[:8]}", "training": training}
-            names.append(run["name"])
-    return made, names
+            run |= {"name": f"{run['name'][:50]}-{version[:8]}", "training": training, "executor": version}
+    for curve in block.get("curves", []):
+        curve |= {"name": f"{curve['name'][:40]}-{version[:8]}", "training": training}
+    names = [run["name"] for run in block["runs"] if run.get("training")]
+    return made, names + list(points(store_of(made), GeneratedVideosConfig(**block)))
+
+
+def request(recipe: dict, names: Sequence[str], key: str) -> dg.RunRequest:
+    """One Dagster run for the partitions `names`, which are side by side, so that a model is loaded once."""
+    return dg.RunRequest(run_key=key, run_config=recipe, tags=tags_of([names])[0])
 
 
 @dg.sensor(
@@ -82,13 +94,36 @@ def new_executors(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.S
     if context.cursor == version:
         return dg.SkipReason("no new Executor")
     recipe = evaluation_recipe()
-    settings = recipe.get("resources", {}).get("collection", {}).get("config", {})
-    training = CollectionResource(**settings).store().training
+    training = store_of(recipe).training
     if output.parent != training:
         return dg.SkipReason(f"the newest Executor is in {output}, and the recipe is about {training}")
     config, names = of_executor(recipe, output.name, version)
     if not names:
         return dg.SkipReason("no run of the recipe wears the LoRA of a training run")
-    requests = [dg.RunRequest(run_key=name, run_config=config, tags={PARTITION: name}) for name in names]
     added = EVALUATION_RUNS.build_add_request(names)
+    requests = [request(config, names, names[0])]
     return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=[added], cursor=version)
+
+
+@dg.sensor(
+    job=evaluate_worldtasks,
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.STOPPED,
+    description="Evaluates what a running training keeps at its checkpoints: new points of the recipe's curves.",
+)
+def new_checkpoints(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    recipe = evaluation_recipe()
+    store, block = store_of(recipe), resolved(recipe["ops"]["generated_videos"]["config"])
+    found = points(store, GeneratedVideosConfig(**block))
+    # A step that is trained again has a new folder: it is evaluated again, where the recipe says `replace`.
+    now = {name: (lora / WEIGHTS).stat().st_mtime_ns for name, (_, _, lora) in found.items()}
+    known = json.loads(context.cursor) if context.cursor else {}
+    names = [name for name, when in now.items() if known.get(name) != when]
+    if not names:
+        return dg.SkipReason("no new checkpoint of a training of the recipe's curves")
+    there = set(context.instance.get_dynamic_partitions(EVALUATION_RUNS.name))
+    fresh, again = ([name for name in names if (name in there) is old] for old in (False, True))
+    runs = [[name] for name in again] + ([fresh] if fresh else [])
+    requests = [request(recipe, some, f"{some[0]}-{now[some[0]]}") for some in runs]
+    added = [EVALUATION_RUNS.build_add_request(fresh)] if fresh else []
+    return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=added, cursor=json.dumps(now))

@@ -2,7 +2,8 @@
 
 A run is a base model, an optional LoRA, a conditioning (the short task T, the stored solution D, or a solution that a
 VLM writes), a sampler and seeds. Runs of one recipe share the loaded model. Videos are finished one by one: a run that
-was cancelled or killed goes on where it was. `run.json` in a run's folder says all that decides its videos.
+was cancelled or killed goes on where it was. A training's kept LoRAs make runs too, the points of a curve. `run.json`
+in a run's folder says all that decides its videos.
 """
 
 import dataclasses
@@ -15,10 +16,10 @@ from assets.benchmarks.child import run_command
 from assets.benchmarks.options import GeneratedVideosConfig
 from assets.benchmarks.partitions import EVALUATION_RUNS, Recorded, asked_names, recorded
 from assets.benchmarks.pictures import posters
-from assets.benchmarks.plan import generate_options
+from assets.benchmarks.plan import planned
 from assets.resources import CollectionResource
 from assets.run_config import PARTITION, check_run_config
-from evaluation.records import MANIFEST, RUN, RunRecord, VideoRecord, read_lines, read_one
+from evaluation.records import MANIFEST, ORIGIN, RUN, RunRecord, VideoRecord, read_lines, read_one
 from storage.files import sha256_bytes
 
 
@@ -40,7 +41,7 @@ def generated_videos(
     store = collection.store()
     names = asked_names(context.run, context.instance)
     try:
-        plans = [generate_options(store, config, run) for run in config.runs if run.name in names]
+        plans = planned(store, config, names)
     except (ValueError, FileNotFoundError) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     options = {"runs": [plan.model_dump(mode="json") for plan in plans]}
@@ -72,6 +73,7 @@ def described(folder: Path, made: int) -> Recorded:
     }
     if record.step is not None:
         metadata["step"] = record.step
+    metadata |= {name: record.extra[name] for name in ORIGIN if name in record.extra}
     if picture := posters(folder, good):
         metadata["posters"] = dg.MetadataValue.md(picture)
     version = sha256_bytes("\n".join(f"{video.video_id} {video.sha256}" for video in videos).encode())

@@ -1,8 +1,8 @@
 """A judge's answers about every video of an evaluated run: task done? by the right agent? is the world consistent?
 
 Three questions in prompts of our own, each with log-odds, the hard answer, the frames shown and the prompt's hash.
-Failed judgements stay as failures. Further judges of the same videos say how far the first can be trusted; PickScore is
-taken here too. Nothing that has an answer is asked again.
+Failed judgements stay as failures. Further judges of the same videos, but a curve's points, say how far the first can
+be trusted; PickScore is taken here too. Nothing that has an answer is asked again.
 """
 
 import json
@@ -19,7 +19,7 @@ from assets.resources import CollectionResource
 from assets.run_config import PARTITION, check_run_config
 from evaluation.judging.options import JudgingOptions
 from evaluation.pickscore.records import PICKSCORES, read_skipped
-from evaluation.records import JUDGEMENTS
+from evaluation.records import JUDGEMENTS, RUN, RunRecord, read_one
 from storage.files import sha256_file
 
 
@@ -42,8 +42,11 @@ def judgements(
     runs = [str(store.evaluated(name)) for name in names]
     given = plain(config)
     asked: dict[str, int] = dict.fromkeys(names, 0)
-    for judge in [{name: given[name] for name in JudgingOptions.model_fields}, *given["further"]]:
-        told = run_command(context, store, "evaluation.judge", judge | {"runs": runs}, names, config.grace_s)
+    rows = [name for name in names if "curve" not in read_one(store.evaluated(name) / RUN, RunRecord).extra]
+    first = {name: given[name] for name in JudgingOptions.model_fields}
+    for judge, judged in [(first, names), *((one, rows) for one in given["further"] if rows)]:
+        options = judge | {"runs": [str(store.evaluated(name)) for name in judged]}
+        told = run_command(context, store, "evaluation.judge", options, judged, config.grace_s)
         asked = {name: asked[name] + int(told.get(name, 0)) for name in names}
     if config.pickscore is not None:
         options = plain(config.pickscore) | {"runs": runs}

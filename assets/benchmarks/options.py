@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from assets.config_blocks import config_block
 from assets.store import NAME
+from evaluation.checks import WORST_FAILURE_RATE
 from evaluation.dreamgen.options import DreamgenJudgeOptions
 from evaluation.generation.options import SamplerOptions, WriterOptions
 from evaluation.generation.sources import AuthorsSource, DreamgenSource
@@ -17,6 +18,7 @@ from evaluation.vbvr.options import EvaluatorOptions
 from models.video.options import VideoModelOptions
 from models.vlm.build import VLMOptions
 
+MOST_CURVE_NAME = 50  # characters
 GRACE = "Seconds that a cancelled child has to end before it is killed; what is finished is kept either way."
 Sampler, Model, VLM = config_block(SamplerOptions), config_block(VideoModelOptions), config_block(VLMOptions)
 
@@ -74,6 +76,9 @@ class EvaluatedRun(dg.Config):
         "task", description="What the model is told: T, the stored solution D, or a solution that a VLM writes."
     )
     training: str = Field("", description="Folder below training/ whose final LoRA it wears, e.g. wmsd.")
+    executor: str = Field(
+        "", pattern="^([0-9a-f]{8,64})?$", description="Version of the Executor that `training` must hold; empty: any."
+    )
     lora: str = Field("", description="Instead: a LoRA's folder, .safetensors file, or Hub id owner/name.")
     lora_revision: str | None = Field(None, description="Branch, tag or commit of a LoRA from the Hub.")
     step: int | None = Field(None, ge=0, description="Training step of the LoRA, for curves; null: no point of one.")
@@ -92,9 +97,33 @@ class EvaluatedRun(dg.Config):
     def _one_lora(self) -> "EvaluatedRun":
         if self.training and self.lora:
             raise ValueError(f"training {self.training!r} and lora {self.lora!r}: one of them is expected")
+        if self.executor and not self.training:
+            raise ValueError(f"executor {self.executor!r} is set and training, which is to hold it, is not")
         if self.lora_revision is not None and not self.lora:
             raise ValueError(f"lora_revision {self.lora_revision!r} is set and lora is not")
         return self
+
+
+class TrainingCurve(dg.Config):
+    """One curve: the LoRAs that a training kept, a run each, under T. The base is its step 0 where it is a run too."""
+
+    name: RunName = Field(description="Its points are runs named NAME-step-00055 and so on.")
+    role: str = Field("executor", description="What its points stand for.")
+    training: str = Field(min_length=1, description="Folder below training/ with adapters/, e.g. wmsd.")
+    steps: list[Annotated[int, Field(ge=1)]] = Field([], description="Training steps; none: all that it kept.")
+    samples: int | None = Field(None, ge=1, description="Only the benchmark's first samples; null: as the other runs.")
+    notes: list[str] = Field([], description="What a reader of its scores must know.")
+    model: Model | None = Field(None, description="Another model than the block's.")
+    sampler: Sampler | None = Field(None, description="Another sampler than the block's.")
+
+    _trained = field_validator("training")(folder_name)
+
+    @field_validator("name")
+    @classmethod
+    def _with_steps(cls, value: str) -> str:
+        if len(value) > MOST_CURVE_NAME:
+            raise ValueError(f"name {value!r}: up to {MOST_CURVE_NAME} characters are expected, its points' are longer")
+        return run_name(value)
 
 
 class GeneratedVideosConfig(dg.Config):
@@ -110,6 +139,14 @@ class GeneratedVideosConfig(dg.Config):
         config_block(WriterOptions)(), description="Who writes the solutions under the conditioning vlm."
     )
     runs: list[EvaluatedRun] = Field(min_length=1, description="The rows of the table.")
+    curves: list[TrainingCurve] = Field([], description="Trainings whose kept LoRAs are evaluated, a run each.")
+    failed_share: float = Field(
+        WORST_FAILURE_RATE,
+        ge=0,
+        le=1,
+        description="Share of a run's videos that may fail (image unreadable, solution refused ...); above, nothing is "
+        "judged.",
+    )
     replace: bool = Field(
         False, description="Begin anew where a run's folder holds one made otherwise (another LoRA, other options)."
     )
@@ -117,10 +154,13 @@ class GeneratedVideosConfig(dg.Config):
 
     @model_validator(mode="after")
     def _fit(self) -> "GeneratedVideosConfig":
-        names = [run.name for run in self.runs]
+        names = [one.name for one in (*self.runs, *self.curves)]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"two runs are called {twice[0]!r}: a name each is expected")
+            raise ValueError(f"two runs are called {twice[0]!r}: a name each is expected (of runs and curves)")
+        points = [name for name in names for one in self.curves if name.startswith(f"{one.name}-step-")]
+        if points:
+            raise ValueError(f"{points[0]!r} is the name of a curve's point: another one is expected")
         if len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
             raise ValueError(f"seeds {self.seeds}: different numbers from 0 on are expected")
         short = [run.name for run in self.runs if run.queries == "short"]
@@ -151,7 +191,6 @@ class JudgementsConfig(config_block(JudgingOptions)):
 class ScoresConfig(dg.Config):
     """How judged runs are scored."""
 
-    judge: str = Field("", description="Whose judgements count, where judgements.jsonl has more than one judge's.")
     expected: int | None = Field(
         None, ge=1, description="Samples of the whole benchmark; a run with others is refused."
     )

@@ -3,19 +3,24 @@
 Partitions side by side can be one Dagster run, so that one model is loaded once for all of them.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
+from assets.benchmarks.curves import is_point
 from assets.benchmarks.options import run_name
 from assets.run_config import PARTITION, resolved
 from assets.store import Store
 from evaluation.records import MANIFEST
+from storage.files import sha256_bytes
 
 EVALUATION_RUNS = dg.DynamicPartitionsDefinition(name="evaluation_runs")
 RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+# Tags of ours, JSON lists of names: what a run over a range is about, and what its command has to make after it.
+STARTED_FOR, LATER = "wmsd/evaluation_runs", "wmsd/evaluation_runs_later"
 Metadata = Mapping[str, Any]
 
 
@@ -27,10 +32,11 @@ class Recorded:
     version: str
 
 
-def recipe_names(run: dg.DagsterRun) -> list[str]:
-    """The runs of the recipe that `run` was started with; none where the recipe has no such block."""
+def recipe_names(run: dg.DagsterRun) -> tuple[list[str], list[dict]]:
+    """The runs of the recipe that `run` was started with, and its blocks of curves; none where it has no such block."""
     ops = resolved(run.run_config.get("ops") or {}, "ops")
-    return [entry["name"] for entry in ((ops.get("generated_videos") or {}).get("config") or {}).get("runs", [])]
+    block = (ops.get("generated_videos") or {}).get("config") or {}
+    return [entry["name"] for entry in block.get("runs", [])], list(block.get("curves", []))
 
 
 def asked_names(run: dg.DagsterRun, instance: dg.DagsterInstance) -> list[str]:
@@ -38,7 +44,7 @@ def asked_names(run: dg.DagsterRun, instance: dg.DagsterInstance) -> list[str]:
 
     Raises dagster.Failure where it has none, or one that is no name or none of the recipe's runs.
     """
-    told, partitions = recipe_names(run), partitions_of(run, instance)
+    (told, curves), partitions = recipe_names(run), partitions_of(run, instance)
     if not partitions:
         raise dg.Failure(
             "evaluations are partitioned by the name of a run and this run names none: `make evaluate RECIPE=...` "
@@ -51,9 +57,10 @@ def asked_names(run: dg.DagsterRun, instance: dg.DagsterInstance) -> list[str]:
             run_name(name)
         except ValueError as error:
             raise dg.Failure(f"partition: {error}", allow_retries=False) from error
-        if told and name not in told:
+        if told and name not in told and not is_point(name, curves):
+            known = [*told, *(f"{one['name']}-step-NUMBER" for one in curves)]
             raise dg.Failure(
-                f"partition {name!r} is none of the recipe's runs ({', '.join(told)}): choose one of these, or add it "
+                f"partition {name!r} is none of the recipe's runs ({', '.join(known)}): choose one of these, or add it "
                 "to ops.generated_videos.config.runs",
                 allow_retries=False,
             )
@@ -80,9 +87,14 @@ def with_file(store: Store, needed: str) -> list[str]:
 
 def checked_names(context: dg.AssetCheckExecutionContext, store: Store, needed: str, together: bool) -> list[str]:
     """The runs that a check is about, of those that have the file `needed`: the partitions, or `together` with the
-    others of the recipe; all of the collection where there is neither. Raises dagster.Failure when none is left."""
+    others of the recipe, but those that its command makes next; all of the collection where there is neither. Raises
+    dagster.Failure when none is left."""
     names = partitions_of(context.run, context.instance)
-    names += [name for name in recipe_names(context.run) if name not in names and (together or not names)]
+    told, curves = recipe_names(context.run)
+    told += [name for name in with_file(store, needed) if is_point(name, curves)]
+    later = json.loads(context.run.tags.get(LATER, "[]"))  # as they were before
+    told = [name for name in told if name not in later]
+    names += [name for name in told if name not in names and (together or not names)]
     names = [name for name in with_file(store, needed) if name in names or not names]
     if not names:
         raise dg.Failure(f"no run with {needed} in {store.evaluation / 'runs'}: nothing to check", allow_retries=False)
@@ -92,21 +104,41 @@ def checked_names(context: dg.AssetCheckExecutionContext, store: Store, needed: 
 def recorded(
     context: dg.AssetExecutionContext, found: Mapping[str, Recorded], summary: Metadata | None = None
 ) -> dg.MaterializeResult:
-    """What the asset returns: each partition with its own metadata. `summary` is over several, and told by each."""
-    if context.has_partition_key:
-        (one,) = found.values()
-        return dg.MaterializeResult(metadata=dict(one.metadata), data_version=dg.DataVersion(one.version))
+    """What the asset returns: each partition with its own metadata. `summary` is over several, and told by each.
+
+    Dagster knows one data version for all partitions of a run: that of a range changes when any of its runs did.
+    """
     for name, one in found.items():
         context.add_asset_metadata(dict(one.metadata) | {"version": one.version}, partition_key=name)
-    return dg.MaterializeResult(metadata=dict(summary or {}))
+    versions = sorted(f"{name} {one.version}" for name, one in found.items())
+    if len(found) == 1:
+        (one,) = found.values()
+        return dg.MaterializeResult(data_version=dg.DataVersion(one.version))
+    whole = sha256_bytes("\n".join(versions).encode())[:16]
+    return dg.MaterializeResult(metadata=dict(summary or {}), data_version=dg.DataVersion(whole))
 
 
 def partitions_of(run: dg.DagsterRun, instance: dg.DagsterInstance) -> list[str]:
-    """The partitions in a run's tags, in Dagster's order; none where it has none."""
+    """The partitions in a run's tags, in Dagster's order; none where it has none.
+
+    A range is the same for all steps of a run and for its retries: the names for which it was started, else those of
+    its first step, are kept in a tag. Raises dagster.Failure where Dagster's list makes other names of it by now.
+    """
     if PARTITION in run.tags:
         return [run.tags[PARTITION]]
     if RANGE[0] not in run.tags:
         return []
-    keys = list(instance.get_dynamic_partitions(EVALUATION_RUNS.name))
-    first, last = (keys.index(run.tags[tag]) for tag in RANGE)
-    return keys[first : last + 1]
+    keys, ends = list(instance.get_dynamic_partitions(EVALUATION_RUNS.name)), [run.tags[tag] for tag in RANGE]
+    names = keys[keys.index(ends[0]) : keys.index(ends[1]) + 1] if set(ends) <= set(keys) else []
+    kept = instance.get_run_by_id(run.run_id)
+    tags = {**run.tags, **(kept.tags if kept else {})}
+    if STARTED_FOR not in tags and names:
+        instance.add_run_tags(run.run_id, {STARTED_FOR: json.dumps(names)})
+    elif not names or tags[STARTED_FOR] != json.dumps(names):
+        raise dg.Failure(
+            f"partitions were listed anew since this run was started for {tags.get(STARTED_FOR, ' to '.join(ends))}: "
+            f"from {ends[0]!r} to {ends[1]!r} there are now {', '.join(names) or 'none'}. Start it again (make "
+            "evaluate RECIPE=...); what is finished is kept",
+            allow_retries=False,
+        )
+    return names

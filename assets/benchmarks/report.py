@@ -2,21 +2,24 @@
 breakdowns, side-by-side players with the judge's answers, ablation charts, and how far the judge can be trusted.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from assets.benchmarks.child import run_command
+from assets.benchmarks.curves import curve_metadata
 from assets.benchmarks.options import ReportConfig
 from assets.benchmarks.partitions import with_file
 from assets.resources import CollectionResource
 from assets.run_config import PARTITION, check_run_config
 from assets.store import Store
-from evaluation.records import JUDGEMENTS, MANIFEST, SCORES
+from evaluation.records import JUDGEMENTS, MANIFEST
 from evaluation.report.build import PAGE
+from evaluation.report.others import FOLDERS, TABLE
+from evaluation.report.reading import Evaluated, read_runs
 from evaluation.statistics.comparing import NotComparable, compare_runs
-from evaluation.statistics.summary import read_scores
 from evaluation.statistics.tables import comparisons_markdown, scores_markdown
 from storage.files import sha256_file
 from training.reproduction.files import JSON as REPRODUCTION
@@ -29,6 +32,7 @@ USUAL = "worldtasks"
     group_name="evaluation",
     kinds={"python", "html"},
     code_version="1",
+    pool="report",  # one at a time: a page of all runs takes longer than the child's lock is waited for
     description=__doc__,
 )
 def report(
@@ -55,14 +59,16 @@ def report(
         "url": dg.MetadataValue.url(page.as_uri()),
         "runs": ", ".join(names),
         "bytes": page.stat().st_size,
-    } | tables(store, names, config.reference)
+    }
+    metadata |= tables(read_runs([store.evaluated(name) for name in names], {}, "", config.expected), config.reference)
+    metadata |= curve_metadata(store, names)
     return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(sha256_file(page)[:16]))
 
 
 def shown(store: Store, config: ReportConfig) -> list[str]:
     """The runs on the page. Raises dagster.Failure for a named one that is not there, and when there is none."""
     there = with_file(store, MANIFEST)
-    names = list(config.runs) or with_file(store, JUDGEMENTS)
+    names = list(config.runs) or sorted({*with_file(store, JUDGEMENTS), *with_tables(store)})
     missing = sorted(set(names) - set(there))
     if missing or not names:
         what = f"run {missing[0]!r} is not" if missing else "no judged run is"
@@ -71,22 +77,29 @@ def shown(store: Store, config: ReportConfig) -> list[str]:
     return names
 
 
+def with_tables(store: Store) -> list[str]:
+    """The runs with a table of another benchmark."""
+    runs = store.evaluation / "runs"
+    return [path.parents[1].name for folder in FOLDERS for path in runs.glob(f"*/{folder}/{TABLE}")]
+
+
 def report_folder(store: Store, config: ReportConfig) -> Path:
     return store.evaluation / "reports" / (config.name or USUAL)
 
 
-def tables(store: Store, names: list[str], reference: str) -> dict[str, dg.MetadataValue]:
-    """The scored runs' table, and how each compares with the reference (else the first of role base)."""
-    scored = {name: read_scores(store.evaluated(name)) for name in names if (store.evaluated(name) / SCORES).is_file()}
-    if not scored:
-        return {}
-    found = {"table": dg.MetadataValue.md(scores_markdown(list(scored.values())))}
-    first = reference or next((name for name, one in scored.items() if one.role == "base"), "")
+def tables(runs: Sequence[Evaluated], reference: str) -> dict[str, dg.MetadataValue]:
+    """The table of the runs that can be scored, as the page scores them, why others cannot, and how each compares with
+    the reference (else the first of role base)."""
+    scored = {one.name: one for one in runs if one.scores}
+    found = {"table": dg.MetadataValue.md(scores_markdown([one.scores for one in scored.values()]))} if scored else {}
+    if problems := {one.name: one.problem for one in runs if one.problem}:
+        found["not scored"] = dg.MetadataValue.json(problems)
+    first = reference or next((name for name, one in scored.items() if one.record.role == "base"), "")
     made, refused = [], []
-    for name in scored if first in scored else ():
+    for name, one in scored.items() if first in scored else ():
         if name != first:
             try:
-                made.append(compare_runs(store.evaluated(name), store.evaluated(first)))
+                made.append(compare_runs(one.run, scored[first].run))
             except NotComparable as error:
                 refused.append(str(error))
     if made:

@@ -7,8 +7,9 @@ A video is finished when its file is in place and journaled. The manifest is onl
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from evaluation.generation.names import video_id, video_paths
 from evaluation.generation.options import GenerateOptions
 from evaluation.generation.writing import Solution, decides, write_solutions
 from evaluation.records import (
+    IMAGE_MISSING,
     MANIFEST,
     OK,
+    ORIGIN,
     RUN,
     SAMPLES,
     VIDEOS,
@@ -31,12 +34,13 @@ from evaluation.records import (
     write_lines,
     write_one,
 )
-from storage.files import confined, sha256_bytes, sha256_file, sweep
+from storage.files import confined, exclusive, sha256_bytes, sha256_file, sweep
 from storage.journal import Journal
 
 JOURNAL, LOCK = ".generation.sqlite", ".generation.lock"
 # Labels, and where and how fast: what a resumed run may be told otherwise.
 LABELS = {"name", "role", "step", "dataset_version", "lora", "notes", "hardware"}
+MADE_ON = "made_on"  # in a RunRecord's `extra`: {hardware, batch} of its videos, in the order of their first ones
 INCIDENTAL = {"path", "revision", "device", "vae_batch"}  # of the model: its identity names the content
 
 
@@ -79,23 +83,27 @@ class RunFolder:
     def __init__(self, options: GenerateOptions, benchmark: Benchmark, record: RunRecord):
         self.options, self.benchmark, self.record = options, benchmark, record
         self.folder = Path(options.output)
+        self.here = {"hardware": record.hardware, "batch": options.batch}
         self.samples = benchmark.samples[: options.samples]
         self.pending: list[Job] = []
         self.finished: dict[str, VideoRecord] = {}
         self.failures: dict[str, VideoRecord] = {}
         self.journal: Journal
 
-    def open(self) -> None:
+    def open(self, tell: Callable[[str], None]) -> None:
         """Takes the folder, or finds its own run there.
 
-        Raises ChangedRun when it holds another, which `replace` removes instead.
+        Raises ChangedRun when it holds another, which `replace` removes instead, telling what differs.
         """
         if (self.folder / RUN).exists():
+            before = read_one(self.folder / RUN, RunRecord)
             try:
-                refuse_changes(read_one(self.folder / RUN, RunRecord), self.record, self.folder)
-            except ChangedRun:
+                refuse_changes(before, self.record, self.folder)
+                self._made_on(before.extra.get(MADE_ON, []))
+            except ChangedRun as changed:
                 if not self.options.replace:
                     raise
+                tell("\n".join([*str(changed).splitlines()[:-1], "It is removed (replace)"]))
                 empty(self.folder)
         write_one(self.folder / RUN, self.record)
         write_lines(self.folder / SAMPLES, self.samples)
@@ -120,7 +128,10 @@ class RunFolder:
                 self.pending.append(job)
 
     def finish(self, record: VideoRecord) -> None:
-        """Keeps a video whose file is in place."""
+        """Keeps a video whose file is in place, after where and in which batches it was made."""
+        if self.here not in self.record.extra[MADE_ON]:
+            self._made_on([*self.record.extra[MADE_ON], self.here])
+            write_one(self.folder / RUN, self.record)
         self.journal.put(f"video/{record.video_id}", asdict(record))
         self.finished[record.video_id] = record
 
@@ -134,6 +145,15 @@ class RunFolder:
         records = [known[one] for one in ids]
         write_lines(self.folder / MANIFEST, records)
         return records
+
+    def _made_on(self, places: list[dict[str, Any]]) -> None:
+        """Notes where the run's videos were made, `places`, in the order of their first ones."""
+        extra, notes = self.record.extra | {MADE_ON: places}, self.options.notes
+        if len(places) > 1:
+            told = "; ".join(f"{one['hardware']}, {one['batch']} at once" for one in places)
+            notes = (*notes, f"Seconds a video of run {self.record.name} were not all measured alike: {told}")
+        machine = places[-1]["hardware"] if places else self.record.hardware
+        self.record = replace(self.record, extra=extra, notes=notes, hardware=machine)
 
     def _prompts(self, images: Mapping[str, tuple[Path, str, str]]) -> dict[str, Solution]:
         match self.options.conditioning:
@@ -185,7 +205,9 @@ def run_record(options: GenerateOptions, benchmark: Benchmark, identity: str, lo
         vlm=f"{vlm.backend}:{vlm.model or 'microworld'}" if by_vlm else "",
         notes=options.notes,
         hardware=hardware(options.model.device),
-        extra={"writer": decides(options.writer)} if by_vlm else {},
+        extra={MADE_ON: []}
+        | {name: value for name in ORIGIN if (value := getattr(options, name))}
+        | ({"writer": decides(options.writer)} if by_vlm else {}),
     )
 
 
@@ -205,10 +227,18 @@ def refuse_changes(before: RunRecord, now: RunRecord, folder: Path) -> None:
 
 
 def empty(folder: Path) -> None:
-    """Removes a run, all but its lock; run.json last, so that one that was cut off is still known for a run."""
-    for path in sorted(folder.iterdir(), key=lambda path: path.name == RUN):
-        if path.name != LOCK:
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    """Removes a run, when nobody judges it any more; run.json last, so that one that was cut off is known for a run.
+
+    Locks stay: one that was removed would let a second process in beside its holder.
+    """
+    locks = sorted(folder.glob(".*.lock"))
+    with ExitStack() as stack:
+        for lock in locks:
+            if lock.name != LOCK:  # which is held
+                stack.enter_context(exclusive(lock))
+        for path in sorted(folder.iterdir(), key=lambda path: path.name == RUN):
+            if path not in locks:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def hardware(device: str) -> str:
@@ -225,6 +255,7 @@ def hardware(device: str) -> str:
 def _decisive(record: RunRecord) -> dict[str, Any]:
     values = {key: value for key, value in asdict(record).items() if key not in LABELS}
     values["model"] = {key: value for key, value in record.model.items() if key not in INCIDENTAL}
+    values["extra"] = {key: value for key, value in record.extra.items() if key not in (*ORIGIN, MADE_ON)}
     return json.loads(json.dumps(values))  # a tuple equals the list it became
 
 
@@ -242,7 +273,7 @@ def _look(folder: Path, sample: Sample) -> tuple[Path, str, str]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        return path, "", f"image_missing: {sample.image}: {error.strerror}"
+        return path, "", f"{IMAGE_MISSING}: {sample.image}: {error.strerror}"
     try:
         read_image(data)
     except UnreadableImage as error:

@@ -35,6 +35,10 @@ class WriterOptions(Options):
     max_failed_share: float = Field(
         0.03, ge=0, le=1, description="Share of requests that may go unanswered; above, the run ends with an error."
     )
+    ask_failed_again: bool = Field(
+        False,
+        description="Ask again for solutions that the VLM refused or broke off; their failures are final otherwise.",
+    )
 
 
 class GenerateOptions(Options):
@@ -44,6 +48,8 @@ class GenerateOptions(Options):
     name: str = Field("", description="The run's name; empty: that of its folder.")
     role: str = Field("", description="What it stands for in comparisons: base, demonstrator, executor, vlm or other.")
     step: int | None = Field(None, ge=0, description="Training step of the adapter; null: of no checkpoint.")
+    training: str = Field("", description="Training run that the adapter is of, for the record.")
+    curve: str = Field("", description="Curve that the run is a point of, for the record; empty: that of its training.")
     benchmark: AnySource
     samples: int | None = Field(None, ge=1, description="Only the benchmark's first samples; null: all.")
     model: VideoModelOptions

@@ -83,14 +83,15 @@ def write_solutions(
 ) -> dict[str, Solution]:
     """id -> Solution for each id -> (T, image file). The VLM is built when there is something to ask, and closed.
 
-    The model's own failures (refused, truncated ...) are kept; requests that the transport failed are asked again by
-    the next call. Raises TooManyFailures when these are more than `max_failed_share` of all and more than one.
+    The model's own failures (refused, truncated ...) are kept, and asked again with `ask_failed_again` alone; requests
+    that the transport failed are asked again by the next call. Raises TooManyFailures when these are more than
+    `max_failed_share` of all and more than one.
     """
     found, missing = {}, {}
     for name, (task, path) in asked.items():
         request = _Request(task, path, writer)
         kept = journal.get(request.key)
-        if kept is None:
+        if kept is None or (kept["failure"] and writer.ask_failed_again):
             missing[name] = request
         else:
             found[name] = Solution(**kept)

@@ -2,17 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 from markupsafe import Markup
 
+from evaluation.generation.folder import INCIDENTAL
 from evaluation.records import QUESTIONS
 from evaluation.report.charts import Level, Series, lines
 from evaluation.report.reading import Evaluated, training_of
 from evaluation.report.tables import question_name
-from evaluation.statistics.comparing import NotComparable
+from evaluation.statistics.comparing import NotComparable, differences
 from evaluation.statistics.curve import Point, curve
 from evaluation.statistics.published import demonstrator, traces
-from evaluation.statistics.summary import Estimate
+from evaluation.statistics.run import load_run
+from evaluation.statistics.scoring import score
+from evaluation.statistics.summary import Estimate, RunScores
 
 # Training method -> what the paper calls it, and its colour and marker wherever it is drawn.
 METHODS = {
@@ -30,13 +35,14 @@ ALIKE = 3  # how many times as many steps one side may have before the paper get
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawn chart with its words and legend."""
+    """A drawn chart with its words and legend. `apart`: the paper's steps are on an axis of their own."""
 
     title: str
     note: str
     svg: Markup
     series: tuple[Series, ...]
     levels: tuple[Level, ...]
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,71 +54,127 @@ class Curves:
     refused: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True)
+class Training:
+    """One line: its points, and the base and the Demonstrator over the very same samples, where they were evaluated."""
+
+    name: str
+    points: tuple[Point, ...]
+    samples: int
+    samples_sha256: str
+    references: tuple[tuple[Evaluated, RunScores], ...]
+
+
 def curves(runs: Sequence[Evaluated]) -> Curves:
-    """Of all runs that have a step and scores; those of one benchmark, role and training (run.json) make a line."""
+    """Of all runs that have a step and scores; those of one benchmark, role and training (run.json) make a line.
+
+    The base under T is its step 0. Where points are of a part of the benchmark, so are step 0 and the lines beside.
+    """
     trainings: dict[tuple[str, ...], list[Evaluated]] = {}
     for one in runs:
         if one.record.step is not None and one.scores is not None:
             trainings.setdefault(training_of(one), []).append(one)
-    found: list[tuple[str, tuple[Point, ...]]] = []
+    found: list[Training] = []
     refused = []
     for key, members in trainings.items():
-        name = key[3] or key[2] or members[0].name
+        name = next(filter(None, (key[4], key[3], key[2], members[0].name)))
         try:
-            found.append((name, curve([one.scores for one in members])))
+            found.append(_training(name, members, runs))
         except (NotComparable, ValueError) as error:
             refused.append((name, str(error)))
     if not found:
         return Curves(refused=tuple(refused))
-    questions = list(dict.fromkeys(question for _, points in found for one in points for question in one.questions))
+    questions = list(dict.fromkeys(name for one in found for point in one.points for name in point.questions))
     wanted: dict[str, Callable[[Point], Estimate | None]] = {
         question: lambda point, question=question: point.questions.get(question) for question in questions
     }
     wanted |= {"average": lambda point: point.average, "pickscore": lambda point: point.pickscore}
     drawn = [
-        _chart(measure, found, get, runs, measure in (*QUESTIONS, "average", "pickscore"))
-        for measure, get in wanted.items()
+        _chart(measure, found, get, measure in (*QUESTIONS, "average", "pickscore")) for measure, get in wanted.items()
     ]
-    return Curves(tuple(one for one in drawn if one is not None), tuple(found), tuple(refused))
+    points = tuple((one.name, one.points) for one in found)
+    return Curves(tuple(one for one in drawn if one is not None), points, tuple(refused))
+
+
+def _training(name: str, members: Sequence[Evaluated], runs: Sequence[Evaluated]) -> Training:
+    first = members[0]
+    ids = frozenset(one.sample_id for one in first.run.samples)
+    references = []
+    for role, conditioning in (("base", "task"), ("demonstrator", "demonstrator")):
+        alike = (one for one in runs if (one.role, one.record.conditioning) == (role, conditioning))
+        scored = ((one, scores) for one in alike if (scores := _over(one, ids, first)) is not None)
+        references += list(islice(scored, 1))
+    points = [one.scores for one in members]
+    if all(one.step for one in points):
+        points += [scores.model_copy(update={"step": 0}) for one, scores in references if one.role == "base"]
+    return Training(name, curve(points), first.scores.samples, first.scores.samples_sha256, tuple(references))
+
+
+def _over(one: Evaluated, ids: frozenset[str], point: Evaluated) -> RunScores | None:
+    """Scores of the model without an adapter over the samples `ids` of `point`; None where it is not of the same."""
+    if one.scores is None or one.record.step is not None or one.record.lora or _set_up(one) != _set_up(point):
+        return None
+    scores = one.scores
+    if scores.samples_sha256 != point.scores.samples_sha256:
+        if not ids <= one.samples.keys():
+            return None
+        scores = score(load_run(one.folder, judge=scores.judge, only=ids))
+    return None if differences(scores, point.scores) else scores
+
+
+def _set_up(one: Evaluated) -> tuple[Any, ...]:
+    """What an adapter's run shares with its base's."""
+    record = one.record
+    model = {name: value for name, value in record.model.items() if name not in INCIDENTAL}
+    return one.benchmark, record.identity, model, record.sampler, record.seeds
 
 
 def _chart(
-    measure: str,
-    found: Sequence[tuple[str, tuple[Point, ...]]],
-    get: Callable[[Point], Estimate | None],
-    runs: Sequence[Evaluated],
-    published: bool,
+    measure: str, found: Sequence[Training], get: Callable[[Point], Estimate | None], published: bool
 ) -> Chart | None:
     ours = []
-    for style, (name, points) in enumerate(found):
-        known = [(point.step, one) for point in points if (one := get(point)) is not None and one.value is not None]
+    for style, training in enumerate(found):
+        known = [
+            (point.step, one) for point in training.points if (one := get(point)) is not None and one.value is not None
+        ]
         if known:
             steps, values = zip(*known, strict=True)
             band = tuple((one.low, one.high) for one in values)
             whole = all(None not in edges for edges in band)
-            ours.append(Series(name, steps, tuple(one.value for one in values), band if whole else (), style))
+            ours.append(Series(training.name, steps, tuple(one.value for one in values), band if whole else (), style))
     if not ours:
         return None
     theirs = paper_series(measure) if published else []
     title = "PickScore / 26" if measure == "pickscore" else question_name(measure)
-    return chart(title, measure, ours, theirs, _levels(measure, runs, published))
+    tasks = " and ".join(str(count) for count in sorted({one.samples for one in found}))
+    return chart(title, measure, ours, theirs, _levels(measure, found, published), f"{tasks} tasks a point.")
 
 
-def chart(title: str, measure: str, ours: Sequence[Series], theirs: Sequence[Series], levels: Sequence[Level]) -> Chart:
-    """Ours over the paper's traces by optimizer steps; the paper's on an axis of their own where they are far apart."""
+def chart(
+    title: str,
+    measure: str,
+    ours: Sequence[Series],
+    theirs: Sequence[Series],
+    levels: Sequence[Level],
+    first: str = "",
+) -> Chart:
+    """Ours over the paper's traces by optimizer steps; the paper's on an axis of their own where they are far apart.
+
+    `first` begins the note.
+    """
     last, papers = (max((x for one in some for x in one.x), default=0) for some in (ours, theirs))
     apart = bool(theirs) and not (papers <= ALIKE * last and last <= ALIKE * papers)
-    note = "Bands: 95 %." if any(one.band for one in ours) else ""
+    note = f"{first} Bands: 95 %." if any(one.band for one in ours) else first
     if theirs:
         figure = FIGURE.get(measure, "Figure 5")
         note += f" Dashed: the paper's {figure}, another model, other tasks, another judge: only shapes compare."
     if apart:
         note += f" The paper's steps, 0 to {papers}, are on the axis at the top."
     svg = lines(
-        [*ours, *theirs], levels, "optimizer steps", title, f"{title} against optimizer steps",
+        [*ours, *theirs], levels, "optimizer steps", title.rpartition(": ")[2], f"{title} against optimizer steps",
         x_paper="steps in the paper" if apart else "", unit=measure != "pickscore",
     )  # fmt: skip
-    return Chart(title, note.strip(), svg, (*ours, *theirs), tuple(levels))
+    return Chart(title, note.strip(), svg, (*ours, *theirs), tuple(levels), apart)
 
 
 def paper_series(measure: str, methods: Sequence[str] = tuple(METHODS)) -> list[Series]:
@@ -124,21 +186,21 @@ def paper_series(measure: str, methods: Sequence[str] = tuple(METHODS)) -> list[
     ]
 
 
-def _levels(measure: str, runs: Sequence[Evaluated], published: bool) -> list[Level]:
-    """Base and Demonstrator, which no training changes, and the paper's Demonstrator."""
-    levels = []
-    for role in ("base", "demonstrator"):
-        one = next((run for run in runs if run.role == role and run.record.step is None and run.scores), None)
-        value = None if one is None else _score(one, measure)
-        if value is not None:
-            levels.append(Level(one.label, value, second=role == "demonstrator"))
-    if published:
-        levels.append(Level("paper: Demonstrator", demonstrator(measure), ours=False))
-    return levels
+def _levels(measure: str, found: Sequence[Training], published: bool) -> list[Level]:
+    """Base and Demonstrator, which no training changes, over the samples of the lines; and the paper's Demonstrator."""
+    several = len({one.samples_sha256 for one in found}) > 1
+    levels = {}
+    for training in found:
+        for one, scores in training.references:
+            value = _score(scores, measure)
+            if value is not None:
+                name = f"{one.label}, {training.samples} tasks" if several else one.label
+                levels[name, value] = Level(name, value, second=one.role == "demonstrator")
+    paper = [Level("paper: Demonstrator", demonstrator(measure), ours=False)] if published else []
+    return [*levels.values(), *paper]
 
 
-def _score(one: Evaluated, measure: str) -> float | None:
-    scores = one.scores
+def _score(scores: RunScores, measure: str) -> float | None:
     if measure == "average":
         return scores.average.rate.value
     if measure == "pickscore":

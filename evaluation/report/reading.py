@@ -8,6 +8,7 @@ from evaluation.pickscore.records import read_skipped
 from evaluation.records import (
     JUDGEMENTS,
     MANIFEST,
+    ORIGIN,
     RUN,
     SAMPLES,
     Judgement,
@@ -84,17 +85,23 @@ def read_runs(
 
 
 def shown_in_full(runs: Sequence[Evaluated]) -> list[Evaluated]:
-    """All runs but those of earlier training steps, which are only points of a curve."""
+    """All runs but those that are only points of a curve: of earlier training steps, or of weights of another run."""
     last: dict[tuple, int] = {}
     for one in runs:
         if one.record.step is not None:
             last[training_of(one)] = max(one.record.step, last.get(training_of(one), 0))
-    return [one for one in runs if one.record.step is None or one.record.step == last[training_of(one)]]
+    worn = {(*one.benchmark, one.record.lora_sha256) for one in runs if one.record.step is None}
+
+    def full(one: Evaluated) -> bool:
+        elsewhere = bool(one.record.lora_sha256) and (*one.benchmark, one.record.lora_sha256) in worn
+        return one.record.step is None or (one.record.step == last[training_of(one)] and not elsewhere)
+
+    return [one for one in runs if full(one)]
 
 
 def training_of(one: Evaluated) -> tuple[str, ...]:
-    """What runs at several steps have in common: benchmark, role, and `training` of run.json's `extra`, if any."""
-    return (*one.benchmark, one.role, str(one.record.extra.get("training", "")))
+    """What runs at several steps have in common: benchmark, role, and `training` and `curve` of run.json's `extra`."""
+    return (*one.benchmark, one.role, *(str(one.record.extra.get(name, "")) for name in ORIGIN))
 
 
 def _evaluated(folder: Path, roles: Mapping[str, str], judge: str, expected: int | None) -> Evaluated:

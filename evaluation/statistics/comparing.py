@@ -100,8 +100,8 @@ class Terms:
         )
 
 
-def differences(ours: Run | RunScores, theirs: Run | RunScores) -> tuple[str, ...]:
-    """Why two runs cannot be compared, one line a reason; none: they can."""
+def differences(ours: Run | RunScores, theirs: Run | RunScores, *, samples: bool = True) -> tuple[str, ...]:
+    """Why two runs cannot be compared, one line a reason; none: they can. `samples` false: whatever these are."""
     first, second = Terms.of(ours), Terms.of(theirs)
     found = []
     for name, what in (("benchmark", "benchmarks"), ("benchmark_version", "benchmark versions"), ("judge", "judges")):
@@ -112,7 +112,7 @@ def differences(ours: Run | RunScores, theirs: Run | RunScores) -> tuple[str, ..
         mine, other = (one.prompts.get(question, "none") for one in (first, second))
         if mine != other:
             found.append(f"prompts of {question!r}: {mine} and {other}")
-    if first.samples_sha256 != second.samples_sha256:
+    if samples and first.samples_sha256 != second.samples_sha256:
         found.append(f"sample sets: {_sets(first, second)}")
     if first.seeds != second.seeds:
         found.append(f"seeds {list(first.seeds)} and {list(second.seeds)}")

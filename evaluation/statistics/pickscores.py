@@ -46,6 +46,8 @@ def pickscore_table(run: Run) -> tuple[np.ndarray, str, str, int] | None:
     table = np.full(run.video_ids.shape, np.nan)
     seen, settings = set(), set()
     for one in read_lines(path, PickScored):
+        if one.sample_id in run.left_out:
+            continue
         if one.video_id not in places:
             raise ValueError(f"{path}: {one.video_id!r} is no video of the run: score it again")
         place = places[one.video_id]

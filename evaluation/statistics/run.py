@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -40,9 +40,9 @@ class Run:
     """One run as arrays over N samples (sorted by id), K seeds (sorted) and Q questions.
 
     `log_odds` float64 [N, K, Q], NaN where the judge failed or there is no video; `seconds` and `vlm_seconds` float64
-    [N, K], NaN without a video. `failures` counts by question and kind. `duplicates` counts records of a (sample, seed)
-    that was there already, as padded distributed generation leaves them: they count once. `video_ids` and
-    `video_sha256` are str [N, K]. `frames_shown` are the
+    [N, K], NaN without a video. `left_out`: ids of the run's samples that were not asked for. `failures` counts by
+    question and kind. `duplicates` counts records of a (sample, seed) that was there already, as padded distributed
+    generation leaves them: they count once. `video_ids` and `video_sha256` are str [N, K]. `frames_shown` are the
     numbers of frames that the judge saw of a video; `inexact` answers [Q] stand at a floor.
     """
 
@@ -62,6 +62,7 @@ class Run:
     frames_shown: tuple[int, ...]
     duplicates: int
     inputs: dict[str, str]
+    left_out: frozenset[str] = frozenset()
 
     @property
     def questions(self) -> tuple[str, ...]:
@@ -78,17 +79,22 @@ class Run:
         return int(np.isnan(self.seconds).sum())
 
 
-def load_run(folder: Path, *, judge: str = "", expected: int | None = None) -> Run:
+def load_run(folder: Path, *, judge: str = "", expected: int | None = None, only: Collection[str] | None = None) -> Run:
     """Reads a run's folder (evaluation/records.py).
 
     `judge` is needed when more than one judged; `expected` is how many samples the whole benchmark has (200 for
-    WorldTasks-Bench). Raises Incomplete when samples, videos or judgements are missing, naming them, and ValueError for
-    records that contradict each other, FileNotFoundError without run.json.
+    WorldTasks-Bench; points of curves may be of fewer); `only` these samples (ids) count, where given. Raises
+    Incomplete when samples, videos or judgements are missing, naming them, and ValueError for records that contradict
+    each other, FileNotFoundError without run.json.
     """
     record = read_one(folder / RUN, RunRecord)
-    samples = _samples(folder, record, expected)
+    samples = _samples(folder, record, expected if record.step is None else None)
+    left_out = frozenset(one.sample_id for one in samples if only is not None and one.sample_id not in only)
+    samples = tuple(one for one in samples if one.sample_id not in left_out)
+    if not samples:
+        raise Incomplete(f"{folder / SAMPLES} holds none of the samples asked for")
     seeds = tuple(sorted(set(record.seeds)))
-    videos, duplicates = _videos(folder, record, samples, seeds)
+    videos, duplicates = _videos(folder, record, samples, seeds, left_out)
     by_id = {video.video_id: place for place, video in videos.items()}
     if len(by_id) != len(videos):
         twice = [name for name, count in Counter(video.video_id for video in videos.values()).items() if count > 1]
@@ -100,7 +106,7 @@ def load_run(folder: Path, *, judge: str = "", expected: int | None = None) -> R
     for place, video in videos.items():
         if not video.failure:
             seconds[place], vlm_seconds[place] = video.seconds, video.vlm_seconds
-    judgements = _judgements(folder, judge, by_id, videos)
+    judgements = _judgements(folder, judge, by_id, videos, left_out)
     judge, prompts = _one_judge(folder, judgements)
     answers = _answers(folder, judgements, prompts, by_id, videos, shape)
     names = (RUN, SAMPLES, MANIFEST, JUDGEMENTS)
@@ -117,6 +123,7 @@ def load_run(folder: Path, *, judge: str = "", expected: int | None = None) -> R
         prompts=prompts,
         duplicates=duplicates,
         inputs={name: sha256_file(folder / name) for name in names},
+        left_out=left_out,
         **answers,
     )
 
@@ -135,13 +142,15 @@ def _samples(folder: Path, record: RunRecord, expected: int | None) -> tuple[Sam
 
 
 def _videos(
-    folder: Path, record: RunRecord, samples: tuple[Sample, ...], seeds: tuple[int, ...]
+    folder: Path, record: RunRecord, samples: tuple[Sample, ...], seeds: tuple[int, ...], left_out: frozenset[str]
 ) -> tuple[dict[tuple[int, int], VideoRecord], int]:
     """(sample's place, seed's place) -> its video, and how many records came on top."""
     rows, columns = _places(one.sample_id for one in samples), _places(seeds)
     videos: dict[tuple[int, int], VideoRecord] = {}
     duplicates = 0
     for video in read_lines(folder / MANIFEST, VideoRecord):
+        if video.sample_id in left_out:
+            continue
         if video.sample_id not in rows or video.seed not in columns:
             raise ValueError(
                 f"{folder / MANIFEST}: {video.video_id!r} is of sample {video.sample_id!r} and seed {video.seed}: one "
@@ -159,13 +168,17 @@ def _videos(
 
 
 def _judgements(
-    folder: Path, judge: str, by_id: dict[str, tuple[int, int]], videos: dict[tuple[int, int], VideoRecord]
+    folder: Path,
+    judge: str,
+    by_id: dict[str, tuple[int, int]],
+    videos: dict[tuple[int, int], VideoRecord],
+    left_out: frozenset[str],
 ) -> list[Judgement]:
     """Those that scores are made of, checked one by one."""
     kept = []
     path = folder / JUDGEMENTS
     for one in read_lines(path, Judgement):
-        if one.variant != SCORED_VARIANT or (judge and one.judge != judge):
+        if one.variant != SCORED_VARIANT or (judge and one.judge != judge) or one.sample_id in left_out:
             continue
         where = f"{path}: {one.question!r} about {one.video_id!r}"
         if one.video_id not in by_id:

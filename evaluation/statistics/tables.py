@@ -18,9 +18,9 @@ def scores_markdown(runs: Sequence[RunScores]) -> str:
         row = [escaped(run.name)]
         for question in questions:
             one = run.questions.get(question)
-            row.append(f"{_shown(one.rate)} {one.successes}/{one.valid}" if one else NONE)
-        row += [_shown(run.average.rate), _shown(run.average.soft)]
-        row.append(_shown(run.pickscore.scaled, 4) if run.pickscore else NONE)
+            row.append(f"{interval_text(one.rate)} {one.successes}/{one.valid}" if one else NONE)
+        row += [interval_text(run.average.rate), interval_text(run.average.soft)]
+        row.append(interval_text(run.pickscore.scaled, 4) if run.pickscore else NONE)
         row.append(f"{run.seconds.median.value:.3g}" if run.seconds else NONE)
         rows.append([*row, str(run.videos), str(sum(one.failed for one in run.questions.values()))])
     return _table([*header, "E2E s (median)", "Videos", "Judge failures"], rows)
@@ -33,13 +33,23 @@ def comparisons_markdown(comparisons: Sequence[RunComparison]) -> str:
         names = f"{escaped(one.ours)} - {escaped(one.theirs)}"
         for question, paired in one.questions.items():
             p_value = NONE if paired.p_value is None else f"{paired.p_value:.2g}"
-            gain, counts = _shown(paired.gain, sign=True), f"{paired.better} / {paired.worse} of {paired.pairs}"
-            rows.append([names, question, gain, _shown(paired.gain_soft, sign=True), counts, p_value])
-        rows.append([names, "average", _shown(one.average, sign=True), _shown(one.average_soft, sign=True), NONE, NONE])
+            gain, counts = interval_text(paired.gain, sign=True), f"{paired.better} / {paired.worse} of {paired.pairs}"
+            rows.append([names, question, gain, interval_text(paired.gain_soft, sign=True), counts, p_value])
+        rows.append(
+            [
+                names,
+                "average",
+                interval_text(one.average, sign=True),
+                interval_text(one.average_soft, sign=True),
+                NONE,
+                NONE,
+            ]
+        )
     return _table(["", "Question", "Gain", "Gain in p(yes)", "Won / lost of pairs", "p"], rows)
 
 
-def _shown(one: Estimate, decimals: int = 3, sign: bool = False) -> str:
+def interval_text(one: Estimate, decimals: int = 3, sign: bool = False) -> str:
+    """`0.512 [0.430, 0.593]`; without the interval where it has none."""
     if one.value is None:
         return "none judged"
     form = f"{'+' if sign else ''}.{decimals}f"

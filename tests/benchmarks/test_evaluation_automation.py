@@ -1,9 +1,14 @@
 """The command behind `make evaluate`, and the sensor that evaluates each new Executor."""
 
+import json
+from contextlib import nullcontext
+
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.utils import make_new_run_id
 
+from assets.benchmarks.partitions import RANGE, asked_names
 from pipelines import evaluate
 from pipelines.recipes import RECIPES, job_of, load_recipe
 from pipelines.sensors import new_executors
@@ -11,24 +16,72 @@ from pipelines.train import checked
 
 
 @pytest.mark.parametrize(
-    ("known", "wanted", "after", "found"),
+    ("known", "wanted", "found"),
     [
-        ("", "abc", "abc", "ac"),
-        ("abcd", "dcba", "abcd", "ad"),  # the order is Dagster's
-        ("abcd", "bc", "abcd", "bc"),
-        ("abcd", "c", "abcd", "cc"),
-        ("abcd", "abd", "cabd", "ad"),  # c is another evaluation's
-        ("ab", "ax", "bax", "ax"),
+        ("abcd", "abcd", ["abcd"]),
+        ("abcd", "dcba", ["abcd"]),  # the order is Dagster's
+        ("abcd", "abd", ["ab", "d"]),  # c is another evaluation's
+        ("abcd", "c", ["c"]),
+        ("xaybz", "ab", ["a", "b"]),
+        ("ab", "", []),
     ],
 )
-def test_runs_of_a_recipe_stand_side_by_side_and_keep_what_was_recorded(known, wanted, after, found):
+def test_runs_side_by_side_are_one_dagster_run_and_no_other_is_in_it(known, wanted, found):
+    assert ["".join(names) for names in evaluate.stretches(known, wanted)] == found
+
+
+def started(instance: dg.DagsterInstance, recipe, monkeypatch, names: str) -> list[dg.DagsterRun]:
+    """The Dagster runs that `make evaluate` starts for the runs `names`, of which none works yet."""
+    config = load_recipe(RECIPES / "microworld_evaluation.yaml")
+    config["ops"]["generated_videos"]["config"]["runs"] = [{"name": name} for name in names]
+    recipe.write_text(yaml.safe_dump(config))
+    found: list[dg.DagsterRun] = []
+
+    def run_job(job: str, path, more) -> int:
+        tags = json.loads(more[more.index("--tags") + 1])
+        run = dg.DagsterRun(job_name=job, run_id=make_new_run_id(), run_config=config, tags=tags)
+        found.append(instance.add_run(run))
+        return 0
+
+    monkeypatch.setattr(evaluate, "run_job", run_job)
+    monkeypatch.setattr(evaluate, "instance_of_commands", lambda: nullcontext(instance))
+    monkeypatch.setattr(evaluate, "made", lambda config: "")
+    monkeypatch.setattr("sys.argv", ["evaluate", str(recipe)])
+    assert evaluate.main() == 0
+    return found
+
+
+@pytest.mark.parametrize("others", ["ad", "ac", "axd", "dcb", "xyz"])
+def test_another_evaluation_changes_nothing_of_one_that_is_at_work(tmp_path, monkeypatch, others):
     with dg.instance_for_test() as instance:
-        instance.add_dynamic_partitions("evaluation_runs", list(known))
-        for key in known:
-            instance.report_runless_asset_event(dg.AssetMaterialization("scores", partition=key))
-        assert "".join(evaluate.side_by_side(instance, list(wanted))) == found
-        assert "".join(instance.get_dynamic_partitions("evaluation_runs")) == after
-        assert instance.get_materialized_partitions(dg.AssetKey("scores")) == set(known)
+        (first,) = started(instance, tmp_path / "first.yaml", monkeypatch, "abcd")
+        assert asked_names(first, instance) == list("abcd")
+        second = started(instance, tmp_path / "second.yaml", monkeypatch, others)
+        assert asked_names(first, instance) == list("abcd")
+        assert sorted(name for run in second for name in asked_names(run, instance)) == sorted(others)
+
+
+def test_a_step_refuses_partitions_that_were_listed_anew_since_its_run_was_started(tmp_path, monkeypatch):
+    with dg.instance_for_test() as instance:
+        (run,) = started(instance, tmp_path / "recipe.yaml", monkeypatch, "abcd")
+        instance.delete_dynamic_partition("evaluation_runs", "b")
+        with pytest.raises(dg.Failure, match=r"partitions were listed anew.*from 'a' to 'd' there are now a, c, d"):
+            asked_names(run, instance)
+        instance.delete_dynamic_partition("evaluation_runs", "d")
+        with pytest.raises(dg.Failure, match=r"partitions were listed anew.*there are now none"):
+            asked_names(run, instance)
+
+
+def test_a_range_from_the_ui_stays_what_its_first_step_found_for_its_retries_too():
+    with dg.instance_for_test() as instance:
+        instance.add_dynamic_partitions("evaluation_runs", list("abc"))
+        run = instance.add_run(dg.DagsterRun("job", make_new_run_id(), tags=dict(zip(RANGE, "ac", strict=True))))
+        assert asked_names(run, instance) == list("abc")
+        instance.delete_dynamic_partition("evaluation_runs", "b")
+        retry = dg.DagsterRun("job", make_new_run_id(), tags=instance.get_run_by_id(run.run_id).tags)
+        for one in (run, instance.add_run(retry)):
+            with pytest.raises(dg.Failure, match="partitions were listed anew"):
+                asked_names(one, instance)
 
 
 def test_recipes_name_their_jobs():
@@ -97,6 +150,7 @@ def test_each_new_executor_is_evaluated_once_under_a_name_of_its_own(recipe, tmp
         assert list(added.partition_keys) == ["executor-01234567"]
         runs = {run["name"]: run for run in request.run_config["ops"]["generated_videos"]["config"]["runs"]}
         assert runs["executor-01234567"]["training"] == "second" and "executor" not in runs
+        assert runs["executor-01234567"]["executor"] == "0123456789abcdef"
         assert {"base", "demonstrator", "vlm"} <= set(runs)
         dg.validate_run_config(defs.resolve_job_def("evaluate_worldtasks"), request.run_config)
         again = tick(instance, first.cursor)
@@ -110,3 +164,44 @@ def test_an_executor_of_another_collection_is_left_alone(recipe, tmp_path):
         trained(instance, tmp_path / "other" / "training" / "wmsd", "0123456789abcdef")
         result = tick(instance, None)
     assert not result.run_requests and "the recipe is about" in result.skip_message
+
+
+def kept(root, step: int, training: str = "wmsd") -> None:
+    """A training's LoRA of a step, as far as a sensor looks."""
+    folder = root / "microworld" / "training" / training / "adapters" / f"step-{step:08d}"
+    folder.mkdir(parents=True)
+    (folder / "pytorch_lora_weights.safetensors").write_bytes(b"weights")
+
+
+def test_new_checkpoints_of_a_running_training_are_evaluated_once_by_one_run(recipe, tmp_path):
+    from pipelines.definitions import defs
+    from pipelines.sensors import new_checkpoints
+
+    def look(instance, cursor=None):
+        return new_checkpoints.evaluate_tick(
+            dg.build_sensor_context(instance=instance, cursor=cursor, definitions=defs)
+        )
+
+    assert new_checkpoints.default_status is dg.DefaultSensorStatus.STOPPED
+    with dg.instance_for_test() as instance:
+        assert "no new checkpoint" in look(instance).skip_message
+        kept(tmp_path, 55)
+        kept(tmp_path, 110)
+        first = look(instance)
+        (request,), (added,) = first.run_requests, first.dynamic_partitions_requests
+        assert list(added.partition_keys) == ["wmsd-step-00055", "wmsd-step-00110"]
+        assert [request.tags[tag] for tag in RANGE] == ["wmsd-step-00055", "wmsd-step-00110"]
+        dg.validate_run_config(defs.resolve_job_def("evaluate_worldtasks"), request.run_config)
+        instance.add_dynamic_partitions("evaluation_runs", added.partition_keys)
+        assert "no new checkpoint" in look(instance, first.cursor).skip_message
+        kept(tmp_path, 165)
+        (second,) = look(instance, first.cursor).run_requests
+        assert second.tags["dagster/partition"] == "wmsd-step-00165"
+
+
+def test_a_new_executors_curve_comes_with_it_under_its_own_name(recipe, tmp_path):
+    kept(tmp_path, 55, "second")
+    with dg.instance_for_test() as instance:
+        trained(instance, tmp_path / "microworld" / "training" / "second", "0123456789abcdef")
+        (request,) = tick(instance, None).run_requests
+    assert json.loads(request.tags["wmsd/evaluation_runs"])[-1] == "wmsd-01234567-step-00055"
