@@ -113,6 +113,8 @@ def test_the_command_ends_at_once_for_a_wrong_recipe(tmp_path, monkeypatch, caps
 def recipe(tmp_path, monkeypatch) -> dict:
     config = load_recipe(RECIPES / "microworld_evaluation.yaml")
     config["resources"]["collection"]["config"]["root"] = str(tmp_path)
+    block = config["ops"]["generated_videos"]["config"]
+    block["runs"] = [run for run in block["runs"] if "samples" not in run]  # rows of the table
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(config))
     monkeypatch.setenv("WMSD_EVALUATION_RECIPE", str(path))
@@ -145,9 +147,10 @@ def test_each_new_executor_is_evaluated_once_under_a_name_of_its_own(recipe, tmp
         trained(instance, tmp_path / "microworld" / "training" / "second", "0123456789abcdef")
         first = tick(instance, None)
         (request,) = first.run_requests
-        assert request.tags["dagster/partition"] == "executor-01234567"
         (added,) = first.dynamic_partitions_requests
-        assert list(added.partition_keys) == ["executor-01234567"]
+        names = json.loads(request.tags["wmsd/evaluation_runs"])  # all runs with its LoRA, by one loaded model
+        assert names[0] == "executor-01234567" and all(name.endswith("-01234567") for name in names)
+        assert list(added.partition_keys) == names
         runs = {run["name"]: run for run in request.run_config["ops"]["generated_videos"]["config"]["runs"]}
         assert runs["executor-01234567"]["training"] == "second" and "executor" not in runs
         assert runs["executor-01234567"]["executor"] == "0123456789abcdef"
