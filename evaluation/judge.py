@@ -9,22 +9,23 @@ goes on where it was; what has an answer is not asked again.
 import asyncio
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from evaluation.commands import Stopped, run_command
-from evaluation.judging.judging import Judged, judging
+from evaluation.judging.judging import Judged, Run, judging, opened
 from evaluation.judging.options import JudgeCommand
 
 
 def run(options: JudgeCommand) -> dict[str, int]:
     """How many requests were made now, by the folder's name."""
-    return {one.folder.name: one.asked for one in asyncio.run(_until_told(options))}
+    with opened([Path(folder) for folder in options.runs], _tell) as runs:
+        return {one.folder.name: one.asked for one in asyncio.run(_until_told(runs, options))}
 
 
-async def _until_told(options: JudgeCommand) -> list[Judged]:
+async def _until_told(runs: Sequence[Run], options: JudgeCommand) -> list[Judged]:
     """Ends by cancellation at SIGTERM and SIGINT: an exception from a handler could be lost in an event loop."""
-    folders = [Path(folder) for folder in options.runs]
-    work = asyncio.ensure_future(judging(folders, options, tell=lambda line: print(line, file=sys.stderr, flush=True)))
+    work = asyncio.ensure_future(judging(runs, options, tell=_tell))
     told: list[signal.Signals] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, lambda n=number: (told.append(n), work.cancel()))
@@ -32,6 +33,10 @@ async def _until_told(options: JudgeCommand) -> list[Judged]:
         return await work
     except asyncio.CancelledError:
         raise Stopped(f"stopped by {told[0].name}; what has an answer is kept") from None
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -112,12 +112,6 @@ def matched(scores: Sequence[PhysicsScore], exported: Iterable[Exported]) -> dic
     return {one.sample_id: by_path[one.path] for one in exported}
 
 
-def rate(scores: Iterable[PhysicsScore]) -> Rate:
-    """How many count as 1, of those that have a score."""
-    good = [score.good for score in scores]
-    return Rate(sum(one is True for one in good), sum(one is not None for one in good), good.count(None))
-
-
 def joint(adherence: Mapping[str, PhysicsScore], physics: Mapping[str, PhysicsScore]) -> Rate:
     """Both good at once (SA and PC), over the same videos; failed where either has no score.
 

@@ -30,7 +30,7 @@ SHOWN = 256  # pixels along the shorter side that small frames are enlarged to, 
 WIDEST = 2048  # pixels that no enlarged side is longer than
 CRF = {"enlarged": 4, "plain": 14}
 BT709 = 1  # in the tables of H.273
-MOST_BYTES = 8 * 2**30  # of decoded frames
+MOST_BYTES = 2 * 2**30  # of decoded pictures: 121 frames of 1088 x 1920 fill a third of it
 FAILURES = ("missing", "empty", "undecodable", "wrong_frame_count", "too_large")
 # RGB 0..255 -> BT.709 Y'CbCr of video range.
 TO_YUV = np.array(
@@ -94,7 +94,7 @@ def read_frames(path: Path, expected: int | None = None) -> np.ndarray:
     """The frames of an MP4: uint8 [T, H, W, 3] RGB, those that `write_video` was given but for the codec's loss.
 
     Files that others wrote come back in their own size. Raises BadVideo: the file is missing, empty, does not decode to
-    its end, has no frame or another number than `expected`, or would fill more than MOST_BYTES.
+    its end, has no frame or another number than `expected`, or its pictures fill more than MOST_BYTES (2 GiB).
     """
     import av
 
@@ -107,17 +107,22 @@ def read_frames(path: Path, expected: int | None = None) -> np.ndarray:
             if not container.streams.video:
                 raise BadVideo("undecodable", f"{path} holds no video stream")
             promised = container.streams.video[0].frames
-            frames = list(_decoded(container, path))
+            shape, data = (), bytearray()  # grows in place: the frames are in memory once
+            for frame in _decoded(container, path):
+                shape = shape or frame.shape
+                if frame.shape != shape:
+                    raise BadVideo("undecodable", f"{path} has frames of several sizes: {shape}, {frame.shape}")
+                data += np.ascontiguousarray(frame).data.cast("B")
     except (av.FFmpegError, OSError, EOFError) as error:
         raise BadVideo("undecodable", f"{path}: {error}") from error
-    sizes = {frame.shape for frame in frames}
-    if len(sizes) != 1:
-        raise BadVideo("undecodable", f"{path} has {len(frames)} frames of {len(sizes)} sizes")
+    if not data:
+        raise BadVideo("undecodable", f"{path} has no frame")
+    frames = np.frombuffer(data, np.uint8).reshape(-1, *shape)
     if promised and promised != len(frames):
         raise BadVideo("undecodable", f"{path} promises {promised} frames, {len(frames)} decode")
     if expected is not None and len(frames) != expected:
         raise BadVideo("wrong_frame_count", f"{path} has {len(frames)} frames, {expected} are expected")
-    return np.stack(frames)
+    return frames
 
 
 def poster(frame: np.ndarray, side: int = 512, quality: int = 85) -> bytes:

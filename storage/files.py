@@ -5,7 +5,7 @@ import fcntl
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
@@ -89,9 +89,17 @@ def sha256_file(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Holds an exclusive lock on the file `path`, waiting for its holder; the kernel frees it when a process dies."""
+def exclusive(path: Path, waits: Callable[[], None] | None = None) -> Iterator[None]:
+    """Holds an exclusive lock on the file `path`, waiting for its holder; the kernel frees it when a process dies.
+
+    `waits` is called once where there is a holder to wait for.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if waits is not None:
+                waits()
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield

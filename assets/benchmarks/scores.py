@@ -38,7 +38,7 @@ def scores(
     names = made_names(context, store, JUDGEMENTS)
     folders = tuple(str(store.evaluated(name)) for name in names)
     try:
-        made, _ = score_runs(ScoreOptions(runs=folders, judge=config.judge, expected=config.expected))
+        made, _ = score_runs(ScoreOptions(runs=folders, expected=config.expected))
     except ValueError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     found = {name: described(store.evaluated(name), one) for name, one in zip(names, made, strict=True)}

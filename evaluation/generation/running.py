@@ -79,7 +79,7 @@ def _prepare(
     lora = find_lora(options.lora, options.lora_revision) if options.lora else None
     told = (lora.source, lora.sha256) if lora else ("", "")
     folder = RunFolder(options, benchmark, run_record(options, benchmark, known[options.model], told))
-    folder.open()
+    folder.open(tell)
     stack.callback(folder.journal.close)
     folder.plan()
     counts = f"{len(folder.finished)} finished, {len(folder.pending)} to make, {len(folder.failures)} failed"
@@ -99,10 +99,10 @@ def _make(sharing: Sequence[tuple[RunFolder, "LoRA | None"]], tell: Tell) -> dic
     for folder, lora in left:
         options, jobs = folder.options, folder.pending
         with wearing(model.transformer, lora):
-            if options.batch not in warm:
-                # Not counted: kernels are chosen, memory is taken.
-                sample_videos(model, jobs[: options.batch], options.sampler, steps=1)
-                warm.add(options.batch)
+            for size in sorted({min(options.batch, len(jobs)), len(jobs) % options.batch} - {0} - warm):
+                # Not counted: kernels are chosen for this many videos, memory is taken.
+                sample_videos(model, jobs[:size], options.sampler, steps=1)
+                warm.add(size)
             progress = _Progress(options.run_name, len(jobs), tell)
             for first in range(0, len(jobs), options.batch):
                 batch = jobs[first : first + options.batch]

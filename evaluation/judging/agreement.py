@@ -12,10 +12,9 @@ import numpy as np
 
 from evaluation.records import Judgement
 from evaluation.statistics.bootstrap import percentiles, resampled
-from evaluation.statistics.rates import interval
+from evaluation.statistics.rates import ENOUGH, interval
 
 LOW = 0.6  # a kappa below it is flagged: Landis and Koch (1977) call more than that substantial
-LEAST = 10  # answers from which a judge that says always the same is flagged
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def agreement(*runs: Sequence[Judgement], seed: int = 0) -> dict[str, Agreement]
     return found
 
 
-def constant(judgements: Sequence[Judgement], least: int = LEAST) -> list[Constant]:
+def constant(judgements: Sequence[Judgement], least: int = ENOUGH) -> list[Constant]:
     """The judges, questions and wordings whose answers are all the same, from `least` answers on."""
     groups: dict[tuple[str, str, int], list[Judgement]] = {}
     for one in judgements:

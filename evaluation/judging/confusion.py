@@ -57,11 +57,6 @@ class Confusion:
         """The judge's score minus the right one, over these videos; NaN when there is none."""
         return self.judged.share - self.right.share
 
-    def expected_shift(self, share: float) -> float:
-        """Judged minus right score to be expected where the right one is `share`: share * sensitivity +
-        (1 - share) * (1 - specificity) - share. NaN when sensitivity or specificity is not known."""
-        return expected_rate(share, self.sensitivity.share, self.specificity.share) - share
-
 
 @dataclass(frozen=True)
 class Corrected:
@@ -101,11 +96,6 @@ def confusion(exact: Sequence[Judgement], noisy: Sequence[Judgement]) -> dict[st
         counts = [pairs.count(pair) for pair in ((True, True), (True, False), (False, True), (False, False))]
         found[question] = Confusion(question, *counts, failed, apart)
     return found
-
-
-def expected_rate(share: float, sensitivity: float, specificity: float) -> float:
-    """The share of yes that a judge gives where `share` is right."""
-    return share * sensitivity + (1 - share) * (1 - specificity)
 
 
 def corrected(judged: Rate, sensitivity: Rate, specificity: Rate) -> Corrected:

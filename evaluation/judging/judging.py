@@ -11,31 +11,34 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from evaluation.judging.agreement import agreement, constant
-from evaluation.judging.looking import Undecodable, looked, planned, verified
+from evaluation.judging.bench import Bench, Counts
+from evaluation.judging.looking import Look, looked, planned
 from evaluation.judging.options import JudgingOptions
-from evaluation.records import MANIFEST, OK, SAMPLES, Judgement, Sample, VideoRecord, read_lines, write_lines
-from models.vlm.asking import Question, ask, judge_prompt
+from evaluation.records import (
+    JUDGEMENTS,
+    MANIFEST,
+    OK,
+    SAMPLES,
+    Judgement,
+    Sample,
+    VideoRecord,
+    read_lines,
+    write_lines,
+)
+from models.vlm.asking import judge_prompt
 from models.vlm.build import build_vlm
 from models.vlm.gather import map_bounded
-from models.vlm.journaled import request_key
-from models.vlm.protocol import VLM, Prompt, Video, VLMUnavailable
+from models.vlm.protocol import VLM, Media
 from storage.files import exclusive, write_bytes
 from storage.journal import Journal
 
 JOURNAL, LOCK = "judging.sqlite", ".judging.lock"
-KINDS = {"no_answer": "malformed", "no_logprobs": "malformed"} | {k: k for k in ("malformed", "refused", "timeout")}
-LONGEST = 2000  # characters of a text that is kept
-
-
-class JudgeGone(RuntimeError):
-    """The judge stopped answering; what it had answered is written, and the rest marked as failed."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class Run:
         self.tasks = _tasks(folder, self.records)
         self.journal = Journal(folder / JOURNAL)
         self.judgements: dict[tuple[str, str, int], Judgement] = {}
-        self.asked = self.known = 0
+        self.counts = Counts()
 
 
 def judge_runs(
@@ -87,33 +90,53 @@ def judge_runs(
     Raises JudgeGone when the judge stopped answering (what there is is written), ValueError or OSError for a folder
     that is no run, and what the VLM raises for a mistake of the program.
     """
-    return asyncio.run(judging(folders, options, vlm, tell))
+    with opened(folders, tell) as runs:
+        return asyncio.run(judging(runs, options, vlm, tell))
 
 
-async def judging(
-    folders: Sequence[Path], options: JudgingOptions, vlm: VLM | None = None, tell: Callable[[str], None] = print
-) -> list[Judged]:
-    """`judge_runs` within an event loop."""
+@contextlib.contextmanager
+def opened(folders: Sequence[Path], tell: Callable[[str], None]) -> Iterator[list[Run]]:
+    """The runs of `folders`, each locked. Outside event loops: there a signal would not end the wait for a lock."""
     chosen = sorted({Path(folder).resolve() for folder in folders})
     with contextlib.ExitStack() as stack:
         for folder in chosen:
             if not (folder / MANIFEST).exists():
                 raise ValueError(f"{folder}: the folder of a run, with its {MANIFEST}, is expected")
-            stack.enter_context(exclusive(folder / LOCK))
+            waits = f"{folder.name}: another judging is at work on it, waiting for its end"
+            stack.enter_context(exclusive(folder / LOCK, lambda said=waits: tell(said)))
         runs = [Run(folder) for folder in chosen]
         for run in runs:
             stack.enter_context(run.journal)
-        return await _judge(runs, options, vlm, tell)
+        yield runs
 
 
-async def _judge(runs: list[Run], options: JudgingOptions, vlm: VLM | None, tell) -> list[Judged]:
+async def judging(
+    runs: Sequence[Run], options: JudgingOptions, vlm: VLM | None = None, tell: Callable[[str], None] = print
+) -> list[Judged]:
+    """`judge_runs` within an event loop, over runs that are `opened`."""
     client = build_vlm(options.vlm.model_copy(update={"concurrency": options.concurrency})) if vlm is None else vlm
     work = [Work(run, record, run.tasks[record.sample_id]) for run in runs for record in run.records]
     total, begun, told = len(work), time.monotonic(), time.monotonic()
+    asked_of_each = [(question, variant) for question in options.questions for variant in options.variants]
+    # As many videos as fill the server's places, and those that are made ready meanwhile; no more in memory.
+    open_videos = math.ceil(options.concurrency / len(asked_of_each)) + 2 * options.decoders
     with ThreadPoolExecutor(options.decoders, "decode") as threads:
-        bench = _Bench(client, options, threads)
+        judge = options.judge_id(client.model_id)
+        bench = Bench(client, judge, options, options.give_up_after, threads, options.ask_failed_again)
+
+        async def judge_video(item: Work) -> list[Judgement]:
+            asked = [(question, judge_prompt(question, item.task, variant)) for question, variant in asked_of_each]
+            run, record = item.run, item.record
+
+            def look(_: str) -> Look:
+                return planned(record, options.frames, options.image_format)
+
+            return await bench.judge_video(run.folder, run.journal, record, asked, look, _show, run.counts)
+
         try:
-            async with contextlib.aclosing(map_bounded(bench.judge_video, work, bench.open_videos)) as finished:
+            for run in runs:
+                _refuse_twice(run.folder, options, judge, tell)
+            async with contextlib.aclosing(map_bounded(judge_video, work, open_videos)) as finished:
                 done = 0
                 async for item, judgements in finished:
                     done += 1
@@ -127,95 +150,35 @@ async def _judge(runs: list[Run], options: JudgingOptions, vlm: VLM | None, tell
     for one in results:
         failed = ", ".join(f"{count} {kind}" for kind, count in one.failures.items()) or "none"
         tell(f"{one.folder.name}: {one.judgements} judgements, {one.asked} asked, {one.known} known, failed: {failed}")
-    if bench.gone:
-        raise JudgeGone(f"{options.give_up_after} requests in a row had no answer, the last one: {bench.gone}")
+    bench.raise_when_gone()
     return results
 
 
-class _Bench:
-    """Judges videos, several at once. `failed` counts failed judgements; `gone` is why nothing more is asked."""
-
-    def __init__(self, vlm: VLM, options: JudgingOptions, threads: ThreadPoolExecutor):
-        self.vlm, self.options, self.threads = vlm, options, threads
-        self.judge = options.judge_id(vlm.model_id)
-        self.slots = asyncio.Semaphore(options.concurrency)
-        self.asked_of_each = [(question, variant) for question in options.questions for variant in options.variants]
-        # As many videos as fill the server's places, and those that are made ready meanwhile; no more in memory.
-        self.open_videos = math.ceil(options.concurrency / len(self.asked_of_each)) + 2 * options.decoders
-        self.failed = self.unanswered = 0
-        self.gone = ""
-
-    async def judge_video(self, work: Work) -> list[Judgement]:
-        """Every question about one video, in every wording."""
-        run, record, options = work.run, work.record, self.options
-        blank = [self._blank(record, judge_prompt(q, work.task, variant), q) for q, variant in self.asked_of_each]
-        try:
-            look = planned(record, options.frames, options.image_format)
-            path = await self._in_thread(verified, run.folder, record)
-            blank = [replace(one, frames=look.indices, times_s=look.times_s) for one in blank]
-            prompts = [judge_prompt(one.question, work.task, one.variant) for one in blank]
-            keys = [request_key(self.vlm.model_id, "judge", prompt, [look]) for prompt in prompts]
-            found = [self._kept(run, key) for key in keys]
-            shown = None if all(found) else await self._in_thread(looked, path, record, look)
-        except Undecodable as error:
-            self.failed += len(blank)
-            return [replace(one, failure=_clean(f"undecodable: {error}")) for one in blank]
-        run.known += sum(kept is not None for kept in found)
-        answers = await asyncio.gather(
-            *[
-                _at_hand(kept) if kept else self._answer(run, key, prompt, shown)
-                for kept, key, prompt in zip(found, keys, prompts, strict=True)
-            ]
-        )
-        self.failed += sum("failure" in answer for answer in answers)
-        return [replace(one, **answer) for one, answer in zip(blank, answers, strict=True)]
-
-    async def _answer(self, run: Run, key: str, question: Prompt, video: Video) -> dict[str, Any]:
-        """The fields of a judgement that the judge decides, journaled when they are final."""
-        if self.gone:
-            return {"failure": _clean(f"unavailable: not asked, since the judge was gone: {self.gone}")}
-        asked = await ask(self.vlm, question, [video], self.slots, self.options)
-        run.asked += asked.attempts
-        if asked.answer is None:
-            return self._failure(run, key, asked.failure)
-        self.unanswered = 0
-        given = asked.answer
-        answer = {
-            "log_odds": float(given.value),
-            "yes": bool(given.value > 0),
-            "exact": given.exact,
-            "text": _clean(given.text),
-        }
-        run.journal.put(key, answer)
-        return answer
-
-    def _failure(self, run: Run, key: str, failure: VLMUnavailable) -> dict[str, Any]:
-        kind = KINDS.get(failure.kind, "unavailable")
-        detail = failure.detail if kind == failure.kind else str(failure)
-        answer = {"failure": _clean(f"{kind}: {detail}"), "text": _clean(failure.text)}
-        if failure.final:
-            self.unanswered = 0
-            run.journal.put(key, answer)
-        elif kind in ("timeout", "unavailable"):
-            self.unanswered += 1
-            if self.unanswered >= self.options.give_up_after:
-                self.gone = self.gone or str(failure)
-        return answer
-
-    def _kept(self, run: Run, key: str) -> dict[str, Any] | None:
-        kept = run.journal.get(key)
-        return None if kept and "failure" in kept and self.options.ask_failed_again else kept
-
-    def _blank(self, record: VideoRecord, prompt: Prompt, question: Question) -> Judgement:
-        hashed, version = prompt.template_hash, prompt.version
-        return Judgement(record.video_id, record.sample_id, question, version, self.judge, hashed, record.sha256)
-
-    async def _in_thread(self, function, *arguments):
-        return await asyncio.get_running_loop().run_in_executor(self.threads, function, *arguments)
+def _show(path: Path, record: VideoRecord, looks: Sequence[Look | None]) -> list[list[Media]]:
+    """The same video for every question that is to be asked about it."""
+    look = next(one for one in looks if one is not None)
+    return [[looked(path, record, look)]] * len(looks)
 
 
-async def _at_hand(kept: dict[str, Any]) -> dict[str, Any]:
-    return kept
+def _refuse_twice(folder: Path, options: JudgingOptions, judge: str, tell: Callable[[str], None]) -> None:
+    """Keeps a judge from standing beside itself, which would look like another one that agrees with it.
+
+    Raises ValueError for a further judge that is the one that scores are made of. A further one's file that is of the
+    judge whom scores are made of now is removed: its answers are in the journal.
+    """
+    if options.name:
+        first = next(read_lines(folder / JUDGEMENTS, Judgement), None)
+        if first is not None and first.judge == judge:
+            raise ValueError(
+                f"further judge {options.name!r} is {judge}, the one that {folder / JUDGEMENTS} is of: another one is "
+                "expected (wordings of one judge are its `variants`)"
+            )
+        return
+    for name in sorted(path.name for path in folder.glob("judgements.*.jsonl")):
+        first = next(read_lines(folder / name, Judgement), None)
+        if first is not None and first.judge == judge:
+            tell(f"{folder.name}: {name} is of the same judge and is removed")
+            (folder / name).unlink()
 
 
 def _written(run: Run, options: JudgingOptions, model_id: str) -> Judged:
@@ -238,7 +201,7 @@ def _written(run: Run, options: JudgingOptions, model_id: str) -> Judged:
     write_lines(run.folder / options.judgements_file, found)
     text = json.dumps(summary, ensure_ascii=False, allow_nan=False, indent=2)
     write_bytes(run.folder / options.summary_file, f"{text}\n".encode())
-    return Judged(run.folder, judge, len(found), run.asked, run.known, dict(sorted(failures.items())))
+    return Judged(run.folder, judge, len(found), run.counts.asked, run.counts.known, dict(sorted(failures.items())))
 
 
 def _manifest(folder: Path) -> list[VideoRecord]:
@@ -260,8 +223,3 @@ def _tasks(folder: Path, records: Sequence[VideoRecord]) -> Mapping[str, str]:
     if missing:
         raise ValueError(f"{folder / SAMPLES}: {len(missing)} samples of the manifest are not there: {missing[:3]} ...")
     return tasks
-
-
-def _clean(text: str) -> str:
-    """What a server said, cut to what is kept, and such that it can be written as UTF-8."""
-    return text[:LONGEST].encode("utf-8", "replace").decode()

@@ -8,6 +8,7 @@ from evaluation.records import QUESTIONS
 from models.vlm.asking import SCORED, AskOptions, judge_prompt
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+TAKEN = ("dreamgen",)  # judgements.NAME.jsonl of other benchmarks' own questions
 
 
 class JudgingOptions(AskOptions):
@@ -45,6 +46,8 @@ class JudgingOptions(AskOptions):
     def _is_part_of_a_file_name(cls, value: str) -> str:
         if value and not NAME.fullmatch(value):
             raise ValueError(f"name {value!r}: up to 32 lower-case letters, digits, '-' or '_' are expected")
+        if value in TAKEN:
+            raise ValueError(f"name {value!r}: judgements.{value}.jsonl is another benchmark's, take another name")
         return value
 
     @property

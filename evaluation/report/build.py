@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from evaluation.generation.folder import MADE_ON
 from evaluation.pages.page import environment
-from evaluation.records import RUN
+from evaluation.records import RUN, RunRecord
 from evaluation.report import charts
 from evaluation.report.ablations import ablations, measure_names
 from evaluation.report.curves import curves
@@ -72,7 +73,7 @@ def build_report(
     } | _view(found, shown, grouped, told, reference)
     made = environment(HERE, ["style.css"], ["filters.js", "screens.js", "players.js"], beside=True)
     made.filters |= {"share": share, "named": question_name}
-    made.globals |= {"span": charts.span, "key": charts.key, "interval_words": interval_words}
+    made.globals |= {"span": charts.span, "key": charts.key, "interval_words": interval_words, "made_on": made_on}
     page = out / PAGE
     write_bytes(page, made.get_template("page.html.j2").render(view).encode("utf-8"))
     if tell:
@@ -126,6 +127,12 @@ def _asked(found: Sequence[Evaluated]) -> list[tuple[str, str, str]]:
         for question, digest in one.scores.prompts.items()
     }
     return list(asked)
+
+
+def made_on(record: RunRecord) -> str:
+    """Hardware, and how many videos at once, that a run was made with; "-" where that is not known."""
+    places = record.extra.get(MADE_ON, [])
+    return "; ".join(f"{one['hardware']}, {one['batch']} at once" for one in places) or record.hardware or "-"
 
 
 def share(value: float | None, decimals: int = 3) -> str:

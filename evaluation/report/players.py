@@ -57,7 +57,7 @@ def players(groups: Sequence[Group], footage: Places) -> dict[str, Any]:
         questions = _questions(group)
         sets.append(
             {
-                "name": visible(f"{group.benchmark} {group.version}".strip()),
+                "name": visible(f"{group.benchmark} {group.version} {group.judge}".strip()),
                 "runs": [[visible(one.label), visible(one.role)] for one in group.runs],
                 "questions": [visible(question_name(question)) for question in questions],
             }

@@ -187,10 +187,14 @@ def _paper_breakdown(dimension: str) -> dict[str, str]:
 
 @dataclass
 class Group:
-    """Runs on one version of one benchmark: what a leaderboard may hold."""
+    """Runs on one version of one benchmark before one judge: what a leaderboard may hold.
+
+    `judge` is named where several judged runs of the benchmark.
+    """
 
     benchmark: str
     version: str
+    judge: str = ""
     runs: list[Evaluated] = field(default_factory=list)
 
     @property
@@ -204,7 +208,17 @@ class Group:
 
 
 def groups(runs: Sequence[Evaluated]) -> list[Group]:
-    found: dict[tuple[str, str], Group] = {}
+    """A group a benchmark and judge. Runs without scores stand beside the first judge's of their benchmark."""
+    first: dict[tuple[str, str], str] = {}
     for one in runs:
-        found.setdefault(one.benchmark, Group(*one.benchmark)).runs.append(one)
+        if one.scores:
+            first.setdefault(one.benchmark, one.scores.judge)
+    found: dict[tuple[str, ...], Group] = {}
+    for one in runs:
+        judge = one.scores.judge if one.scores else first.get(one.benchmark, "")
+        several = any(
+            other.scores and other.scores.judge != judge for other in runs if other.benchmark == one.benchmark
+        )
+        group = Group(*one.benchmark, judge if several else "")
+        found.setdefault((*one.benchmark, judge), group).runs.append(one)
     return list(found.values())

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 Z95 = 1.959963984540054  # two-sided 95 % of the normal distribution
+ENOUGH = 20  # valid answers before one and the same to all of them means something
 
 
 @dataclass(frozen=True)
 class Rate:
     """A success share: `successes` of `valid` judgements, and how many `failed` beside them.
 
-    Failures are treated both ways: `share` drops them, as the paper's Table 4 does; `share_as_zero` counts each as no
-    success. Raises ValueError for impossible counts.
+    `share` drops failures, as the paper's Table 4 does. Raises ValueError for impossible counts.
     """
 
     successes: int
@@ -39,15 +39,6 @@ class Rate:
     def interval(self) -> tuple[float, float]:
         """The 95 % Wilson interval of `share`."""
         return interval(self.successes, self.valid)
-
-    @property
-    def share_as_zero(self) -> float:
-        """Successes over all judgements, failed ones too; NaN where there is none."""
-        return self.successes / self.total if self.total else math.nan
-
-    @property
-    def interval_as_zero(self) -> tuple[float, float]:
-        return interval(self.successes, self.total)
 
     @property
     def failure_rate(self) -> float:
@@ -77,17 +68,3 @@ def rate(log_odds: np.ndarray) -> Rate:
     values = np.asarray(log_odds, np.float64)
     failed = int(np.isnan(values).sum())
     return Rate(int((values > 0).sum()), values.size - failed, failed)
-
-
-def difference(ours: Rate, theirs: Rate) -> tuple[float, float, float]:
-    """ours.share - theirs.share and its 95 % interval when the two know of no pairs (Newcombe 1998, method 10).
-
-    For published counts, and only for those: runs whose videos are at hand are compared in pairs, which decides sooner.
-    Raises ValueError when one has no valid judgement.
-    """
-    if not ours.valid or not theirs.valid:
-        raise ValueError(f"{ours} against {theirs}: at least one valid judgement of each is expected")
-    gain = ours.share - theirs.share
-    (low1, high1), (low2, high2) = ours.interval, theirs.interval
-    low = gain - math.hypot(ours.share - low1, high2 - theirs.share)
-    return gain, low, gain + math.hypot(high1 - ours.share, theirs.share - low2)

@@ -15,7 +15,7 @@ from evaluation.records import SCORES
 from evaluation.statistics.bootstrap import percentiles, resampled_means
 from evaluation.statistics.duration import seconds_of
 from evaluation.statistics.pickscores import pickscores_of
-from evaluation.statistics.rates import Rate, interval, rate
+from evaluation.statistics.rates import ENOUGH, Rate, interval, rate
 from evaluation.statistics.run import Run, load_run
 from evaluation.statistics.summary import (
     AVERAGE_RULE,
@@ -106,7 +106,7 @@ class Table:
             soft_as_zero=self._resampled("soft_as_zero", q),
             failure_rate=estimate(counted.failure_rate, *interval(counted.failed, counted.total), WILSON),
             failures=failures,
-            constant=counted.valid > 1 and counted.successes in (0, counted.valid),
+            constant=counted.valid >= ENOUGH and counted.successes in (0, counted.valid),
             inexact=inexact,
         )
 

@@ -29,8 +29,8 @@ class QuestionScores(Strict):
     """One question's answers: hard (above 0) and soft (mean p(yes)), failures dropped and as 0.
 
     `rate` has the Wilson interval where each sample has one video, else that of the bootstrap over samples;
-    `rate_resampled` always the latter. `failure_rate` is against all `total`. `constant`: all valid answers are alike.
-    `inexact` answers stood at a floor, so that their p(yes) is a bound.
+    `rate_resampled` always the latter. `failure_rate` is against all `total`. `constant`: all valid answers are alike,
+    20 or more. `inexact` answers stood at a floor, so that their p(yes) is a bound.
     """
 
     successes: int

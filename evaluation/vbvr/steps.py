@@ -37,9 +37,8 @@ def unpack_step(options: VbvrOptions) -> int:
 def rewrite_step(options: VbvrOptions, vlm: VLM | None = None) -> list[rewriting.Rewrite]:
     """Shortens the queries, to out/rewrites.jsonl. Raises Incomplete when some could not be: the others are kept."""
     _, samples = benchmark.read_benchmark(options.benchmark)
-    made = rewriting.rewrite(
-        options.benchmark, samples, vlm or build_vlm(options.vlm), options.out, options.concurrency
-    )
+    client = vlm or build_vlm(options.vlm.model_copy(update={"concurrency": options.concurrency}))
+    made = rewriting.rewrite(options.benchmark, samples, client, options.out, options.concurrency)
     failed = [f"{one.sample_id}: {one.failure}" for one in made if one.failure]
     if failed:
         raise Incomplete(f"{len(failed)} of {len(made)} queries could not be shortened: {listed(failed)}")

@@ -65,7 +65,8 @@ def test_only_our_script_may_run_and_only_files_beside_the_page_are_loaded(four_
 
 
 def test_hostile_text_is_text_everywhere(report, movies, tmp_path):
-    made = MadeRun(tmp_path / "run", 3, movies, role=EVIL, notes=(EVIL,), hardware=EVIL, lora=EVIL)
+    made_on = {"made_on": [{"hardware": EVIL, "batch": 4}]}
+    made = MadeRun(tmp_path / "run", 3, movies, role=EVIL, notes=(EVIL,), hardware=EVIL, lora=EVIL, extra=made_on)
     made.samples = [
         replace(
             one,
@@ -216,6 +217,23 @@ def test_a_judge_that_always_says_the_same_is_flagged(report, movies, tmp_path):
     made.judgements = [replace(one, log_odds=2.0, yes=True) for one in made.judgements]
     trust = report([made.write()]).section("trust")
     assert "failed constant judge" in trust and "the same answer to Task" in trust
+
+
+def test_runs_before_two_judges_stand_in_two_tables(report, movies, tmp_path):
+    other = MadeRun(tmp_path / "other", 4, movies)
+    other.judgements = [replace(one, judge="judge-2") for one in other.judgements]
+    runs = [MadeRun(tmp_path / name, 4, movies, role=name).write() for name in ("base", "executor")]
+    found = report([*runs, other.write()])
+    board = found.section("leaderboard")
+    assert board.count("Each run's own videos.") == 2 and "judge judge-1" in board and "judge judge-2" in board
+    assert len(found.data["sets"]) == 2
+    assert "judge judge-1" not in report(runs, out="alike").section("leaderboard")
+
+
+def test_where_and_in_which_batches_a_run_was_made_is_told(report, movies, tmp_path):
+    made_on = {"made_on": [{"hardware": "H100", "batch": 1}, {"hardware": "H200", "batch": 16}]}
+    told = report([MadeRun(tmp_path / "run", 2, movies, extra=made_on).write()]).section("evaluated")
+    assert "H100, 1 at once; H200, 16 at once" in told
 
 
 def test_300_videos_are_all_in_the_data_and_none_in_the_markup(report, movies, tmp_path):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import tracemalloc
 
 import av
 import cv2
@@ -125,6 +126,17 @@ def test_a_file_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
     write_video(tmp_path / "v.mp4", smooth(np.random.default_rng(3), (3, 64, 64, 3)), 8)
     monkeypatch.setattr(evaluation.videos, "MOST_BYTES", 2 * 256 * 256 * 3)
     assert kind_of(tmp_path / "v.mp4") == "too_large"
+
+
+def test_the_frames_are_in_memory_once(tmp_path):
+    frames = smooth(np.random.default_rng(4), (48, 256, 320, 3))
+    write_video(tmp_path / "v.mp4", frames, 8)
+    read_frames(tmp_path / "v.mp4")  # imports, and tables of the codec
+    tracemalloc.start()
+    read_frames(tmp_path / "v.mp4")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 1.5 * frames.nbytes
 
 
 def file(path, data: bytes):

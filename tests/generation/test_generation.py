@@ -2,17 +2,21 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 
 import pytest
 
+from evaluation.generation import folder as run_folder
+from evaluation.generation import running
 from evaluation.generation.folder import ChangedRun
 from evaluation.generation.names import video_paths
 from evaluation.generation.options import GenerateCommand
 from evaluation.generation.running import generate, generate_runs
+from evaluation.generation.writing import Solution
 from evaluation.records import MANIFEST, RUN, SAMPLES, RunRecord, Sample, VideoRecord, read_lines, read_one
-from evaluation.videos import read_frames
-from storage.files import sha256_file
+from evaluation.videos import read_frames, write_video
+from storage.files import exclusive, sha256_file
 
 
 def manifest(folder) -> list[VideoRecord]:
@@ -87,6 +91,102 @@ def test_no_batch_decides_a_video(bench, tmp_path, quiet):
     for size in (1, 2, 3):
         generate(bench.options(tmp_path / f"batch {size}", name="run", batch=size), quiet)
     assert all(alike(tmp_path / "batch 1", tmp_path / "batch 2") + alike(tmp_path / "batch 1", tmp_path / "batch 3"))
+
+
+class Clock:
+    """Stands for the module `time`; what is timed moves it on."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    monotonic = perf_counter
+
+
+@pytest.fixture
+def sampled(monkeypatch):
+    """Every call of the sampler as (videos, whether it was a warm-up), on a clock: 10 s of sampling, 1 s of writing."""
+    calls, clock, sample = [], Clock(), running.sample_videos
+
+    def sampling(model, jobs, sampler, steps=None):
+        calls.append((len(jobs), steps is not None))
+        clock.now += 10
+        return sample(model, jobs, sampler, steps)
+
+    def written(path, video, fps):
+        clock.now += 1
+        return write_video(path, video, fps)
+
+    monkeypatch.setattr(running, "time", clock)
+    monkeypatch.setattr(running, "sample_videos", sampling)
+    monkeypatch.setattr(running, "write_video", written)
+    return calls
+
+
+def test_seconds_are_a_share_of_the_batch_and_the_writing_after_a_warm_up(bench, tmp_path, quiet, sampled):
+    generate(bench.options(tmp_path / "run", batch=2), quiet)
+    assert sampled == [(1, True), (2, True), (2, False), (1, False)]
+    assert [one.seconds for one in manifest(tmp_path / "run")] == [6.0, 6.0, 11.0]
+
+
+def test_the_time_in_which_a_vlm_wrote_the_prompt_is_part_of_a_videos_seconds(
+    bench, tmp_path, quiet, sampled, monkeypatch
+):
+    def told(asked, *_):
+        return {name: Solution("Go.", seconds=5.0 + place) for place, name in enumerate(asked)}
+
+    monkeypatch.setattr(run_folder, "write_solutions", told)
+    generate(bench.options(tmp_path / "run", conditioning="vlm", batch=3), quiet)
+    found = [(one.seconds, one.vlm_seconds) for one in manifest(tmp_path / "run")]
+    assert found == [pytest.approx((10 / 3 + 1 + vlm, vlm)) for vlm in (5.0, 6.0, 7.0)]
+
+
+def test_every_number_of_videos_at_once_is_warmed_up_before_it_is_timed(bench, tmp_path, quiet, sampled):
+    generate(bench.options(tmp_path / "a"), quiet)
+    (tmp_path / "a" / manifest(tmp_path / "a")[0].path).unlink()
+    sampled.clear()
+    generate_runs([bench.options(tmp_path / "a"), bench.options(tmp_path / "b", batch=3)], quiet)
+    assert sampled == [(1, True), (1, False), (3, True), (3, False)]
+
+
+def test_where_and_in_which_batches_videos_were_made_is_recorded(bench, tmp_path, quiet, monkeypatch):
+    generate(bench.options(tmp_path / "run", notes=["mine"]), quiet)
+    first = read_one(tmp_path / "run" / RUN, RunRecord)
+    assert first.extra["made_on"] == [{"hardware": first.hardware, "batch": 2}] and first.notes == ("mine",)
+    monkeypatch.setattr(run_folder, "hardware", lambda device: "another GPU")
+    generate(bench.options(tmp_path / "run", notes=["mine"], batch=3), quiet)
+    assert read_one(tmp_path / "run" / RUN, RunRecord) == first, "nothing was made there"
+    (tmp_path / "run" / manifest(tmp_path / "run")[0].path).unlink()
+    for _ in range(2):
+        generate(bench.options(tmp_path / "run", notes=["mine"], batch=3), quiet)
+        second = read_one(tmp_path / "run" / RUN, RunRecord)
+        assert second.hardware == "another GPU"
+        assert second.extra["made_on"] == [*first.extra["made_on"], {"hardware": "another GPU", "batch": 3}]
+        mixed = f"not all measured alike: {first.hardware}, 2 at once; another GPU, 3 at once"
+        assert second.notes[0] == "mine" and mixed in second.notes[1] and len(second.notes) == 2
+
+
+def test_a_run_that_is_replaced_is_told_with_what_differs_and_its_locks_stay(bench, tmp_path, quiet):
+    generate(bench.options(tmp_path / "run"), quiet)
+    lock, lines = tmp_path / "run" / ".judging.lock", []
+    lock.touch()
+    before = lock.stat().st_ino
+    generate(bench.options(tmp_path / "run", seeds=[2], replace=True), lines.append)
+    assert "seeds: [1] -> [2]" in lines[0] and "removed (replace)" in lines[0]
+    assert lock.stat().st_ino == before
+    assert [one.seed for one in manifest(tmp_path / "run")] == [2, 2, 2]
+
+
+def test_a_run_is_not_removed_under_a_judge(bench, tmp_path, quiet):
+    generate(bench.options(tmp_path / "run"), quiet)
+    with ThreadPoolExecutor(1) as other:
+        with exclusive(tmp_path / "run" / ".judging.lock"):
+            removing = other.submit(run_folder.empty, tmp_path / "run")
+            assert wait([removing], 0.3).not_done and manifest(tmp_path / "run")
+        removing.result(60)
+    assert [path.name for path in (tmp_path / "run").iterdir() if path.suffix != ".lock"] == []
 
 
 def test_runs_share_a_model_and_the_noise_of_a_sample(bench, tmp_path, quiet, monkeypatch):

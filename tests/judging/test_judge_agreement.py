@@ -126,8 +126,8 @@ def test_the_interval_covers_what_the_raters_are():
     assert held >= 52
 
 
-def test_a_constant_judge_is_flagged_from_ten_answers_on():
-    judged = answered("y" * 9 + ".", "n" * 10, "y" * 10 + "n")
+def test_a_constant_judge_is_flagged_from_twenty_answers_on():
+    judged = answered("y" * 19 + ".", "n" * 20, "y" * 20 + "n")
     (flag,) = constant(judged)
-    assert (flag.question, flag.variant, flag.yes, flag.valid, flag.same_log_odds) == ("task", 2, False, 10, True)
-    assert {one.variant for one in constant(judged, least=9)} == {1, 2}
+    assert (flag.question, flag.variant, flag.yes, flag.valid, flag.same_log_odds) == ("task", 2, False, 20, True)
+    assert {one.variant for one in constant(judged, least=19)} == {1, 2}

@@ -13,12 +13,14 @@ from chat_server import ChatServer, FixedScorer
 from judge_rig import change, make_run
 from pydantic import ValidationError
 
-from evaluation.judging.judging import JudgeGone, judge_runs
+from evaluation.judging.bench import JudgeGone
+from evaluation.judging.judging import LOCK, judge_runs
 from evaluation.judging.options import JudgingOptions
 from evaluation.records import MANIFEST, SAMPLES, Judgement, Sample, VideoRecord, read_lines, write_lines
 from evaluation.videos import read_frames
 from microworld.judge import judge
 from models.vlm.protocol import LogOdds, Usage, VLMUnavailable
+from storage.files import exclusive
 
 QUESTIONS = ("task", "agent", "consistency")
 PATIENT = {"retries": 0, "retry_wait_s": 0.0}
@@ -127,6 +129,7 @@ def test_judgements_are_the_same_bytes_however_many_are_asked_at_once(run, rende
     judge_runs([run], options(concurrency=concurrency, decoders=decoders), vlm)
     assert vlm.most <= concurrency
     text = (run / "judgements.jsonl").read_text()
+    (run / "judgements.jsonl").unlink()
     judge_runs([run], options(name="other"), Told(vlm.answers))
     assert (run / "judgements.other.jsonl").read_text() == text
 
@@ -138,7 +141,7 @@ def test_judgements_are_the_same_bytes_however_many_are_asked_at_once(run, rende
         ("no_choices", "malformed", "choices"),
         ("refusal", "refused", "I would rather not."),
         ("filtered", "refused", "content filter"),
-        ("hang", "timeout", "0.4 s"),
+        ("hang", "timeout", "2 s"),
         ("500", "unavailable", "http_500"),
         ("reset", "unavailable", "connection"),
         ("aborted", "unavailable", "interrupted"),
@@ -146,7 +149,8 @@ def test_judgements_are_the_same_bytes_however_many_are_asked_at_once(run, rende
 )
 def test_a_failed_answer_is_kept_as_a_failure_of_its_kind(run, server, behaviour, kind, said):
     server.misbehave("good", behaviour)
-    vlm = {"backend": "openai", "model": "m", "base_url": server.base_url, "max_retries": 0, "timeout_s": 0.4}
+    patience = 2 if behaviour == "hang" else 60
+    vlm = {"backend": "openai", "model": "m", "base_url": server.base_url, "max_retries": 0, "timeout_s": patience}
     judge_runs([run], options(vlm=vlm, questions=["task"], concurrency=1))
     failed = [one for one in judgements(run) if one.failure]
     assert [one.failure.split(":")[0] for one in failed] == [kind]
@@ -225,11 +229,51 @@ def test_a_judge_that_is_gone_is_not_asked_for_ever_and_what_it_said_is_kept(run
     # Whether some were never asked depends on how many had been prepared by then: the server is seen to be gone late.
 
 
+def test_once_the_judge_is_gone_no_video_is_decoded_any_more(tmp_path, monkeypatch):
+    folder = make_run(tmp_path / "run", 30)
+    decoded = []
+    real = read_frames
+    monkeypatch.setattr("evaluation.judging.looking.read_frames", lambda *given: decoded.append(1) or real(*given))
+    dead = Told(lambda question, n: VLMUnavailable("connection", "refused"))
+    with pytest.raises(JudgeGone):
+        judge_runs([folder], options(give_up_after=3, concurrency=3, decoders=1), dead)
+    assert len(dead.calls) < 12 and len(decoded) < 12
+    assert len(failures(folder)) == 90 and set(failures(folder).values()) == {"unavailable"}
+
+
 def test_a_judge_with_one_answer_to_everything_is_flagged(tmp_path):
-    folder = make_run(tmp_path / "run", 10)
+    folder = make_run(tmp_path / "run", 20)
     judge_runs([folder], options(), Told(lambda question, n: 3.0 if question.name == "judge_agent" else n - 9.0))
     (flag,) = json.loads((folder / "judging.json").read_text())["constant"]
-    assert (flag["question"], flag["yes"], flag["valid"], flag["same_log_odds"]) == ("agent", True, 10, True)
+    assert (flag["question"], flag["yes"], flag["valid"], flag["same_log_odds"]) == ("agent", True, 20, True)
+
+
+def test_a_judge_does_not_stand_beside_itself(run):
+    judge_runs([run], options(), Told(lambda question, n: 1.0))
+    before = (run / "judgements.jsonl").read_bytes()
+    again = Told(lambda question, n: -1.0)
+    with pytest.raises(ValueError, match=r"further judge 'again' is told;frames=8, the one that .*judgements\.jsonl"):
+        judge_runs([run], options(name="again", variants=[1, 2]), again)
+    assert not again.calls and again.closed
+    assert (run / "judgements.jsonl").read_bytes() == before and not (run / "judgements.again.jsonl").exists()
+
+
+def test_a_further_judge_that_scores_are_made_of_now_is_no_further_one_any_more(run):
+    other = Told(lambda question, n: -1.0)
+    other.model_id = "other"
+    judge_runs([run], options(), Told(lambda question, n: 1.0))
+    judge_runs([run], options(name="second"), other)
+    lines = []
+    judge_runs([run], options(), other, lines.append)
+    assert lines[0] == "run: judgements.second.jsonl is of the same judge and is removed"
+    assert not (run / "judgements.second.jsonl").exists() and judgements(run)[0].judge == "other;frames=8"
+
+
+def test_the_file_of_another_benchmarks_questions_is_not_a_further_judges():
+    from evaluation.dreamgen.judging import JUDGEMENTS
+
+    with pytest.raises(ValidationError, match=rf"{JUDGEMENTS} is another benchmark's"):
+        JudgingOptions(name=JUDGEMENTS.split(".")[1])
 
 
 def test_several_runs_are_judged_together_each_into_its_folder(run, tmp_path):
@@ -315,6 +359,17 @@ def test_a_judging_that_was_ended_asks_only_what_is_missing(run, tmp_path, repos
         assert len(judgements(run)) == 18 and not failures(run)
         third = subprocess.run(command(run, server, tmp_path), cwd=repository, capture_output=True, text=True)
         assert "0 asked, 18 known" in third.stderr and len(server.bodies) == before + asked
+
+
+def test_a_judging_that_waits_for_another_one_says_so_and_ends_when_told(run, tmp_path, repository):
+    with ChatServer() as server, exclusive(run / LOCK):
+        waiting = subprocess.Popen(
+            command(run, server, tmp_path), cwd=repository, stderr=subprocess.PIPE, text=True, bufsize=1
+        )
+        assert "run: another judging is at work on it" in waiting.stderr.readline()
+        waiting.send_signal(signal.SIGTERM)
+        assert waiting.wait(60) == 3 and "SIGTERM" in waiting.stderr.read()
+    assert not (run / "judgements.jsonl").exists()
 
 
 @pytest.mark.parametrize("concurrency", [2, 6, 9, 18])

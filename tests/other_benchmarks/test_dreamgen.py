@@ -25,7 +25,7 @@ from evaluation.dreamgen.looking import scaled, uniform_indices
 from evaluation.dreamgen.options import DreamgenJudgeOptions, DreamgenOptions
 from evaluation.dreamgen.table import table
 from evaluation.exporting import read_run
-from evaluation.judging.judging import JudgeGone
+from evaluation.judging.bench import JudgeGone
 from evaluation.records import Judgement, Sample, read_lines, write_lines
 from evaluation.statistics.rates import interval
 from evaluation.statistics.run import Incomplete
@@ -281,6 +281,17 @@ def test_a_judge_that_is_gone_is_not_asked_for_ever(dreamgen, tmp_path):
     assert len(dead.asked) < 27
     judge(run, options(), vlm=fake_judge.FakeJudge(), read=frames_of)
     assert not any(one.failure for one in read_lines(run.folder / JUDGEMENTS, Judgement))
+
+
+def test_the_server_is_given_as_many_requests_as_the_judge_may_have(dreamgen, tmp_path, monkeypatch):
+    _, samples = read_benchmark(dreamgen)
+    run = read_run(layouts.run(tmp_path / "run", samples[:1]))
+    built = []
+    monkeypatch.setattr(
+        "evaluation.dreamgen.judging.build_vlm", lambda vlm: built.append(vlm) or fake_judge.FakeJudge()
+    )
+    judge(run, options(concurrency=64), read=frames_of)
+    assert built[0].concurrency == 64
 
 
 def test_what_the_model_itself_refused_is_not_asked_again(dreamgen, tmp_path):

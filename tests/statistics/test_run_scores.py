@@ -255,6 +255,12 @@ def test_a_second_judge_is_scored_when_named(run_folder, drawn):
         load_run(folder, judge="judge-3")
 
 
+def test_one_answer_to_everything_is_told_from_twenty_answers_on(run_folder, counted):
+    few, enough = (run_folder(f"run-{n}", np.stack([counted(n, n, n)] * 3, 1)).write() for n in (19, 20))
+    assert not any(one.constant for one in score(load_run(few)).questions.values())
+    assert all(one.constant for one in score(load_run(enough)).questions.values())
+
+
 def test_scores_name_the_files_they_come_from(run_folder, drawn):
     made = run_folder("a", drawn(13, 10))
     before = score(load_run(made.write()))

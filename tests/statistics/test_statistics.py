@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from evaluation.statistics.bootstrap import RESAMPLES, percentiles, resampled, resampled_means
 from evaluation.statistics.duration import median, seconds_of
 from evaluation.statistics.paired import FLIPS, MCNEMAR, compare, flip_test, sign_test
-from evaluation.statistics.rates import Rate, difference, interval
+from evaluation.statistics.rates import Rate, interval
 from evaluation.statistics.scoring import BOOTSTRAP, WILSON, WILSON_SAMPLES, probability, rate_estimate
 
 
@@ -35,20 +35,12 @@ def test_wilson_grows_with_successes_narrows_with_n_and_is_symmetric(n, data):
     assert wide[1] - wide[0] < high - low
 
 
-def test_failures_are_treated_both_ways():
+def test_failures_are_left_out_of_the_share_and_counted_beside_it():
     rate = Rate(134, 194, 6)
-    assert (rate.share, rate.share_as_zero, rate.failure_rate) == (134 / 194, 134 / 200, 6 / 200)
-    assert rate.interval_as_zero == interval(134, 200)
+    assert (rate.share, rate.failure_rate) == (134 / 194, 6 / 200)
     for counts in ((3, 2, 0), (-1, 2, 0), (1, 2, -1)):
         with pytest.raises(ValueError, match="expected"):
             Rate(*counts)
-
-
-def test_unpaired_difference_has_its_published_value():
-    """Newcombe 1998, Statistics in Medicine 17:873, table II, example (a): 56/70 - 48/80, method 10."""
-    assert difference(Rate(56, 70), Rate(48, 80)) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)
-    with pytest.raises(ValueError, match="at least one valid"):
-        difference(Rate(1, 2), Rate(0, 0, 3))
 
 
 def test_mcnemar_by_hand():

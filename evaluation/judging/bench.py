@@ -1,0 +1,180 @@
+"""Yes/no questions about videos before a VLM, several at once; final answers are journaled.
+
+A video is decoded only when something is to be asked about it; once the judge is gone, nothing is decoded or asked.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from evaluation.judging.looking import Undecodable, verified
+from evaluation.records import Judgement, VideoRecord
+from models.vlm.asking import AskOptions, ask
+from models.vlm.journaled import request_key
+from models.vlm.protocol import VLM, Media, Prompt, VLMUnavailable
+from storage.journal import Journal
+
+KINDS = {"no_answer": "malformed", "no_logprobs": "malformed"} | {k: k for k in ("malformed", "refused", "timeout")}
+LONGEST = 2000  # characters of a text that is kept
+
+
+class JudgeGone(RuntimeError):
+    """The judge stopped answering; what it had answered is written, and the rest marked as failed."""
+
+
+class Look(Protocol):
+    """Which frames of a video are shown, known before anything is decoded. `sha256` stands for the pictures in keys."""
+
+    indices: tuple[int, ...]
+    times_s: tuple[float, ...]
+    sha256: str
+
+
+@dataclass
+class Counts:
+    """What a judging came to: requests made, answers found in the journal."""
+
+    asked: int = 0
+    known: int = 0
+
+
+# (video's file, its record, looks; None where nothing is to be shown) -> the media of each. Raises Undecodable.
+Show = Callable[[Path, VideoRecord, Sequence[Look | None]], Sequence[Sequence[Media]]]
+
+
+class Bench:
+    """Judges videos as `judge`. `failed` counts failed judgements; `gone` is why nothing more is asked.
+
+    `options` are its patience and how many requests may be in flight (asyncio.Semaphore: make it within the loop).
+    Files are read and decoded in `threads`; None: asyncio's own.
+    """
+
+    def __init__(
+        self,
+        vlm: VLM,
+        judge: str,
+        options: AskOptions,
+        give_up_after: int,
+        threads: Executor | None = None,
+        ask_failed_again: bool = False,
+    ):
+        self.vlm, self.judge, self.options, self.threads = vlm, judge, options, threads
+        self.give_up_after, self.ask_failed_again = give_up_after, ask_failed_again
+        self.slots = asyncio.Semaphore(options.concurrency)
+        self.failed = self.unanswered = 0
+        self.gone = ""
+
+    def raise_when_gone(self) -> None:
+        """Raises JudgeGone when the judge stopped answering."""
+        if self.gone:
+            raise JudgeGone(f"{self.give_up_after} requests in a row had no answer, the last one: {self.gone}")
+
+    async def judge_video(
+        self,
+        folder: Path,
+        journal: Journal,
+        record: VideoRecord,
+        asked: Sequence[tuple[str, Prompt]],
+        look: Callable[[str], Look],
+        show: Show,
+        counts: Counts,
+    ) -> list[Judgement]:
+        """A judgement for each (question, prompt) about a video of the run in `folder`.
+
+        `look` says how the video is looked at for a question; it raises Undecodable where there is nothing to look at.
+        """
+        made = [
+            Judgement(
+                record.video_id,
+                record.sample_id,
+                question,
+                prompt.version,
+                self.judge,
+                prompt.template_hash,
+                record.sha256,
+            )
+            for question, prompt in asked
+        ]
+        try:
+            looks = [look(question) for question, _ in asked]
+            path = await self._in_thread(verified, folder, record)
+            made = [replace(one, frames=o.indices, times_s=o.times_s) for one, o in zip(made, looks, strict=True)]
+            keys = [
+                request_key(self.vlm.model_id, "judge", prompt, [one])
+                for (_, prompt), one in zip(asked, looks, strict=True)
+            ]
+            found = [self._kept(journal, key) for key in keys]
+            wanted = [None if kept else one for kept, one in zip(found, looks, strict=True)]
+            media = await self._in_thread(self._shown, show, path, record, wanted)
+        except Undecodable as error:
+            self.failed += len(made)
+            return [replace(one, failure=clean(f"undecodable: {error}")) for one in made]
+        counts.known += sum(kept is not None for kept in found)
+        answers = await asyncio.gather(
+            *(
+                self._answer(journal, key, kept, prompt, shown, counts)
+                for key, kept, (_, prompt), shown in zip(keys, found, asked, media, strict=True)
+            )
+        )
+        self.failed += sum("failure" in answer for answer in answers)
+        return [replace(one, **answer) for one, answer in zip(made, answers, strict=True)]
+
+    def _shown(self, show: Show, path: Path, record: VideoRecord, wanted: Sequence[Look | None]) -> Sequence:
+        return show(path, record, wanted) if any(wanted) and not self.gone else [()] * len(wanted)
+
+    async def _answer(
+        self,
+        journal: Journal,
+        key: str,
+        kept: dict[str, Any] | None,
+        prompt: Prompt,
+        media: Sequence[Media],
+        counts: Counts,
+    ) -> dict[str, Any]:
+        """The fields of a judgement that the judge decides, journaled when they are final."""
+        if kept:
+            return kept
+        if self.gone:
+            return {"failure": clean(f"unavailable: not asked, since the judge was gone: {self.gone}")}
+        outcome = await ask(self.vlm, prompt, media, self.slots, self.options)
+        counts.asked += outcome.attempts
+        if outcome.answer is None:
+            return self._failure(journal, key, outcome.failure)
+        self.unanswered = 0
+        given = outcome.answer
+        answer = {
+            "log_odds": float(given.value),
+            "yes": bool(given.value > 0),
+            "exact": given.exact,
+            "text": clean(given.text),
+        }
+        journal.put(key, answer)
+        return answer
+
+    def _failure(self, journal: Journal, key: str, failure: VLMUnavailable) -> dict[str, Any]:
+        kind = KINDS.get(failure.kind, "unavailable")
+        detail = failure.detail if kind == failure.kind else str(failure)
+        answer = {"failure": clean(f"{kind}: {detail}"), "text": clean(failure.text)}
+        if failure.final:
+            self.unanswered = 0
+            journal.put(key, answer)
+        elif kind in ("timeout", "unavailable"):
+            self.unanswered += 1
+            if self.unanswered >= self.give_up_after:
+                self.gone = self.gone or str(failure)
+        return answer
+
+    def _kept(self, journal: Journal, key: str) -> dict[str, Any] | None:
+        kept = journal.get(key)
+        return None if kept and "failure" in kept and self.ask_failed_again else kept
+
+    async def _in_thread(self, function: Callable, *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self.threads, function, *arguments)
+
+
+def clean(text: str) -> str:
+    """What a server said, cut to what is kept, and such that it can be written as UTF-8."""
+    return text[:LONGEST].encode("utf-8", "replace").decode()
