@@ -20,7 +20,6 @@ from pipelines.evaluate import tags_of
 from pipelines.jobs import build_worldtasks, evaluate_worldtasks
 from pipelines.recipes import evaluation_recipe, scheduled_recipe, store_of
 from storage.files import sha256_bytes, sha256_file
-from training.adapters import WEIGHTS
 
 
 def listing_hash(recipe: dict) -> str | None:
@@ -116,7 +115,7 @@ def new_checkpoints(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg
     store, block = store_of(recipe), resolved(recipe["ops"]["generated_videos"]["config"])
     found = points(store, GeneratedVideosConfig(**block))
     # A step that is trained again has a new folder: it is evaluated again, where the recipe says `replace`.
-    now = {name: (lora / WEIGHTS).stat().st_mtime_ns for name, (_, _, lora) in found.items()}
+    now = {name: lora.stat().st_mtime_ns for name, (_, _, lora) in found.items()}
     known = json.loads(context.cursor) if context.cursor else {}
     names = [name for name, when in now.items() if known.get(name) != when]
     if not names:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from assets.run_config import WrongRunConfig, check_run_config
-from tests.benchmarks.conftest import event_of, failure_of, materialized
+from tests.benchmarks.conftest import check_of, event_of, failure_of, materialized
 from tests.other_benchmarks import layouts
 from tests.vlm.chat_server import ChatServer
 
@@ -43,6 +43,21 @@ def test_dreamgen_ends_in_a_table_and_the_benchmarks_own_files(fresh, run_job, t
     assert "| object |" in table and "2 of 50" in table and "PARTIAL" in table
     place = fresh.folder("executor") / "dreamgen"
     assert len(list(place.glob("videos/gr1_object/*.mp4"))) == 2 and (place / "videophy_input.csv").is_file()
+
+
+@pytest.mark.parametrize("partial", [True, False])
+def test_a_failed_video_of_dreamgen_stops_what_may_not_be_partial(fresh, run_job, tmp_path, partial):
+    data = layouts.dreamgen(tmp_path / "eval175", {"gr1_object": 2, "gr1_behavior": 1, "gr1_env": 1})
+    sorted((data / "gr1_object").glob("*.png"))[0].write_bytes(b"no picture")
+    with ChatServer() as server:
+        stages = {"dreamgen_scores": {"judge": {"vlm": served(server)}, "allow_partial": partial}}
+        recipe = recipe_for(fresh, {"dreamgen": {"path": str(data)}}, stages)
+        result = run_job(recipe, job="evaluate_dreamgen", names=["base"])
+    check = check_of(result, "no_missing_video")
+    assert not check.passed and "1 of 4 videos could not be made" in check.description
+    assert result.success is partial
+    if partial:
+        assert "1 of 50" in event_of(result, "dreamgen_scores", "base").metadata["table"].value
 
 
 def test_less_than_the_whole_of_dreamgen_is_refused(fresh, run_job, tmp_path):

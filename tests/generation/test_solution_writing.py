@@ -72,6 +72,16 @@ def test_a_refusal_is_final_and_a_dead_server_is_asked_again(asked, tmp_path):
     assert well.asked == ["[A]: Go 5."] and not again["s5"].failure and again["s2"] == found["s2"]
 
 
+def test_a_refusal_is_asked_again_where_that_is_asked_for(asked, tmp_path):
+    patient, well = WriterOptions(vlm={"concurrency": 2}, ask_failed_again=True), Writer()
+    with Journal(tmp_path / "journal") as journal:
+        first = write_solutions(asked, OPTIONS, journal, lambda _: Writer(refuses="Go 2"))
+        again = write_solutions(asked, patient, journal, lambda _: well)
+        assert well.asked == ["[A]: Go 2."] and again["s2"].text == "[A]: Go 2. done" and not again["s2"].failure
+        assert again | {"s2": first["s2"]} == first
+        assert write_solutions(asked, OPTIONS, journal, lambda _: pytest.fail("built")) == again
+
+
 def test_a_server_that_is_down_ends_the_writing_and_what_was_answered_stays(asked, tmp_path):
     down = Writer(fails="Go")
     with Journal(tmp_path / "journal") as journal:
