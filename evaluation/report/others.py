@@ -186,7 +186,7 @@ def _vbvr(found: Sequence[tuple[Evaluated, VbvrTable]]) -> Other:
 
 
 def _mean(one: Mean) -> Cell:
-    return Cell(one.value, one.low, one.high, f"{one.samples} of {one.tasks} tasks")
+    return Cell(one.value, one.low, one.high, f"{one.samples} samples, {one.tasks} tasks")
 
 
 def _vbench(found: Sequence[tuple[Evaluated, VbenchTable]]) -> Other:

@@ -98,7 +98,7 @@ def test_results_of_other_benchmarks_have_tables_with_intervals_and_denominators
     page = report([folder])
     told = page.section("others")
     assert "object 0.700 0.562 to 0.809 35 / 50 50 of 50 0" in told and "WMSD LTX-2" in told
-    assert "vanilla 0.500 0.400 to 0.600 250 of 50 tasks" in told and "task_specific" in told
+    assert "vanilla 0.500 0.400 to 0.600 250 samples, 50 tasks" in told and "task_specific" in told
     assert "0.250 0.100 to 0.400 50 videos" in told
     assert EVIL in told and len(page.scripts) == 2
     assert "has no scores" not in page.text and "Its own table stands under" in page.section("leaderboard")
