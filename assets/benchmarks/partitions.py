@@ -108,12 +108,13 @@ def recorded(
 
     Dagster knows one data version for all partitions of a run: that of a range changes when any of its runs did.
     """
+    if context.has_partition_key:
+        (one,) = found.values()
+        metadata = dict(one.metadata) | {"version": one.version}
+        return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(one.version))
     for name, one in found.items():
         context.add_asset_metadata(dict(one.metadata) | {"version": one.version}, partition_key=name)
     versions = sorted(f"{name} {one.version}" for name, one in found.items())
-    if len(found) == 1:
-        (one,) = found.values()
-        return dg.MaterializeResult(data_version=dg.DataVersion(one.version))
     whole = sha256_bytes("\n".join(versions).encode())[:16]
     return dg.MaterializeResult(metadata=dict(summary or {}), data_version=dg.DataVersion(whole))
 
