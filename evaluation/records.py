@@ -145,7 +145,7 @@ def read_lines(path: Path, kind: type[Record]) -> Iterator[Record]:
     with path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
             try:
-                yield make(json.loads(line), kind)
+                yield make(json.loads(line), kind, line)
             except (ValueError, TypeError) as error:
                 raise ValueError(f"{path}, line {number}: {error}") from error
 
@@ -163,8 +163,11 @@ def read_one(path: Path, kind: type[Record]) -> Record:
         raise ValueError(f"{path}: {error}") from error
 
 
-def make(values: Any, kind: type[Record]) -> Record:
-    """A record from its JSON object. Raises ValueError for unknown or missing fields, and for values of other types."""
+def make(values: Any, kind: type[Record], text: str | None = None) -> Record:
+    """A record from its JSON object, and from the text of it where that is at hand.
+
+    Raises ValueError for unknown or missing fields, and for values of other types.
+    """
     if not isinstance(values, dict):
         raise ValueError(f"{type(values).__name__} where an object with the fields of {kind.__name__} is expected")
     known = {one.name: one for one in dataclasses.fields(kind)}
@@ -177,7 +180,8 @@ def make(values: Any, kind: type[Record]) -> Record:
     if unknown or missing:
         raise ValueError(f"{kind.__name__}: unknown fields {unknown}, missing fields {missing}")
     try:
-        return _adapter(kind).validate_json(json.dumps(values), strict=True)  # JSON's lists are tuples here
+        # Not the values: JSON's lists are tuples here.
+        return _adapter(kind).validate_json(json.dumps(values) if text is None else text, strict=True)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5])
         raise ValueError(f"{kind.__name__}: {wrong}") from error

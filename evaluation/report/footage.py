@@ -9,12 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from evaluation.records import OK, VideoRecord
 from models.vlm.frames import frame_indices
 from storage.files import PathOutsideRoot, confined, sha256_file
 from storage.links import link_or_copy
 
-VIDEOS, FRAMES, SIDE, QUALITY = "videos", 6, 192, 80  # a strip's frames, their longer side in pixels, JPEG quality
+VIDEOS, FRAMES, QUALITY = "videos", 6, 80  # a strip's frames, its JPEG's quality
+SIDE, LEAST = 192, 128  # pixels of a strip's frame along its longer side: half the video's, between these
 SHA256 = re.compile(r"[0-9a-f]{64}")
 LOCAL = threading.local()
 
@@ -100,27 +103,23 @@ def strip(video: Path) -> bytes | None:
             container.seek(0)
             wanted = frame_indices(total, FRAMES)
             pictures = [_small(picture) for at, picture in enumerate(container.decode(stream)) if at in wanted]
+        whole = np.concatenate(pictures + pictures[-1:] * (FRAMES - len(pictures)), axis=1)
     except (av.FFmpegError, OSError, EOFError, IndexError, ValueError):
         return None
-    if not pictures:
-        return None
-    pictures += [pictures[-1]] * (FRAMES - len(pictures))
-    height, width = pictures[0].shape[:2]
-    whole = Image.new("RGB", (FRAMES * width, height))
-    for at, picture in enumerate(pictures):
-        whole.paste(Image.fromarray(picture), (at * width, 0))
     data = io.BytesIO()
-    whole.save(data, "JPEG", quality=QUALITY)
+    Image.fromarray(whole).save(data, "JPEG", quality=QUALITY)
     return data.getvalue()
 
 
 def _small(picture):
-    """A decoded frame as RGB uint8 [h, w, 3], its longer side SIDE pixels or its own size."""
+    """A decoded frame as RGB uint8 [h, w, 3]: half its size where that is LEAST to SIDE pixels along its longer side,
+    which is the microworld's every square again; else the nearer of the two, or its own size where that is less."""
     from av.video.reformatter import Interpolation, VideoReformatter
 
     if not hasattr(LOCAL, "reformatter"):
         LOCAL.reformatter = VideoReformatter()  # setting one up takes longer than a frame of 256 x 256
-    share = min(1.0, SIDE / max(picture.height, picture.width))
+    side = max(picture.height, picture.width)
+    share = min(1.0, min(SIDE, max(LEAST, side / 2)) / side)
     size = {"width": max(1, round(picture.width * share)), "height": max(1, round(picture.height * share))}
     return LOCAL.reformatter.reformat(picture, **size, format="rgb24", interpolation=Interpolation.AREA).to_ndarray()
 

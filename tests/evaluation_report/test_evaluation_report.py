@@ -173,9 +173,9 @@ def test_one_run_is_enough(report, four):
 def test_runs_that_cannot_be_compared_are_refused_with_the_reason(report, movies, tmp_path):
     first = MadeRun(tmp_path / "one", 5, movies, role="base")
     second = MadeRun(tmp_path / "two", 5, movies, 0.5, role="executor")
-    second.judgements = [replace(one, judge="judge-2") for one in second.judgements]
+    second.judgements = [replace(one, prompt_hash="e" * 16) for one in second.judgements]
     found = report([first.write(), second.write()])
-    assert "Not compared: judges 'judge-2' and 'judge-1'" in found.section("compared")
+    assert "Not compared: prompts of 'agent'" in found.section("compared")
     assert "failed same judge, blocking" in found.section("trust")
 
 
@@ -226,7 +226,8 @@ def test_runs_before_two_judges_stand_in_two_tables(report, movies, tmp_path):
     found = report([*runs, other.write()])
     board = found.section("leaderboard")
     assert board.count("Each run's own videos.") == 2 and "judge judge-1" in board and "judge judge-2" in board
-    assert len(found.data["sets"]) == 2
+    assert "not compared with runs before another judge: those before judge-2" in found.section("compared").lower()
+    assert "failed same judge, blocking" in found.section("trust") and len(found.data["sets"]) == 2
     assert "judge judge-1" not in report(runs, out="alike").section("leaderboard")
 
 
