@@ -4,7 +4,7 @@ Clip time runs from 0 (first frame) to 1 (last frame). Things rest until START, 
 motion eases in and out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,7 +17,8 @@ START, END = 0.04, 0.74
 class Leg:
     """One thing follows `path` ((y, x) points in cells, the first its place before) and turns `colour`, in a time span.
 
-    `start` and `end` are in 0..1 of the active part of the clip. `colour` is None where it keeps its own.
+    `start` and `end` are in 0..1 of the active part of the clip, later where it is not done in time (`slowed`).
+    `colour` is None where it keeps its own.
     """
 
     thing: int
@@ -73,6 +74,11 @@ def along(path: np.ndarray, share: np.ndarray) -> np.ndarray:
         return np.repeat(path, len(share), 0)
     steps = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
     return np.stack([np.interp(share * steps[-1], steps, path[:, axis]) for axis in (0, 1)], axis=-1)
+
+
+def slowed(program: Program, pace: float) -> Program:
+    """The same motion at `pace` (above 0) of its speed: below (END - START) / (1 - START), the clip ends before it."""
+    return Program(tuple(replace(leg, start=leg.start / pace, end=leg.end / pace) for leg in program.legs))
 
 
 def end_state(layout: Layout, program: Program) -> tuple[np.ndarray, tuple[str, ...]]:

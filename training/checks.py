@@ -31,11 +31,11 @@ def check_options(options: TrainOptions) -> None:
                 f"rewards.{missing[0]} has a weight but rewards.judge.questions {list(asked)} lack it: ask it too, or "
                 "set the weight to 0"
             )
-        steps = options.rollout.steps
-        if part.rl and options.objective.kind != "flow_grpo" and steps < 3:
+        steps, objective = options.rollout.steps, options.objective
+        if part.rl and objective.kind != "flow_grpo" and not objective.within(steps):
             raise ValueError(
-                f"rollout.steps {steps}: at least 3 are expected by objective {options.objective.kind}, which trains "
-                "at the levels between the sampler's first and last ones"
+                f"rollout.steps {steps}: objective.skip_first {objective.skip_first} and fraction {objective.fraction} "
+                f"leave no level to train {objective.kind} at; more steps, or a fraction nearer 1, is expected"
             )
 
 

@@ -1,5 +1,6 @@
 """What a training run is told: the strict block that recipes write and `python -m training.train --config` reads."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -38,17 +39,41 @@ class RewardOptions(Options):
     std_scope: Literal["group", "global"] = Field("group", description="Whose std divides the advantages.")
     clip: float = Field(5.0, gt=0, description="Advantages are clipped to +-clip.")
     scale: float = Field(1.0, gt=0, description="A clipped advantage of +-clip becomes +-scale.")
+    judge_noise: float = Field(
+        0.0,
+        ge=0,
+        description="Standard deviation of Gaussian noise on the log-odds that become rewards, to see what a judge "
+        "that errs does to training. Held-out tasks are judged without it.",
+    )
+    judge_flip: float = Field(0.0, ge=0, le=1, description="Share of them that is turned into its opposite, likewise.")
     judge: JudgeOptions = JudgeOptions()
 
 
-class AWM(Options):
+class Levels(Options):
+    """At which of the sampler's noise levels rollouts are trained, noised again; the default range is AWM's."""
+
+    timesteps: int = Field(4, ge=1, description="Noise levels a rollout is trained at.")
+    skip_first: int = Field(1, ge=0, description="Of the sampler's levels, the first so many are left out of training.")
+    fraction: float = Field(
+        0.9,
+        gt=0,
+        le=1,
+        description="Levels are those of this share of the sampler's steps, from noise on. Where motion is decided at "
+        "high noise, the levels after it add nothing but noise to the gradient.",
+    )
+
+    def within(self, steps: int) -> range:
+        """The sampler's step indices whose levels are used, of `steps`: of 14, 1 to 11 by default. May be empty."""
+        return range(self.skip_first, math.floor(steps * self.fraction + 1e-9))  # 0.29 * 100 is 28.999...
+
+
+class AWM(Levels):
     """Advantage-weighted matching."""
 
     kind: Literal["awm"] = "awm"
     weighting: Literal["uniform", "t", "t2", "huber", "ghuber"] = "ghuber"
     power: float = Field(0.25, gt=0, le=1, description="ghuber: p.")
     clip: float = Field(1.0, gt=0, description="Likelihood ratios are clipped to 1 +- clip.")
-    timesteps: int = Field(4, ge=1, description="Noise levels a rollout is trained at.")
 
 
 class FlowGRPO(Options):
@@ -65,12 +90,11 @@ class FlowGRPO(Options):
     kl: float = Field(0.0, ge=0, description="Weight of the KL of a step's mean to the base model's.")
 
 
-class NFT(Options):
+class NFT(Levels):
     """DiffusionNFT: implicit positive and negative policies around an old one."""
 
     kind: Literal["nft"] = "nft"
     beta: float = Field(1.0, gt=0, description="Mixing of the branches (nft_beta).")
-    timesteps: int = Field(4, ge=1, description="Noise levels a rollout is trained at.")
     old_decay_rate: float = Field(0.001, ge=0, description="The old policy's decay grows by this a step ...")
     old_decay_max: float = Field(0.5, ge=0, lt=1, description="... up to this; 0 makes every step on-policy.")
 

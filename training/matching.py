@@ -6,7 +6,6 @@ several levels of a sample are rows of one batch and one forward. Functions retu
 `mean_over_state`.
 """
 
-import math
 from typing import Literal
 
 import torch
@@ -88,32 +87,25 @@ def velocity_kl(v: Tensor, v_ref: Tensor, mask: Tensor | None = None) -> Tensor:
     return squared_distance(v, v_ref.detach(), mask)
 
 
-def training_steps(
-    steps: int, count: int, generator: torch.Generator, *, skip_first: int = 1, fraction: float = 0.9
-) -> Tensor:
-    """`count` stratified step indices int64 [count], ascending, out of skip_first <= i < steps * fraction.
+def training_steps(within: range, count: int, generator: torch.Generator) -> Tensor:
+    """`count` stratified step indices int64 [count], ascending, out of `within` (neighbours, as range(1, 12)).
 
-    Leaves out the first (pure noise) and the last low-noise steps of a sampler, as AWM does: of 14 steps, 1 to 11 are
-    used. The range is cut in `count` equal strata with one draw each, so each index is equally likely over all draws;
-    one comes twice only where strata share it. Raises ValueError when no index is left, and for count < 1.
+    The range is cut in `count` equal strata with one draw each, so each index is equally likely over all draws; one
+    comes twice only where strata share it. Raises ValueError for a range without indices, and for count < 1.
     """
-    last = math.floor(steps * fraction + 1e-9)  # 0.29 * 100 is 28.999...
-    if not 0 <= skip_first < last <= steps:
-        raise ValueError(
-            f"of {steps} sampler steps, skip_first {skip_first} and fraction {fraction} leave indices {skip_first} to "
-            f"{last - 1}: at least one is expected, more steps or a fraction nearer 1"
-        )
+    if not within or within.start < 0 or within.step != 1:
+        raise ValueError(f"steps {within} to train at: neighbouring indices from 0 on are expected, at least one")
     if count < 1:
         raise ValueError(f"{count} training levels: at least 1 is expected")
     drawn = (torch.arange(count) + torch.rand(count, generator=generator, dtype=torch.float64)) / count
-    return (skip_first + drawn * (last - skip_first)).long().clamp(max=last - 1)
+    return (within.start + drawn * len(within)).long().clamp(max=within.stop - 1)
 
 
-def training_sigmas(sigmas: Tensor, count: int, generator: torch.Generator) -> Tensor:
+def training_sigmas(sigmas: Tensor, within: range, count: int, generator: torch.Generator) -> Tensor:
     """`count` stratified levels float32 [count] at which to train, high and low in every draw (AWM's time sampling).
 
-    They are out of the sampler's own `sigmas` [steps + 1], at `training_steps`. The generator is on the CPU. Raises
-    ValueError as there.
+    They are out of the sampler's own `sigmas` [steps + 1], at the `training_steps` of `within`. The generator is on the
+    CPU. Raises ValueError as there.
     """
-    at = training_steps(len(sigmas) - 1, count, generator)
+    at = training_steps(within, count, generator)
     return sigmas[at.to(sigmas.device)].float()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import Field
 
+from models.video.seeds import seed_of
 from models.vlm.asking import AskOptions
 
 
@@ -67,6 +68,17 @@ def check_failures(judgements: Judgements, share: float) -> None:
         raise TooManyFailures(
             f"judgements failed: {counts}, where {share:.0%} may; the last error was: {judgements.last_error}"
         )
+
+
+def spoiled(values: np.ndarray, seeds: Sequence[int], question: str, noise: float, flip: float) -> np.ndarray:
+    """Log-odds as a judge that errs would give them, float64 [N]: Gaussian noise, then some turned into their opposite.
+
+    values float64 [N] (NaN stays), `noise` its standard deviation in nats, `flip` a share from 0 to 1. What is drawn
+    follows from a rollout's own seed (one each) and the question's name, whatever process holds it.
+    """
+    draws = [np.random.default_rng(seed_of(seed, "judge", question)) for seed in seeds]
+    noisy = values + noise * np.array([rng.standard_normal() for rng in draws])
+    return np.where(np.array([rng.random() for rng in draws]) < flip, -noisy, noisy)
 
 
 def checked(videos: np.ndarray, tasks: Sequence[str], fps: float) -> np.ndarray:

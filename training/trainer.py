@@ -24,7 +24,7 @@ from training.methods import Round, anchors_on_trajectory, round_of, trains_demo
 from training.optimise import Diverged, optimise, prepare
 from training.policy import Policies
 from training.prompts import share_of_rank, tasks_of_step
-from training.rewards import Judgements, check_failures
+from training.rewards import Judgements, check_failures, spoiled
 from training.rollout import Rollouts, plan, sample
 from training.sft_step import sft_step
 from training.state import save
@@ -230,7 +230,11 @@ class Trainer:
         error = ""
         if part.judged:
             judgements = Judgements.cat([one.result() for one in pending])
-            columns |= {name: torch.from_numpy(values) for name, values in judgements.log_odds.items()}
+            judged = judgements.log_odds
+            if rewards.judge_noise or rewards.judge_flip:
+                errs = (rewards.judge_noise, rewards.judge_flip)
+                judged = {name: spoiled(values, rollouts.plan.seeds, name, *errs) for name, values in judged.items()}
+            columns |= {name: torch.from_numpy(values) for name, values in judged.items()}
             error = judgements.last_error or "on another process"
         if distilled is not None:
             columns |= {"distill": distilled, "disagreement": apart}

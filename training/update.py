@@ -9,7 +9,7 @@ from torch import Tensor
 from models.video.protocol import Condition
 from models.video.sampling import sde_step
 from training.bundle import Predictor, States
-from training.config import TrainOptions
+from training.config import AWM, NFT, TrainOptions
 from training.distillation import anchor_loss, disagreement, distillation_reward, step_weights
 from training.matching import renoise, training_sigmas, training_steps, velocity_kl
 from training.methods import Round, anchors_on_trajectory
@@ -54,14 +54,15 @@ def trajectory_states(rollouts: Rollouts, steps: Sequence[int]) -> States:
     )
 
 
-def matching_states(model, rollouts: Rollouts, used: Tensor, count: int, seed: int, step: int) -> States:
-    """Rollouts `used` (indices) noised again at `count` levels each, fresh noise for each: N = count x len(used).
+def matching_states(model, rollouts: Rollouts, used: Tensor, objective: AWM | NFT, seed: int, step: int) -> States:
+    """Rollouts `used` (indices) noised again at N / len(used) = `objective.timesteps` levels each, with fresh noise.
 
     Levels are drawn once a step and shared by all rollouts, so that a group is compared at equal levels. All draws are
     functions of the seed, the step and the rollout's own seed: any process draws the same for the same rollout.
     """
     generator = torch.Generator().manual_seed(seed_of(seed, "levels", step))
-    levels = training_sigmas(rollouts.sigmas.cpu(), count, generator).to(rollouts.sigmas.device)
+    sigmas, count = rollouts.sigmas.cpu(), objective.timesteps
+    levels = training_sigmas(sigmas, objective.within(len(sigmas) - 1), count, generator).to(rollouts.sigmas.device)
     seeds = [seed_of(rollouts.plan.seeds[i], "noise", level) for level in range(count) for i in used.tolist()]
     x0 = rollouts.clean[used].repeat(count, *[1] * (rollouts.clean.ndim - 1))
     noise, sigma = model.noise(seeds), levels.repeat_interleave(len(used))
@@ -73,7 +74,7 @@ def distilled_steps(steps: int, count: int, seed: int, step: int) -> list[int]:
     if count == steps:
         return list(range(steps))
     generator = torch.Generator().manual_seed(seed_of(seed, "distilled", step))
-    drawn = training_steps(steps, count, generator, skip_first=0, fraction=1.0).tolist()
+    drawn = training_steps(range(steps), count, generator).tolist()
     return sorted(set(drawn))
 
 
@@ -126,7 +127,7 @@ class Update:
             used = torch.arange(len(rollouts.plan)) if shared else advantages.nonzero().flatten().cpu()
             count = options.objective.timesteps
             if len(used):
-                states = matching_states(self.model, rollouts, used, count, options.run.seed, step)
+                states = matching_states(self.model, rollouts, used, options.objective, options.run.seed, step)
                 self._pass(states, rollouts, advantages, learner, teacher if shared else None, count, plan, sums)
         if plan.rl and options.objective.kind == "flow_grpo":
             states = known or trajectory_states(rollouts, rollouts.stochastic)

@@ -7,8 +7,11 @@ import numpy as np
 from microworld.families import sample_tasks
 from microworld.model.build import FRAMES, SIZE
 from microworld.model.captions import loose, terse
+from microworld.motion import slowed
 from microworld.render import render_batch
 from microworld.scene import sample_scene
+
+PACES = (0.2, 0.6)  # of an unfinished clip: between a tenth and nine tenths of the way are done when it ends
 
 
 @dataclass(frozen=True)
@@ -25,14 +28,21 @@ class Clips:
     def __len__(self) -> int:
         return len(self.tasks)
 
-    def caption(self, index: int, rng: np.random.Generator, loose_share: float) -> str:
-        """One of the clip's captions: a `loose_share` of loose and terse ones, the rest D and brief D, halves each."""
-        pair = (self.looses, self.terses) if rng.random() < loose_share else (self.solutions, self.briefs)
+    def caption(self, index: int, rng: np.random.Generator, loose_share: float, terse: bool = True) -> str:
+        """One of the clip's captions: a `loose_share` of loose and terse ones, the rest D and brief D, halves each.
+
+        Without `terse`, loose ones stand for terse ones.
+        """
+        vague = (self.looses, self.terses if terse else self.looses)
+        pair = vague if rng.random() < loose_share else (self.solutions, self.briefs)
         return pair[rng.integers(2)][index]
 
 
-def draw_clips(count: int, rng: np.random.Generator) -> Clips:
-    """`count` clips of seen combinations, two of a scene; scenes, tasks and backgrounds are all the generator's."""
+def draw_clips(count: int, rng: np.random.Generator, unfinished_share: float = 0.0) -> Clips:
+    """`count` clips of seen combinations, two of a scene; scenes, tasks and backgrounds are all the generator's.
+
+    A share of them ends before the thing is done, as filmed clips do; their captions still tell what was meant.
+    """
     pixels, tasks = [], []
     while len(tasks) < count:
         scenes, found = [], []
@@ -41,7 +51,11 @@ def draw_clips(count: int, rng: np.random.Generator) -> Clips:
             for task in sample_tasks(scene.layout, rng, 2, unseen=False):
                 scenes.append(scene)
                 found.append(task)
-        pixels.append(render_batch(scenes, [task.program for task in found], FRAMES, SIZE))
+        unfinished = rng.random(len(found)) < unfinished_share if unfinished_share else np.zeros(len(found), bool)
+        shown = [
+            slowed(t.program, rng.uniform(*PACES)) if u else t.program for t, u in zip(found, unfinished, strict=True)
+        ]
+        pixels.append(render_batch(scenes, shown, FRAMES, SIZE))
         tasks += found
     tasks = tasks[:count]
     return Clips(

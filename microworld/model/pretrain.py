@@ -2,18 +2,19 @@
 
     python -m microworld.model.pretrain --config config.yaml     (options: options.py; {} for the defaults)
 
-Five stages, about two hours on one core: the VAE, its decoder again, the text encoder (what captions and tasks say, as
-a language model comes ready to a video model), and flow matching with the text encoder frozen: first on all kinds of
-captions, then on detailed ones alone, as large video models end on long captions written by a VLM. After that short
-prompts have become foreign to the model, though what they ask for is still in it. It ends with scores on held-out
-tasks, which are written beside the weights.
+About two hours on one core: the VAE, its decoder again, the text encoder (what captions and tasks say, as a language
+model comes ready to a video model), and flow matching with the text encoder frozen, in stages (options.py): `broad` and
+`settled` on clips that end when the thing is done, the one at a constant rate, the other while it falls; then, shortly,
+`filmed`: clips of which half end before, as filmed ones do whose captions tell what was meant, most captions detailed,
+as large video models end on long captions written by a VLM. So the model knows more than it shows, most of all
+under short prompts, but under D too: that is the room above the Demonstrator. It ends with scores on held-out tasks,
+which are written beside the weights.
 """
 
 import argparse
 import json
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,24 +24,14 @@ from torch import Tensor, nn
 from microworld.model.build import MAX_TOKENS, make_parts, save
 from microworld.model.captions import FACTS, UNKNOWN, facts
 from microworld.model.clips import Clips, draw_clips
-from microworld.model.options import PretrainOptions
-from microworld.model.vae_training import fit_decoder, fit_vae, measure_latents
+from microworld.model.options import PretrainOptions, Stage
+from microworld.model.vae_training import fit_decoder, fit_vae, measure_latents, normalised_latents
 from models.video.frame_vae import FrameVAE
 from storage.strict_yaml import read_yaml
 
 SHIFT = 5.0  # leans noise levels towards noise, where motion is decided
 MOTION = 8.0  # what a moving cell counts more than one at rest: the same optimum, reached sooner
 MOVED = 0.35  # mean change of a cell's latents that counts as motion
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A stage of flow matching: over the last share `falling` of its steps the rate falls to 0."""
-
-    name: str
-    steps: int
-    loose_share: float
-    falling: float
 
 
 class Reader(nn.Module):
@@ -80,7 +71,10 @@ def fit_language(parts: dict, clips: Clips, options: PretrainOptions, rng: np.ra
     for step in range(options.language_steps):
         rate(optimizer, 3e-3 * min(1, (step + 1) / 50) * falling(step, options.language_steps, 0.4))
         chosen = rng.integers(0, len(clips), 48)
-        texts = [clips.tasks[i] if rng.random() < 0.2 else clips.caption(i, rng, options.loose_share) for i in chosen]
+        texts = [
+            clips.tasks[i] if rng.random() < 0.2 else clips.caption(i, rng, options.language_loose_share)
+            for i in chosen
+        ]
         ids, mask = tokenise(tokenizer, texts)
         loss = reader(encoder(ids, mask).last_hidden_state, mask, torch.tensor([facts(text) for text in texts]))
         optimizer.zero_grad()
@@ -91,13 +85,12 @@ def fit_language(parts: dict, clips: Clips, options: PretrainOptions, rng: np.ra
     encoder.requires_grad_(False)
 
 
-def fit_flow(
-    parts: dict, clips: Clips, latents: Tensor, options: PretrainOptions, rng: np.random.Generator, stage: Stage
-) -> None:
+def fit_flow(parts: dict, clips: Clips, options: PretrainOptions, rng: np.random.Generator, stage: Stage) -> None:
     """Flow matching (velocity noise - data) of the transformer, which ends as its EMA.
 
-    latents float16 [N, C, T, h, w], normalised. Matrices inside blocks are trained by Muon, the rest by AdamW.
+    Matrices inside blocks are trained by Muon, the rest by AdamW.
     """
+    latents = normalised_latents(parts["vae"], clips.pixels)
     transformer, encoder, tokenizer = parts["transformer"].train(), parts["text_encoder"], parts["tokenizer"]
     trained = list(transformer.parameters())
     matrices = [p for name, p in transformer.named_parameters() if p.ndim == 2 and "blocks" in name]
@@ -107,11 +100,11 @@ def fit_flow(
     average = [p.detach().clone() for p in trained]
     generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
     for step in range(stage.steps):
-        factor = min(1.0, (step + 1) / 40) * falling(step, stage.steps, stage.falling)
+        factor = stage.rate * min(1.0, (step + 1) / 40) * falling(step, stage.steps, stage.falling)
         rate(adam, 2e-3 * factor)
         rate(muon, 0.015 * factor)
         chosen = rng.integers(0, len(clips), options.batch)
-        ids, mask = tokenise(tokenizer, [clips.caption(i, rng, stage.loose_share) for i in chosen])
+        ids, mask = tokenise(tokenizer, [clips.caption(i, rng, stage.loose_share, stage.terse) for i in chosen])
         x0 = latents[chosen].float()
         level = torch.rand(options.batch, generator=generator)
         sigma = SHIFT * level / (1 + (SHIFT - 1) * level)
@@ -136,6 +129,13 @@ def fit_flow(
             keep(parts, average, Path(f"{options.out}-{stage.name}-{step + 1}"))
     with torch.no_grad():
         torch._foreach_copy_(trained, average)
+
+
+def take(parts: dict, folder: Path) -> None:
+    """Puts a checkpoint's VAE, text encoder (frozen) and transformer into `parts`, to be trained further."""
+    for name in ("vae", "text_encoder", "transformer"):
+        parts[name] = type(parts[name]).from_pretrained(folder / name)
+    parts["text_encoder"].requires_grad_(False)
 
 
 @torch.no_grad()
@@ -182,17 +182,22 @@ def pretrain(options: PretrainOptions) -> dict:
     from microworld.model.score import score_model
 
     torch.manual_seed(options.seed)
-    rng, start = np.random.default_rng(options.seed), time.perf_counter()
-    parts, clips = make_parts(seed=options.seed), draw_clips(options.clips, rng)
-    if options.vae_from:
-        parts["vae"] = FrameVAE.from_pretrained(Path(options.vae_from) / "vae")
+    start, parts = time.perf_counter(), make_parts(seed=options.seed)
+    if options.go_on_from:
+        take(parts, Path(options.go_on_from))
     else:
-        fit_vae(parts["vae"], clips.pixels, options.vae_steps, rng)
-        fit_decoder(parts["vae"], clips.pixels, options.decoder_steps, rng)
-    latents = measure_latents(parts["vae"], clips.pixels)
-    fit_language(parts, clips, options, rng)
-    fit_flow(parts, clips, latents, options, rng, Stage("broad", options.steps, options.loose_share, 0.0))
-    fit_flow(parts, clips, latents, options, rng, Stage("detailed", options.detailed_steps, 0.0, 0.7))
+        rng = np.random.default_rng(options.seed)
+        clips = draw_clips(options.clips, rng)
+        if options.vae_from:
+            parts["vae"] = FrameVAE.from_pretrained(Path(options.vae_from) / "vae")
+        else:
+            fit_vae(parts["vae"], clips.pixels, options.vae_steps, rng)
+            fit_decoder(parts["vae"], clips.pixels, options.decoder_steps, rng)
+            measure_latents(parts["vae"], clips.pixels)
+        fit_language(parts, clips, options, rng)
+    for stage in options.flow:
+        rng = np.random.default_rng([options.seed, *stage.name.encode()])
+        fit_flow(parts, draw_clips(options.clips, rng, stage.unfinished_share), options, rng, stage)
     out = Path(options.out)
     save(parts, out)
     scores = score_model(out, options.held_out, options.seed + 1)

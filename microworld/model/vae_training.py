@@ -76,16 +76,21 @@ def decode(vae: FrameVAE, latents: Tensor) -> Tensor:
     return nn.functional.pixel_shuffle(vae.decoder(latents), 4)
 
 
-@torch.no_grad()
-def measure_latents(vae: FrameVAE, pixels: np.ndarray) -> Tensor:
-    """Latents float16 [N, C, T, h, w] of all clips, normalised per channel; the VAE's config keeps mean and std."""
-    raw = []
-    for first in range(0, len(pixels), 100):
-        clips = torch.from_numpy(pixels[first : first + 100]).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
-        raw.append(vae.encode(clips).latents.half())
-    latents = torch.cat(raw)
-    sample = latents[:2000].float()
+def measure_latents(vae: FrameVAE, pixels: np.ndarray) -> None:
+    """Writes the mean and std of each latent channel into the VAE's config, from the first 2,000 clips."""
+    sample = encode(vae, pixels[:2000])
     mean, std = sample.mean((0, 2, 3, 4)), sample.std((0, 2, 3, 4))
     vae.register_to_config(latents_mean=mean.tolist(), latents_std=std.tolist())
-    view = (1, -1, 1, 1, 1)
-    return torch.cat([((part.float() - mean.view(view)) / std.view(view)).half() for part in latents.split(100)])
+
+
+def normalised_latents(vae: FrameVAE, pixels: np.ndarray) -> Tensor:
+    """Latents float16 [N, C, T, h, w] of clips uint8 [N, T, H, W, 3], normalised by what the VAE's config says."""
+    mean, std = (torch.tensor(vae.config[name]).view(-1, 1, 1, 1) for name in ("latents_mean", "latents_std"))
+    return torch.cat([((encode(vae, pixels[i : i + 100]) - mean) / std).half() for i in range(0, len(pixels), 100)])
+
+
+@torch.no_grad()
+def encode(vae: FrameVAE, pixels: np.ndarray) -> Tensor:
+    """Raw latents float32 [N, C, T, h, w] of clips uint8 [N, T, H, W, 3]."""
+    parts = [torch.from_numpy(pixels[i : i + 100]).permute(0, 4, 1, 2, 3) for i in range(0, len(pixels), 100)]
+    return torch.cat([vae.encode(part.float() / 127.5 - 1).latents for part in parts])

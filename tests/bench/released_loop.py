@@ -45,7 +45,7 @@ def released_update(trainer) -> Callable[..., dict]:
 
     def run(step, plan, rollouts, advantages, learner, teacher, known) -> dict:
         used, count = advantages.nonzero().flatten(), options.objective.timesteps
-        states = matching_states(model, rollouts, used, count, options.run.seed, step)
+        states = matching_states(model, rollouts, used, options.objective, options.run.seed, step)
         for first in range(0, len(used), options.memory.batch):
             for level in range(count):
                 at = range(level * len(used) + first, level * len(used) + min(first + options.memory.batch, len(used)))

@@ -8,11 +8,15 @@ import pytest
 import torch
 
 from microworld.families import sample_tasks
+from microworld.judge import judge
 from microworld.model.build import MAX_TOKENS, make_parts, make_tokenizer
 from microworld.model.captions import FACTS, KINDS, UNKNOWN, facts, loose, terse
 from microworld.model.clips import draw_clips
-from microworld.model.pretrain import PretrainOptions, motion_weights, pretrain
+from microworld.model.options import STAGES, PretrainOptions
+from microworld.model.pretrain import motion_weights, pretrain
 from microworld.model.vae_training import decode, start_from_pca, things
+from microworld.motion import slowed, states
+from microworld.render import render_batch
 from microworld.scene import sample_scene
 from models.video.frame_vae import FrameVAE
 
@@ -118,7 +122,7 @@ def test_the_vae_starts_as_good_as_pca_and_weighs_things_five_times():
 
 TRANSFORMER = "transformer/diffusion_pytorch_model.safetensors"
 SMALL = {"clips": 100, "batch": 4, "held_out": 2, "vae_steps": 2, "decoder_steps": 2, "language_steps": 2}
-SMALL |= {"steps": 2, "detailed_steps": 2}
+SMALL |= {"flow": [stage.model_dump() | {"steps": 2} for stage in STAGES]}
 
 
 @pytest.fixture(scope="module")
@@ -149,10 +153,32 @@ def test_kept_averages_change_nothing_and_the_last_is_how_a_stage_ends(made, tmp
     for out, keep_every in (("plain", 0), ("kept", 1)):
         pretrain(PretrainOptions(out=str(tmp_path / out), vae_from=str(made), keep_every=keep_every, **SMALL))
     kept = {path.name: (path / TRANSFORMER).read_bytes() for path in tmp_path.iterdir()}
-    steps = [f"kept-{stage}-{step}" for stage in ("broad", "detailed") for step in (1, 2)]
+    steps = [f"kept-{stage}-{step}" for stage in ("broad", "settled", "filmed") for step in (1, 2)]
     assert kept.keys() == {"plain", "kept", *steps}
-    assert kept["plain"] == kept["kept"] == kept["kept-detailed-2"]
+    assert kept["plain"] == kept["kept"] == kept["kept-filmed-2"]
     assert len({kept[name] for name in steps}) == len(steps)
+
+
+def test_later_stages_can_go_on_from_a_kept_one(made, tmp_path, monkeypatch):
+    monkeypatch.setattr("microworld.model.score.score_model", lambda *_: {})
+    whole, again = tmp_path / "whole", tmp_path / "again"
+    pretrain(PretrainOptions(out=str(whole), vae_from=str(made), keep_every=2, **SMALL))
+    rest = SMALL | {"flow": SMALL["flow"][1:]}
+    pretrain(PretrainOptions(out=str(again), go_on_from=f"{whole}-broad-2", **rest))
+    for part in (TRANSFORMER, "vae/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors"):
+        assert (again / part).read_bytes() == (whole / part).read_bytes(), part
+
+
+def test_unfinished_clips_end_before_the_thing_is_done_and_are_captioned_as_the_others():
+    finished, unfinished = (draw_clips(100, np.random.default_rng(3), share) for share in (0.0, 1.0))
+    late, later = (np.abs(c.pixels[:, -1].astype(int) - c.pixels[:, -2]).max((1, 2, 3)) for c in (finished, unfinished))
+    assert np.mean(late > 40) < 0.05 and np.mean(later > 40) > 0.75
+    scene = sample_scene(np.random.default_rng(4))
+    task = sample_tasks(scene.layout, np.random.default_rng(5), 1)[0]
+    usual, slow = (states(scene.layout, p, 15)[0] for p in (task.program, slowed(task.program, 0.5)))
+    assert np.allclose(usual[0], slow[0]) and not np.allclose(usual[-1], slow[-1])
+    assert judge(render_batch([scene], [task.program], 8, 32)[0], task.text).task > 0
+    assert judge(render_batch([scene], [slowed(task.program, 0.3)], 8, 32)[0], task.text).task < 0
 
 
 def test_the_shipped_base_has_the_size_and_parts_that_the_program_makes():

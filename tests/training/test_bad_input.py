@@ -58,7 +58,7 @@ MEANING = {
     ),
     "a sampler too short for the objective": (
         {"rollout": {"steps": 2}},
-        ["rollout.steps 2", "at least 3", "awm"],
+        ["rollout.steps 2", "skip_first 1", "fraction 0.9", "no level to train awm at", "more steps"],
     ),
     "a layer that is not there": (
         {"lora": {"targets": ["to_q", "to_w"]}},

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training.config import Levels
 from training.matching import (
     clean_prediction,
     flow_matching_loss,
@@ -129,7 +130,7 @@ def test_unknown_weightings_say_what_is_known(rows):
     with pytest.raises(ValueError, match="power is 0"):
         matching_error(rows.prediction, rows.target, rows.sigma, power=0)
     with pytest.raises(ValueError, match="0 training levels"):
-        training_steps(8, 0, seeded())
+        training_steps(range(8), 0, seeded())
 
 
 def test_flow_matching_is_least_where_the_prediction_is_the_mean_target(rows, gradient):
@@ -152,20 +153,20 @@ def test_velocity_kl_by_number_and_without_gradient_to_the_reference(rows):
 
 
 def test_fourteen_steps_are_trained_at_one_to_eleven():
-    drawn = torch.stack([training_steps(14, 6, seeded(seed)) for seed in range(300)])
+    drawn = torch.stack([training_steps(Levels().within(14), 6, seeded(seed)) for seed in range(300)])
     assert drawn.unique().tolist() == list(range(1, 12))
     assert (drawn.diff(dim=1) >= 0).all()
 
 
 def test_each_index_is_equally_likely():
-    drawn = torch.cat([training_steps(14, 6, seeded(seed)) for seed in range(2000)])
+    drawn = torch.cat([training_steps(Levels().within(14), 6, seeded(seed)) for seed in range(2000)])
     share = torch.bincount(drawn, minlength=12)[1:] / len(drawn)
     assert share.sub(1 / 11).abs().max() < 0.007  # 5 standard deviations of 12,000 independent draws are 0.013
 
 
 @given(st.integers(3, 60), st.integers(1, 12), st.integers(0, 2**32))
 def test_no_draw_leaves_the_range(steps, count, seed):
-    drawn = training_steps(steps, count, seeded(seed))
+    drawn = training_steps(Levels().within(steps), count, seeded(seed))
     assert len(drawn) == count
     assert drawn.min() >= 1
     assert drawn.max() < max(steps * 0.9, 2)
@@ -173,31 +174,38 @@ def test_no_draw_leaves_the_range(steps, count, seed):
 
 @pytest.mark.parametrize("steps", [1, 2])
 def test_too_few_steps_to_train_at_is_an_error(steps):
-    with pytest.raises(ValueError, match=f"of {steps} sampler steps"):
-        training_steps(steps, 2, seeded())
+    with pytest.raises(ValueError, match="at least one"):
+        training_steps(Levels().within(steps), 2, seeded())
 
 
 def test_discrete_levels_are_the_samplers_own():
     sigmas = torch.linspace(1, 0, 9) ** 0.5
-    levels = training_sigmas(sigmas, 4, seeded())
+    levels = training_sigmas(sigmas, range(1, 7), 4, seeded())
     assert set(levels.tolist()) <= set(sigmas[1:7].tolist())
-    assert torch.equal(levels, sigmas[training_steps(8, 4, seeded())])
+    assert torch.equal(levels, sigmas[training_steps(range(1, 7), 4, seeded())])
 
 
 def test_levels_are_the_seeds_alone_and_lie_inside():
     sigmas = torch.linspace(1, 0, 15)
-    first, again = training_sigmas(sigmas, 6, seeded(3)), training_sigmas(sigmas, 6, seeded(3))
+    first, again = (training_sigmas(sigmas, range(1, 13), 6, seeded(3)) for _ in range(2))
     assert torch.equal(first, again)
     assert first.dtype == torch.float32
-    assert not torch.equal(first, training_sigmas(sigmas, 6, seeded(4)))
+    assert not torch.equal(first, training_sigmas(sigmas, range(1, 13), 6, seeded(4)))
     assert (first > 0).all()
     assert (first < 1).all()
+
+
+def test_a_window_of_levels_is_kept_to():
+    sigmas, window = torch.linspace(1, 0, 9) ** 0.5, Levels(skip_first=0, fraction=0.375).within(8)
+    drawn = torch.stack([training_sigmas(sigmas, window, 2, seeded(seed)) for seed in range(50)])
+    assert sorted(set(drawn.flatten().tolist()), reverse=True) == sigmas[:3].tolist()
+    assert Levels(skip_first=3, fraction=0.29).within(100) == range(3, 29)
 
 
 def test_every_draw_spreads_over_all_strata():
     """What stratification is for: of 20 steps 1 to 16 are used here, each draw of 4 has one in each quarter."""
     for seed in range(50):
-        steps = training_steps(20, 4, seeded(seed), fraction=0.85)
+        steps = training_steps(range(1, 17), 4, seeded(seed))
         assert ((steps - 1) // 4).tolist() == [0, 1, 2, 3]
 
 

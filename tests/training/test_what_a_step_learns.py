@@ -6,6 +6,8 @@ import torch
 
 from tests.training import tiny_run
 from tests.training.tiny_run import Brightness
+from training.rewards import spoiled
+from training.rollout import plan
 from training.state import restore, save
 
 
@@ -50,6 +52,35 @@ def test_a_reward_that_is_alike_in_every_group_has_no_spread(tiny_bench, tmp_pat
     trainer = tiny_bench.trainer(tmp_path / "run", vlm=Brightness(blind=""))
     metrics = step(trainer)
     assert metrics["spread/task"] == metrics["spread/consistency"] == 0 < metrics["spread/distill"]
+
+
+def test_a_judge_that_errs_spoils_the_rewards_as_told(tiny_bench, tmp_path):
+    def rewards(**errs):
+        folder = tmp_path / "-".join(["run", *map(str, errs.values())])
+        trainer = tiny_bench.trainer(folder, {"rewards": {"task": 1.0, "consistency": 0.5, **errs}})
+        return step(trainer)
+
+    exact, opposite, noisy = rewards(), rewards(judge_flip=1.0), rewards(judge_noise=3.0)
+    assert opposite["reward/task"] == pytest.approx(-exact["reward/task"])
+    assert opposite["reward/consistency"] == pytest.approx(-exact["reward/consistency"])
+    assert opposite["spread/task"] == pytest.approx(exact["spread/task"])
+    seeds = [seed for place in (0, 1) for seed in plan(0, 1, [place], 3).seeds]
+    drawn = spoiled(np.zeros(6), seeds, "task", 3.0, 0.0)
+    assert noisy["reward/task"] - exact["reward/task"] == pytest.approx(drawn.mean())
+    assert noisy["reward/task"] != exact["reward/task"]
+
+
+def test_errors_of_a_judge_are_drawn_by_rollout_and_question():
+    values, seeds = np.array([1.0, -2.0, np.nan, 4.0] * 500), list(range(2000))
+    noisy = spoiled(values, seeds, "task", 2.0, 0.0)
+    assert np.isnan(noisy[2::4]).all() and np.nanstd(noisy - values) == pytest.approx(2.0, rel=0.08)
+    assert np.array_equal(spoiled(values[3:5], seeds[3:5], "task", 2.0, 0.0), noisy[3:5])
+    assert not np.array_equal(spoiled(values, seeds, "agent", 2.0, 0.0)[:2], noisy[:2])
+    flipped = spoiled(values, seeds, "task", 0.0, 0.25)
+    assert np.nanmean(flipped[[i % 4 != 2 for i in seeds]] != values[[i % 4 != 2 for i in seeds]]) == pytest.approx(
+        0.25, abs=0.04
+    )
+    assert np.array_equal(np.abs(flipped), np.abs(values), equal_nan=True)
 
 
 # -- steps without a gradient -----------------------------------------------------------------------------------------
