@@ -3,7 +3,7 @@
     python -m microworld.model.pretrain --config config.yaml     (options: options.py; {} for the defaults)
 
 About two hours on one core: the VAE, its decoder again, the text encoder (what captions and tasks say, as a language
-model comes ready to a video model), and flow matching with the text encoder frozen, in stages (options.py): `broad` and
+model comes ready to a video model), and flow matching with the text encoder frozen, in STAGES: `broad` and
 `settled` on clips that end when the thing is done, the one at a constant rate, the other while it falls; then, shortly,
 `filmed`: clips of which half end before, as filmed ones do whose captions tell what was meant, most captions detailed,
 as large video models end on long captions written by a VLM. So the model knows more than it shows, most of all
@@ -15,6 +15,7 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from torch import Tensor, nn
 from microworld.model.build import MAX_TOKENS, make_parts, save
 from microworld.model.captions import FACTS, UNKNOWN, facts
 from microworld.model.clips import Clips, draw_clips
-from microworld.model.options import PretrainOptions, Stage
+from microworld.model.options import PretrainOptions
 from microworld.model.vae_training import fit_decoder, fit_vae, measure_latents, normalised_latents
 from models.video.frame_vae import FrameVAE
 from storage.strict_yaml import read_yaml
@@ -32,6 +33,29 @@ from storage.strict_yaml import read_yaml
 SHIFT = 5.0  # leans noise levels towards noise, where motion is decided
 MOTION = 8.0  # what a moving cell counts more than one at rest: the same optimum, reached sooner
 MOVED = 0.35  # mean change of a cell's latents that counts as motion
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of flow matching, on clips of its own.
+
+    Of its captions a `loose_share` is loose, halves of it terse where it has `terse` ones; the rest are D and brief D.
+    Its rate is a share of the usual one and falls to 0 over the last share `falling` of its steps.
+    """
+
+    name: str
+    loose_share: float
+    terse: bool = True
+    unfinished_share: float = 0.0
+    rate: float = 1.0
+    falling: float = 0.0
+
+
+STAGES = (
+    Stage("broad", loose_share=0.6),
+    Stage("settled", loose_share=0.8, terse=False, falling=0.7),
+    Stage("filmed", loose_share=0.4, unfinished_share=0.5, rate=0.4, falling=1.0),
+)
 
 
 class Reader(nn.Module):
@@ -85,11 +109,13 @@ def fit_language(parts: dict, clips: Clips, options: PretrainOptions, rng: np.ra
     encoder.requires_grad_(False)
 
 
-def fit_flow(parts: dict, clips: Clips, options: PretrainOptions, rng: np.random.Generator, stage: Stage) -> None:
+def fit_flow(parts: dict, options: PretrainOptions, stage: Stage, steps: int) -> None:
     """Flow matching (velocity noise - data) of the transformer, which ends as its EMA.
 
     Matrices inside blocks are trained by Muon, the rest by AdamW.
     """
+    rng = np.random.default_rng([options.seed, *stage.name.encode()])
+    clips = draw_clips(options.clips, rng, stage.unfinished_share)
     latents = normalised_latents(parts["vae"], clips.pixels)
     transformer, encoder, tokenizer = parts["transformer"].train(), parts["text_encoder"], parts["tokenizer"]
     trained = list(transformer.parameters())
@@ -99,8 +125,8 @@ def fit_flow(parts: dict, clips: Clips, options: PretrainOptions, rng: np.random
     adam = torch.optim.AdamW([p for p in trained if id(p) not in inside], 2e-3, betas=(0.9, 0.98), weight_decay=0.01)
     average = [p.detach().clone() for p in trained]
     generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
-    for step in range(stage.steps):
-        factor = stage.rate * min(1.0, (step + 1) / 40) * falling(step, stage.steps, stage.falling)
+    for step in range(steps):
+        factor = stage.rate * min(1.0, (step + 1) / 40) * falling(step, steps, stage.falling)
         rate(adam, 2e-3 * factor)
         rate(muon, 0.015 * factor)
         chosen = rng.integers(0, len(clips), options.batch)
@@ -124,7 +150,7 @@ def fit_flow(parts: dict, clips: Clips, options: PretrainOptions, rng: np.random
         muon.step()
         with torch.no_grad():
             torch._foreach_lerp_(average, trained, 1 - min(0.995, (2 + step) / (11 + step)))
-        say(stage.name, step, stage.steps, loss)
+        say(stage.name, step, steps, loss)
         if options.keep_every and (step + 1) % options.keep_every == 0:
             keep(parts, average, Path(f"{options.out}-{stage.name}-{step + 1}"))
     with torch.no_grad():
@@ -195,9 +221,9 @@ def pretrain(options: PretrainOptions) -> dict:
             fit_decoder(parts["vae"], clips.pixels, options.decoder_steps, rng)
             measure_latents(parts["vae"], clips.pixels)
         fit_language(parts, clips, options, rng)
-    for stage in options.flow:
-        rng = np.random.default_rng([options.seed, *stage.name.encode()])
-        fit_flow(parts, draw_clips(options.clips, rng, stage.unfinished_share), options, rng, stage)
+    for stage, steps in zip(STAGES, (options.broad_steps, options.settled_steps, options.filmed_steps), strict=True):
+        if steps:
+            fit_flow(parts, options, stage, steps)
     out = Path(options.out)
     save(parts, out)
     scores = score_model(out, options.held_out, options.seed + 1)
