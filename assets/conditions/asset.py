@@ -25,7 +25,7 @@ from assets.store import Store
 from storage.files import sha256_bytes, sha256_file, write_bytes
 
 # Changes when the same input gives other conditions.
-VERSION = "1"
+VERSION = "2"
 
 ConditionsConfig = config_block(ConditionsOptions)
 
@@ -46,7 +46,7 @@ def job_of(store: Store, options: ConditionsOptions, vlm: VLMResource) -> dict[s
     release = store.pinned_release()
     if release is None:
         raise dg.Failure("there is no release to encode: materialise `training_data` first", allow_retries=False)
-    decides: list[Any] = [VERSION, options.held_out.model_dump(mode="json")]
+    decides: list[Any] = [VERSION, options.most_cropped, options.held_out.model_dump(mode="json")]
     job: dict[str, Any] = {
         "options": options.model_dump(mode="json"),
         "tree": release["tree"],

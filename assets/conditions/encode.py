@@ -17,22 +17,40 @@ from assets.conditions import held_out
 from assets.conditions.folder import read_manifest
 from assets.conditions.options import ConditionsOptions
 from assets.conditions.release import ReleaseImages, read_pairs
+from training.condition_store import Pair
 
 
 def splits(options: ConditionsOptions, tree: Path, folder: Path):
-    """The pairs by split, a function that gives the pixels of an image id, and how many train pairs were left out."""
-    train = list(read_pairs(tree, "train"))
+    """The pairs by split, a function that gives the pixels of an image id, and how many pairs were left out, by why."""
+    from models.video.pixels import cut_share
+
     images = ReleaseImages(tree, folder)
+    shape, out = (options.model.height, options.model.width), {}
+
+    def uncut(split: str) -> list[Pair]:
+        pairs = list(read_pairs(tree, split))
+        kept = [pair for pair in pairs if cut_share(images.size(pair.image_id), shape) <= options.most_cropped]
+        out[f"{split} pairs left out: cropped"] = len(pairs) - len(kept)
+        if pairs and not kept:
+            height, width = images.size(pairs[0].image_id)
+            raise ValueError(
+                f"every picture of the release's {split} split would lose more than {options.most_cropped:.0%} of its "
+                f"area to the crop to {shape[1]}x{shape[0]} (the first is {width}x{height}): a model shape nearer the "
+                "pictures', or a larger conditions.most_cropped, is expected"
+            )
+        return kept
+
+    train = uncut("train")
     if options.held_out.source == "bench":
-        chosen = held_out.from_bench(list(read_pairs(tree, "bench")), options.held_out)
-        return {"train": train, "heldout": chosen}, images, 0
+        return {"train": train, "heldout": held_out.from_bench(uncut("bench"), options.held_out)}, images, out
     seen = held_out.seen_only(train)
     chosen, fresh = held_out.from_microworld(options.held_out)
+    out["train pairs left out: held-out combinations"] = len(train) - len(seen)
 
     def pixels(image_id: str) -> np.ndarray:
         return fresh[image_id].picture if image_id in fresh else images(image_id)
 
-    return {"train": seen, "heldout": chosen}, pixels, len(train) - len(seen)
+    return {"train": seen, "heldout": chosen}, pixels, out
 
 
 def labels_of(options: ConditionsOptions, job: dict) -> list:
@@ -84,7 +102,7 @@ def encode(job: dict) -> dict:
         videos=read_videos(labels),
     )
     seconds = round(time.monotonic() - began, 3)
-    return {"reused": False, "seconds": seconds, "held-out combinations left out": left_out, "bytes": facts.bytes}
+    return {"reused": False, "seconds": seconds, "bytes": facts.bytes, **left_out}
 
 
 def main() -> int:

@@ -41,6 +41,13 @@ class ConditionsOptions(Options):
 
     model: VideoModelOptions
     batch: int = Field(16, ge=1, le=4096, description="Images, prompts or videos encoded together.")
+    most_cropped: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="Pairs of the release whose picture would lose more than this share of its area to the crop to the "
+        "model's shape are left out: T and D may speak of what is then no longer seen.",
+    )
     held_out: HeldOutOptions = HeldOutOptions()
     sft_videos: SFTVideoOptions = SFTVideoOptions()
     grace_s: float = Field(60.0, gt=0, description="Seconds a cancelled encoder has to end before it is killed.")

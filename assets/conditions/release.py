@@ -43,12 +43,14 @@ class ReleaseImages:
     def __init__(self, tree: Path, folder: Path):
         self._folder = folder
         self._at: dict[str, tuple[Path, int, int]] = {}  # frame -> file, row group, row
+        self._sizes: dict[str, tuple[int, int]] = {}  # (height, width)
         self._group: tuple[tuple[Path, int], list[dict]] = ((Path(), -1), [])
         for path in sorted((tree / "data").glob("*.parquet")):
             with pq.ParquetFile(path) as file:
                 for group in range(file.num_row_groups):
-                    ids = file.read_row_group(group, columns=["frame_id"])["frame_id"].to_pylist()
-                    self._at |= {frame: (path, group, row) for row, frame in enumerate(ids)}
+                    rows = file.read_row_group(group, columns=["frame_id", "height", "width"]).to_pylist()
+                    self._at |= {found["frame_id"]: (path, group, row) for row, found in enumerate(rows)}
+                    self._sizes |= {found["frame_id"]: (found["height"], found["width"]) for found in rows}
         self._local: dict[str, tuple[str, str]] | None = None
 
     def __call__(self, frame_id: str) -> np.ndarray:
@@ -56,6 +58,10 @@ class ReleaseImages:
         from microworld.vision import decode  # one JPEG decoder for all: RGB, whole pictures only
 
         return decode(self._stored(frame_id) if frame_id in self._at else self._own(frame_id))
+
+    def size(self, frame_id: str) -> tuple[int, int]:
+        """(height, width) of a frame's picture. Raises as a call does, where the picture has to be read for it."""
+        return self._sizes[frame_id] if frame_id in self._sizes else self(frame_id).shape[:2]
 
     def _stored(self, frame_id: str) -> bytes:
         path, group, row = self._at[frame_id]

@@ -60,6 +60,12 @@ def fit(image: np.ndarray, shape: VideoShape) -> np.ndarray:
     return np.ascontiguousarray(image[top : top + shape.height, left : left + shape.width])
 
 
+def cut_share(size: tuple[int, int], shape: tuple[int, int]) -> float:
+    """The share of a picture's area that `fit` cuts away: of `size` for a video of `shape`, both (height, width)."""
+    picture, video = size[1] / size[0], shape[1] / shape[0]
+    return 1 - min(picture, video) / max(picture, video)
+
+
 def to_unit(videos: Tensor) -> Tensor:
     """uint8 [B, T, H, W, 3] -> float32 [B, 3, T, H, W] in [-1, 1]."""
     return videos.permute(0, 4, 1, 2, 3).float() / 127.5 - 1

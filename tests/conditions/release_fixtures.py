@@ -42,7 +42,8 @@ def write_release(store: Store, images: int = 8, pairs: int = 3, version: str = 
             for index, task in enumerate(tasks)
         ]  # fmt: skip
         rows[split] += [pair | {"frame_id": frame, "image_sha256": sha256_bytes(data)} for pair in found]
-        stored[split].append({"image": {"bytes": data, "path": f"{frame}.jpg"}, "frame_id": frame, "pairs": found})
+        image = {"image": {"bytes": data, "path": f"{frame}.jpg"}, "width": 128, "height": 128}
+        stored[split].append(image | {"frame_id": frame, "pairs": found})
     for split, lines in rows.items():
         text = "".join(json.dumps(line) + "\n" for line in lines)
         (tree / "ids" / f"{split}.jsonl").write_text(text)

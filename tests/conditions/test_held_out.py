@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from assets.conditions.encode import splits
 from assets.conditions.held_out import from_bench, from_microworld, seen_only
-from assets.conditions.options import HeldOutOptions
+from assets.conditions.options import ConditionsOptions, HeldOutOptions
 from assets.conditions.release import NoPixels, ReleaseImages, read_pairs
 from assets.schemas import KEPT, WORLDTASKS
 from microworld.families import build_task
@@ -12,6 +13,8 @@ from microworld.grammar import parse
 from microworld.held_out import UNSEEN
 from microworld.scene import held_out
 from microworld.vision import observe
+from models.video.pixels import cut_share, fit
+from models.video.protocol import VideoShape
 from training.condition_store import Pair
 
 
@@ -102,3 +105,41 @@ def test_an_ids_only_release_is_read_with_the_collections_own_frames(release_sto
     (release_store.folder / "frame.jpg").write_bytes(data + b" ")
     with pytest.raises(NoPixels, match="damaged"):
         ReleaseImages(tree, release_store.folder)(pair.image_id)
+
+
+def test_pairs_of_pictures_that_the_crop_would_cut_are_left_out_and_counted(release_store, tiny_model, tmp_path):
+    tree, folder = release_store.published / "latest", release_store.folder
+    square = ConditionsOptions(model=tiny_model)
+    wide = ConditionsOptions(model=tiny_model | {"width": 48})
+    every, _, none = splits(square, tree, folder)
+    assert every["train"] == list(read_pairs(tree, "train")) and set(none.values()) == {0}
+    with pytest.raises(ValueError, match=r"more than 25% of its area to the crop to 48x32 \(the first is 128x128\)"):
+        splits(wide, tree, folder)
+    assert splits(wide.model_copy(update={"most_cropped": 0.34}), tree, folder)[0] == every
+
+    first = every["train"][0].image_id
+    images = ReleaseImages(tree, folder)
+    assert images.size(first) == images(first).shape[:2] == (128, 128)
+
+
+def test_a_portrait_among_square_pictures_is_no_longer_trained_on(release_store, tiny_model, monkeypatch):
+    tree, folder = release_store.published / "latest", release_store.folder
+    portrait = next(read_pairs(tree, "train")).image_id
+    size = ReleaseImages.size
+    monkeypatch.setattr(ReleaseImages, "size", lambda self, one: (384, 256) if one == portrait else size(self, one))
+    kept, _, out = splits(ConditionsOptions(model=tiny_model), tree, folder)
+    whole = list(read_pairs(tree, "train"))
+    assert kept["train"] == [pair for pair in whole if pair.image_id != portrait]
+    assert out["train pairs left out: cropped"] == len(whole) - len(kept["train"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("size", "shape", "share"),
+    [((32, 32), (64, 64), 0.0), ((384, 256), (32, 32), 1 / 3), ((480, 640), (288, 512), 0.25), ((2, 4), (4, 2), 0.75)],
+)
+def test_the_cut_share_is_what_fit_cuts(size, shape, share):
+    assert cut_share(size, shape) == pytest.approx(share)
+    image = np.zeros((*size, 3), np.uint8)
+    scale = max(shape[0] / size[0], shape[1] / size[1])
+    kept = shape[0] * shape[1] / (size[0] * scale * size[1] * scale)
+    assert fit(image, VideoShape(8, *shape, 4.0)).shape[:2] == shape and 1 - kept == pytest.approx(share)
