@@ -43,7 +43,7 @@ save_file({{"w": np.ones(3, np.float32)}}, folder / "model.safetensors")
             result = defs.resolve_job_def("build_microworld").execute_in_process(
                 run_config={
                     "resources": {"collection": {"config": {"root": str(tmp_path), "name": "c"}}},
-                    "ops": {"microworld_model": {"config": {"out": str(out), "steps": 3}}},
+                    "ops": {"microworld_model": {"config": {"out": str(out), "broad_steps": 3}}},
                     "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                 },
                 instance=instance,
@@ -53,4 +53,4 @@ save_file({{"w": np.ones(3, np.float32)}}, folder / "model.safetensors")
         versions.append(event.materialization.tags["dagster/data_version"])
     assert versions[0] == versions[1]
     written = (tmp_path / "c" / "training" / "microworld_model" / "config.yaml").read_text()
-    assert "steps: 3" in written and "grace_s" not in written
+    assert "broad_steps: 3" in written and "grace_s" not in written

@@ -175,7 +175,7 @@ def test_unfinished_clips_end_before_the_thing_is_done_and_are_captioned_as_the_
     assert np.mean(late > 40) < 0.05 and np.mean(later > 40) > 0.6
     scene = sample_scene(np.random.default_rng(4))
     task = sample_tasks(scene.layout, np.random.default_rng(5), 1)[0]
-    usual, slow = (states(scene.layout, p, 15)[0] for p in (task.program, slowed(task.program, 0.5)))
+    usual, slow = (np.concatenate(states(scene.layout, p, 15), -1) for p in (task.program, slowed(task.program, 0.5)))
     assert np.allclose(usual[0], slow[0]) and not np.allclose(usual[-1], slow[-1])
     assert judge(render_batch([scene], [task.program], 8, 32)[0], task.text).task > 0
     assert judge(render_batch([scene], [slowed(task.program, 0.3)], 8, 32)[0], task.text).task < 0
@@ -198,9 +198,9 @@ def test_the_shipped_base_has_the_size_and_parts_that_the_program_makes():
     assert 300_000 < transformer < 2_000_000
 
 
-def test_the_shipped_base_follows_d_and_much_less_t():
+def test_the_shipped_base_follows_d_well_but_not_perfectly_and_t_less():
     from microworld.model.score import score_model
 
-    scores = score_model(CHECKPOINT, 40, seed=5)
-    assert scores["D"]["task"] > 0.4
-    assert scores["T"]["task"] < scores["D"]["task"] - 0.15
+    scores = score_model(CHECKPOINT, 80, seed=5)
+    assert 0.25 < scores["D"]["task"] < 0.6, "well above nothing, with room above it"
+    assert scores["T"]["task"] < scores["D"]["task"]
