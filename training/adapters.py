@@ -36,7 +36,7 @@ def kept(output: Path) -> dict[int, Path]:
     return dict(sorted((int(match[1]), path) for match, path in found if match))
 
 
-def clear(output: Path, after: int = -1) -> None:
+def clear(output: Path, after: int) -> None:
     """Removes those of steps above `after`: another run's, or of steps that are trained again."""
     if (output / FOLDER).is_dir():
         sweep(output / FOLDER)

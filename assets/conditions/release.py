@@ -61,7 +61,9 @@ class ReleaseImages:
 
     def size(self, frame_id: str) -> tuple[int, int]:
         """(height, width) of a frame's picture. Raises as a call does, where the picture has to be read for it."""
-        return self._sizes[frame_id] if frame_id in self._sizes else self(frame_id).shape[:2]
+        if frame_id not in self._sizes:
+            self._sizes[frame_id] = self(frame_id).shape[:2]
+        return self._sizes[frame_id]
 
     def _stored(self, frame_id: str) -> bytes:
         path, group, row = self._at[frame_id]

@@ -102,6 +102,10 @@ def save(parts: dict, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, part in parts.items():
         part.save_pretrained(folder / name)
+        config = folder / name / "config.json"
+        if config.exists():  # without the path on this machine that it was read from
+            kept = {key: value for key, value in json.loads(config.read_text()).items() if key != "_name_or_path"}
+            config.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n")
     index = {
         "_class_name": "WanImageToVideoPipeline",
         "tokenizer": ["transformers", "PreTrainedTokenizerFast"],

@@ -11,7 +11,7 @@ from microworld.motion import slowed
 from microworld.render import render_batch
 from microworld.scene import sample_scene
 
-PACES = (0.2, 0.6)  # of an unfinished clip: between a tenth and nine tenths of the way are done when it ends
+PACES = (0.2, 0.6)  # of an unfinished clip: the clip ends with a fifth to nine tenths of one movement done
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Options of the base model's pre-training; apart from the program, which loads torch."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class PretrainOptions(BaseModel):
@@ -17,9 +17,18 @@ class PretrainOptions(BaseModel):
     language_steps: int = Field(1300, ge=1, description="The text encoder, on captions and on tasks.")
     language_loose_share: float = Field(0.6, ge=0, le=1, description="Share of loose and terse ones among captions.")
     broad_steps: int = Field(3000, ge=0, description="Flow matching on finished clips at a constant rate; 0: none.")
-    settled_steps: int = Field(1100, ge=0, description="Then while the rate falls to 0.")
+    settled_steps: int = Field(1100, ge=0, description="Then with a rate that falls to 0 in the end.")
     filmed_steps: int = Field(300, ge=0, description="Then on clips of which half end before the thing is done.")
     keep_every: int = Field(0, ge=0, description="Keeps the average each so many steps, in OUT-STAGE-N; 0: never.")
     vae_from: str = Field("", description="A checkpoint whose VAE is taken as it is; empty: one is trained.")
-    go_on_from: str = Field("", description="A checkpoint that flow matching goes on from; empty: all is made.")
+    go_on_from: str = Field(
+        "",
+        description="A checkpoint whose parts flow matching goes on from; empty: all is made.",
+    )
     held_out: int = Field(200, ge=1, description="Held-out tasks it is scored on.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "PretrainOptions":
+        if self.go_on_from and self.vae_from:
+            raise ValueError(f"go_on_from {self.go_on_from} brings its VAE: vae_from {self.vae_from} is left out then")
+        return self

@@ -2,13 +2,13 @@
 
     python -m microworld.model.pretrain --config config.yaml     (options: options.py; {} for the defaults)
 
-About two hours on one core: the VAE, its decoder again, the text encoder (what captions and tasks say, as a language
-model comes ready to a video model), and flow matching with the text encoder frozen, in STAGES: `broad` and
-`settled` on clips that end when the thing is done, the one at a constant rate, the other while it falls; then, shortly,
-`filmed`: clips of which half end before, as filmed ones do whose captions tell what was meant, most captions detailed,
-as large video models end on long captions written by a VLM. So the model knows more than it shows, most of all
-under short prompts, but under D too: that is the room above the Demonstrator. It ends with scores on held-out tasks,
-which are written beside the weights.
+Two to three hours on one core, as its parts took: the VAE, its decoder again, the text encoder (what captions and tasks
+say, as a language model comes ready to a video model), and flow matching with the text encoder frozen, in STAGES:
+`broad` and `settled` on clips that end when the thing is done, the one at a constant rate, the other while it falls in
+the end; then, shortly, `filmed`: clips of which half end before, as filmed ones do whose captions tell what was meant,
+most captions detailed, as large video models end on long captions written by a VLM. So the model knows more than it
+shows, most of all under short prompts, but under D too: that is the room above the Demonstrator. It ends with scores on
+held-out tasks, which are written beside the weights.
 """
 
 import argparse

@@ -51,7 +51,7 @@ def policy(lora: Path | None):
 
 @torch.no_grad()
 def rollouts(model, count: int) -> list[tuple]:
-    """(clean latents, conditions, task log-odds [B]) of `count` tasks, in batches of whole groups."""
+    """(first task's number, clean latents, conditions, task log-odds [B]) by batch of whole groups, `count` tasks."""
     held, sigmas, batches = held_out_tasks(count, 3, 0.0), model.sigmas(STEPS), []
     scenes, programs = [one.scene for one in held], [one.task.program for one in held]
     first = torch.from_numpy(render_batch(scenes, programs, FRAMES, SIZE)[:, 0])
@@ -62,7 +62,7 @@ def rollouts(model, count: int) -> list[tuple]:
         clean = ode(lambda x, sigma, c=condition: model.velocity(x, sigma, c), start, sigmas).clean
         videos = model.decode(clean).numpy()
         odds = [judge(video, held[i].task.text).task for video, i in zip(videos, rows, strict=True)]
-        batches.append((clean, condition, torch.tensor(odds, dtype=torch.float64)))
+        batches.append((at, clean, condition, torch.tensor(odds, dtype=torch.float64)))
     return batches
 
 
@@ -70,10 +70,10 @@ def gradient(model, trained, batches: list[tuple], sigma: float) -> torch.Tensor
     """Of the sum over batches of advantage x matching error at one level, as one vector."""
     for p in trained:
         p.grad = None
-    for number, (x0, condition, odds) in enumerate(batches):
+    for first, x0, condition, odds in batches:
         groups = torch.arange(len(odds)) // GROUP
         advantage = group_advantages(odds, groups, torch.isfinite(odds)).values
-        noise = model.noise([seed_of(1, "signal", number, k, str(sigma)) for k in range(len(odds))])
+        noise = model.noise([seed_of(1, "signal", first, k, str(sigma)) for k in range(len(odds))])
         level = torch.full((len(odds),), sigma)
         velocity = model.velocity(renoise(x0, noise, level), level, condition)
         (advantage * matching_error(velocity, noise - x0, level)).sum().backward()

@@ -169,6 +169,13 @@ def test_later_stages_can_go_on_from_a_kept_one(made, tmp_path, monkeypatch):
         assert (again / part).read_bytes() == (whole / part).read_bytes(), part
 
 
+def test_two_sources_of_a_vae_are_refused_and_no_machine_path_is_kept(made):
+    with pytest.raises(ValueError, match="go_on_from a brings its VAE: vae_from b is left out"):
+        PretrainOptions(go_on_from="a", vae_from="b")
+    for folder in (made, CHECKPOINT):
+        assert "_name_or_path" not in "".join(path.read_text() for path in folder.glob("*/config.json"))
+
+
 def test_unfinished_clips_end_before_the_thing_is_done_and_are_captioned_as_the_others():
     finished, unfinished = (draw_clips(100, np.random.default_rng(3), share) for share in (0.0, 1.0))
     late, later = (np.abs(c.pixels[:, -1].astype(int) - c.pixels[:, -2]).max((1, 2, 3)) for c in (finished, unfinished))
