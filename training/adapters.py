@@ -7,17 +7,16 @@ a checkpoint of a step that is due, not of one where a signal ended the run, so 
 same ones.
 """
 
-import re
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storage.folders import building, sweep
+from storage.folders import building
+from training import step_folders
 
 if TYPE_CHECKING:
     from training.trainer import Trainer
 
-FOLDER, NAME = "adapters", re.compile(r"step-(\d{8,})", re.ASCII)
+FOLDER = "adapters"
 
 
 def keep(trainer: "Trainer") -> None:
@@ -26,20 +25,15 @@ def keep(trainer: "Trainer") -> None:
 
     run, step = trainer.options.run, trainer.step
     if step % run.checkpoint_every == 0 or step == run.steps:
-        with building(Path(trainer.options.output) / FOLDER / f"step-{step:08d}") as folder:
+        with building(step_folders.step_folder(Path(trainer.options.output) / FOLDER, step)) as folder:
             write_weights(trainer.policies, "executor", folder, PIPELINES[trainer.options.model.kind])
 
 
 def kept(output: Path) -> dict[int, Path]:
     """Step -> folder of the LoRA, of the training run in `output`; half-written ones are not among them."""
-    found = [(NAME.fullmatch(path.name), path) for path in (output / FOLDER).glob("step-*")]
-    return dict(sorted((int(match[1]), path) for match, path in found if match))
+    return dict(step_folders.step_folders(output / FOLDER))
 
 
 def clear(output: Path, after: int) -> None:
     """Removes those of steps above `after`: another run's, or of steps that are trained again."""
-    if (output / FOLDER).is_dir():
-        sweep(output / FOLDER)
-    for step, folder in kept(output).items():
-        if step > after:
-            shutil.rmtree(folder)
+    step_folders.clear(output / FOLDER, after)

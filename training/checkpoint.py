@@ -5,7 +5,6 @@ checkpoints/step-00000100/state.safetensors   LoRA, optimizer, shadows, RNG stat
 """
 
 import json
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,10 +17,10 @@ from torch import Tensor
 
 from storage.files import sha256_bytes
 from storage.folders import building, sweep
+from training import step_folders
 
 FORMAT = 2
 TENSORS, STATE = "state.safetensors", "state.json"
-FOLDER = re.compile(r"step-(\d{8,})")
 OPTIMIZER, RNG = "optimizer/", "rng/"
 # How long, how often, how many, and where: what a resumed run may be told otherwise. That the conditions and the model
 # are the same is known from the dataset's version and the model's identity, not from their paths.
@@ -69,7 +68,7 @@ def save(folder: Path, step: int, tensors: Mapping[str, Tensor], state: Mapping[
     data = serialise({name: tensor.detach().cpu().contiguous().clone() for name, tensor in sorted(tensors.items())})
     document = {"format": FORMAT, "step": step, "tensors_sha256": sha256_bytes(data), "state": dict(state)}
     text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    place = folder / f"step-{step:08d}"
+    place = step_folders.step_folder(folder, step)
     with building(place) as temporary:
         (temporary / TENSORS).write_bytes(data)
         (temporary / STATE).write_text(text, encoding="utf-8")
@@ -81,10 +80,7 @@ def save(folder: Path, step: int, tensors: Mapping[str, Tensor], state: Mapping[
 
 def all_checkpoints(folder: Path) -> list[Path]:
     """The checkpoints below `folder`, oldest step first; half-written ones are not among them."""
-    if not folder.is_dir():
-        return []
-    found = [(int(match[1]), path) for path in folder.iterdir() if (match := FOLDER.fullmatch(path.name))]
-    return [path for _, path in sorted(found)]
+    return [path for _, path in step_folders.step_folders(folder)]
 
 
 def latest(folder: Path) -> Path | None:
@@ -120,15 +116,12 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def clear(folder: Path) -> None:
     """Removes every checkpoint below `folder`: a new run there must not be resumed from an old one's later step."""
-    if folder.is_dir():
-        sweep(folder)
-    for path in all_checkpoints(folder):
-        shutil.rmtree(path)
+    step_folders.clear(folder)
 
 
 def step_of(path: Path) -> int:
     """The optimizer steps done at a checkpoint, from its folder's name."""
-    match = FOLDER.fullmatch(path.name)
+    match = step_folders.NAME.fullmatch(path.name)
     if match is None:
         raise ValueError(f"{path.name!r} is no checkpoint: a folder named step-00000100 or the like is expected")
     return int(match[1])

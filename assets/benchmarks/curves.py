@@ -53,7 +53,8 @@ def lacking(store: Store, config: GeneratedVideosConfig) -> list[str]:
     told = []
     for curve in config.curves:
         place = confined(store.training, curve.training)
-        there, missing = kept(place), sorted(set(curve.steps) - kept(place).keys())
+        there = kept(place)
+        missing = sorted(set(curve.steps) - there.keys())
         if missing or not there:
             what = f"no LoRA of step {missing[0]}" if missing else "no LoRA of a step"
             known = ", ".join(map(str, there)) or "none"

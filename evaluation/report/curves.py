@@ -134,20 +134,25 @@ def _chart(
 ) -> Chart | None:
     ours = []
     for style, training in enumerate(found):
-        known = [
-            (point.step, one) for point in training.points if (one := get(point)) is not None and one.value is not None
-        ]
-        if known:
-            steps, values = zip(*known, strict=True)
-            band = tuple((one.low, one.high) for one in values)
-            whole = all(None not in edges for edges in band)
-            ours.append(Series(training.name, steps, tuple(one.value for one in values), band if whole else (), style))
+        if one := measured(training.name, [(point.step, get(point)) for point in training.points], style):
+            ours.append(one)
     if not ours:
         return None
     theirs = paper_series(measure) if published else []
     title = "PickScore / 26" if measure == "pickscore" else question_name(measure)
     tasks = " and ".join(str(count) for count in sorted({one.samples for one in found}))
     return chart(title, measure, ours, theirs, _levels(measure, found, published), f"{tasks} tasks a point.")
+
+
+def measured(name: str, estimates: Sequence[tuple[float, Estimate | None]], style: int) -> Series | None:
+    """A line of ours through (x, estimate), without those that are not known; a band where all have an interval."""
+    known = [(x, one) for x, one in estimates if one is not None and one.value is not None]
+    if not known:
+        return None
+    places, values = zip(*known, strict=True)
+    band = tuple((one.low, one.high) for one in values)
+    whole = all(None not in edges for edges in band)
+    return Series(name, places, tuple(one.value for one in values), band if whole else (), style)
 
 
 def chart(
@@ -192,17 +197,18 @@ def _levels(measure: str, found: Sequence[Training], published: bool) -> list[Le
     levels = {}
     for training in found:
         for one, scores in training.references:
-            value = _score(scores, measure)
-            if value is not None:
+            known = estimate_of(scores, measure)
+            if known is not None and (value := known.value) is not None:
                 name = f"{one.label}, {training.samples} tasks" if several else one.label
                 levels[name, value] = Level(name, value, second=one.role == "demonstrator")
     paper = [Level("paper: Demonstrator", demonstrator(measure), ours=False)] if published else []
     return [*levels.values(), *paper]
 
 
-def _score(scores: RunScores, measure: str) -> float | None:
+def estimate_of(scores: RunScores, measure: str) -> Estimate | None:
+    """A run's rate of a question, its average, or its PickScore / 26; None where it has none."""
     if measure == "average":
-        return scores.average.rate.value
+        return scores.average.rate
     if measure == "pickscore":
-        return scores.pickscore.scaled.value if scores.pickscore else None
-    return scores.questions[measure].rate.value if measure in scores.questions else None
+        return scores.pickscore.scaled if scores.pickscore else None
+    return scores.questions[measure].rate if measure in scores.questions else None

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from evaluation.generation.folder import INCIDENTAL
-from evaluation.report.charts import Series, lines
-from evaluation.report.curves import Chart
+from evaluation.report.charts import lines
+from evaluation.report.curves import Chart, estimate_of, measured
 from evaluation.report.options import ROLES
 from evaluation.report.reading import Evaluated
 from evaluation.report.tables import question_name
 from evaluation.statistics.comparing import RunComparison, compare_runs
 from evaluation.statistics.run import load_run
 from evaluation.statistics.scoring import score
-from evaluation.statistics.summary import Estimate, RunScores
+from evaluation.statistics.summary import RunScores
 
 SIZE = ("height", "width")
 FEW = 20  # shared tasks, below which the page says that a chart shows little
@@ -138,23 +138,13 @@ def _axis(title: str, benchmark: str, found: list[list[Evaluated]], value: Calla
 def _chart(title: str, question: str, made: Sequence[Line], names: Sequence[str], tasks: int) -> Chart:
     series = []
     for style, line in enumerate(made):
-        rates = [(names.index(point.setting), _rate(point.scores, question)) for point in line.points]
-        known = [(x, one) for x, one in rates if one is not None and one.value is not None]
-        if known:
-            places, estimates = zip(*known, strict=True)
-            band = tuple((one.low, one.high) for one in estimates if one.low is not None)
-            whole = band if len(band) == len(estimates) else ()
-            series.append(Series(line.name, places, tuple(one.value for one in estimates), whole, style))
+        rates = [(names.index(point.setting), estimate_of(point.scores, question)) for point in line.points]
+        if one := measured(line.name, rates, style):
+            series.append(one)
     name = question_name(question)
     label = f"{name} by {title.lower()}"
     svg = lines(series, [], title.lower(), name, label, x_labels=names)
     return Chart(label, f"Bands: 95 %, over the same {tasks} tasks.", svg, tuple(series), ())
-
-
-def _rate(scores: RunScores, question: str) -> Estimate | None:
-    if question == "average":
-        return scores.average.rate
-    return scores.questions[question].rate if question in scores.questions else None
 
 
 def _tasks(one: Evaluated) -> frozenset[tuple[str, str, str]]:

@@ -1,10 +1,8 @@
 """An evaluation that is cancelled, or whose child is killed, keeps what is finished, and the next one goes on there."""
 
-import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 
 from assets.child import descendants
 from tests.benchmarks.conftest import event_of
+from tests.started import started
 
 LIMIT_S = 400  # only for a process that hangs
 RUNNER = """
@@ -30,20 +29,7 @@ with dg.instance_for_test() as instance, capture_interrupts():
 
 def start(recipe: dict, repository: Path) -> subprocess.Popen:
     recipe = recipe | {"loggers": {"console": {"config": {"log_level": "INFO"}}}}
-    process = subprocess.Popen(
-        [sys.executable, "-c", RUNNER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=repository,
-        env={**os.environ, "PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"},
-        start_new_session=True,
-    )
-    process.stdin.write(json.dumps(recipe))
-    process.stdin.close()
-    process.stdin = None
-    return process
+    return started(RUNNER, recipe, repository)
 
 
 def end(process: subprocess.Popen, how: str) -> None:

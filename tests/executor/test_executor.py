@@ -2,16 +2,14 @@
 
 import fcntl
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 
 import dagster as dg
 import pytest
 
 from tests.conditions import release_fixtures as make
+from tests.started import started
 from training.config import read_options
 
 
@@ -173,19 +171,7 @@ def test_a_cancelled_run_saves_and_the_next_goes_on_from_there(trained, run_job,
     run = {"steps": 12, "checkpoint_every": 12, "grid_every": 0}
     recipe = trained.changed(name="long", processes=processes, grace_s=60, run=run)
     recipe["loggers"] = {"console": {"config": {"log_level": "INFO"}}}
-    process = subprocess.Popen(
-        [sys.executable, "-c", RUNNER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=repository,
-        env={**os.environ, "PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"},
-        start_new_session=True,
-    )
-    process.stdin.write(json.dumps(recipe))
-    process.stdin.close()
-    process.stdin = None
+    process = started(RUNNER, recipe, repository)
     output = trained.store.training / "long"
     metrics, deadline = output / "metrics.jsonl", time.monotonic() + 400  # a limit for a hang, not for a busy machine
     while not (metrics.exists() and metrics.read_text()) and process.poll() is None and time.monotonic() < deadline:

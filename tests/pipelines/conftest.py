@@ -2,10 +2,11 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.started import started
 
 # Runs the job in a process of its own, so that it can be killed: recipe on standard input, tags as the one argument.
 # The instance stays, with its pools: what a killed run holds there must not stop the next one.
@@ -52,19 +53,7 @@ def start_job(config: dict, tags: dict, repository: Path) -> subprocess.Popen:
         home.mkdir(parents=True)
         with dg.instance_for_test(temp_dir=str(home)) as instance:
             instance.get_runs()
-    process = subprocess.Popen(
-        [sys.executable, "-c", RUNNER, json.dumps(tags)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=repository,
-        start_new_session=True,
-    )
-    process.stdin.write(json.dumps(config))
-    process.stdin.close()
-    process.stdin = None
-    return process
+    return started(RUNNER, config, repository, json.dumps(tags))
 
 
 @pytest.fixture(scope="session")
