@@ -1,7 +1,7 @@
 """The prediction bundle: at a batch of states, the velocities that this step's losses ask for, and no others."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -43,11 +43,12 @@ class States:
 class Predictor:
     """Velocities of policies over one model, counted: `calls[(policy, with gradient)]` is in states, not in batches.
 
-    A policy is an adapter's name, None for the base; a shadow stands in for its adapter.
+    A policy is an adapter's name, None for the base; a shadow stands in for its adapter. `before_call` is called before
+    each call of the model, and may raise.
     """
 
-    def __init__(self, model: VideoModel, policies: Policies):
-        self.model, self.policies = model, policies
+    def __init__(self, model: VideoModel, policies: Policies, before_call: Callable[[], None] = lambda: None):
+        self.model, self.policies, self.before_call = model, policies, before_call
         self.calls: Counter[tuple[str, bool]] = Counter()
 
     def velocity(
@@ -62,6 +63,7 @@ class Predictor:
         counted: str = "",
     ) -> Tensor:
         """float32 like x. With `grad` the graph is kept for the policy's tensors."""
+        self.before_call()
         self.calls[counted or policy or "base", grad] += len(x)
         with torch.set_grad_enabled(grad), self.policies.use(policy):
             if shadow is None:

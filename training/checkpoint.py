@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel
-from pydantic_core import to_jsonable_python
 from torch import Tensor
 
 from storage.files import sha256_bytes
@@ -22,35 +20,10 @@ from training import step_folders
 FORMAT = 2
 TENSORS, STATE = "state.safetensors", "state.json"
 OPTIMIZER, RNG = "optimizer/", "rng/"
-# How long, how often, how many, and where: what a resumed run may be told otherwise. That the conditions and the model
-# are the same is known from the dataset's version and the model's identity, not from their paths.
-MAY_DIFFER = (
-    "run.steps",
-    "run.checkpoint_every",
-    "run.keep",
-    "run.grid_every",
-    "held_out.every",
-    "output",
-    "conditions",
-    "model.path",
-    "model.revision",
-    "model.device",
-    "memory",
-    "rewards.judge.vlm.base_url",
-    "rewards.judge.vlm.api_key_env",
-    "rewards.judge.concurrency",
-    "rewards.judge.timeout_s",
-    "rewards.judge.retries",
-    "rewards.judge.retry_wait_s",
-)
 
 
 class DamagedCheckpoint(ValueError):
     """A checkpoint that cannot be read whole; the message names it and the one before it."""
-
-
-class ChangedRecipe(ValueError):
-    """A run that would go on under another recipe than it began with; the message lists every changed key."""
 
 
 def save(folder: Path, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any], keep: int) -> Path:
@@ -188,55 +161,3 @@ def load_rng(tensors: Mapping[str, Tensor], device: torch.device | str = "cpu") 
     torch.set_rng_state(tensors[f"{RNG}cpu"])
     if torch.device(device).type == "cuda":
         torch.cuda.set_rng_state(tensors[f"{RNG}cuda"], device)
-
-
-def completed(saved: Mapping[str, Any], options: BaseModel) -> dict[str, Any]:
-    """The recipe `saved` with those options of `options`' model that it lacks, since they are newer, at their defaults.
-
-    An option that is no longer known stays as it was saved: what it would be now, nobody can say.
-    """
-    found = dict(saved)
-    for name, field in type(options).model_fields.items():
-        value = getattr(options, name)
-        if name in saved:
-            if isinstance(value, BaseModel) and isinstance(saved[name], Mapping):
-                found[name] = completed(saved[name], value)
-        elif not field.is_required():
-            found[name] = to_jsonable_python(field.get_default(call_default_factory=True))
-    return found
-
-
-def same_recipe(saved: Mapping[str, Any], now: Mapping[str, Any], may_differ: Sequence[str] = MAY_DIFFER) -> None:
-    """Raises ChangedRecipe with every key whose value differs, as dotted names with both values.
-
-    Keys in `may_differ`, and all below them, are passed over. Both are JSON as `model_dump(mode="json")` gives it; a
-    tuple equals the list it became. Another `run.steps` is allowed, yet moves a rate that decays.
-    """
-    before, after = _flat(saved), _flat(now)
-    absent = object()
-    changed = [
-        f"  {key}: {_shown(before.get(key, absent), absent)} -> {_shown(after.get(key, absent), absent)}"
-        for key in sorted(before.keys() | after.keys())
-        if before.get(key, absent) != after.get(key, absent)
-        and not any(key == free or key.startswith(free + ".") for free in may_differ)
-    ]
-    if changed:
-        raise ChangedRecipe(
-            "the run to resume was started with another recipe:\n"
-            + "\n".join(changed)
-            + "\nResume with the values on the left, or choose another output folder for a new run"
-        )
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    if isinstance(value, Mapping) and (value or not prefix):
-        return {
-            key: leaf
-            for name, inner in value.items()
-            for key, leaf in _flat(inner, f"{prefix}.{name}" if prefix else str(name)).items()
-        }
-    return {prefix: list(value) if isinstance(value, tuple) else value}
-
-
-def _shown(value: Any, absent: object) -> str:
-    return "(not there)" if value is absent else json.dumps(value, ensure_ascii=False, default=str)

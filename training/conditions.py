@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -67,13 +68,15 @@ def write_conditions(
     dataset_version: str,
     batch: int = 16,
     videos: Iterable[tuple[str, str, np.ndarray]] = (),
+    left_out: Mapping[str, int] = MappingProxyType({}),
     shard_bytes: int = SHARD_BYTES,
 ) -> ConditionFacts:
     """Encodes the conditions of all pairs into the folder `out`, which is replaced whole at the end or not at all.
 
     `images(image_id)` gives uint8 [H, W, 3] RGB of any size, fitted by `fit`; `videos` are (id, task, uint8 frames
-    [T, H, W, 3], T as the model's), fitted alike. Each image, text and video is encoded once, `batch` together. Raises
-    ValueError naming the pair, image or video that is empty, doubled or of a wrong shape.
+    [T, H, W, 3], T as the model's), fitted alike. Each image, text and video is encoded once, `batch` together.
+    `left_out`, how many pairs were not handed in and why, is written down with the counts. Raises ValueError naming the
+    pair, image or video that is empty, doubled or of a wrong shape.
     """
     pairs = [(split, pair) for split, members in splits.items() for pair in members]
     _check_pairs(pairs)
@@ -99,7 +102,7 @@ def write_conditions(
             "identity": model.identity,
             "dataset_version": dataset_version,
             "video": asdict(model.shape),
-            "counts": {**counts, "pairs": by_split},
+            "counts": {**counts, "pairs": by_split, "left_out": dict(left_out)},
             "tensors": shards.rows,
             "files": shards.files,
         }

@@ -5,6 +5,7 @@ import math
 import threading
 import time
 from collections.abc import Sequence
+from concurrent import futures
 from concurrent.futures import Future
 
 import numpy as np
@@ -34,6 +35,10 @@ class Pending:
 
     def done(self) -> bool:
         return self._future.done()
+
+    def wait(self, seconds: float) -> bool:
+        """Waits at most so long; whether `result` would return, or raise, at once."""
+        return bool(futures.wait([self._future], timeout=seconds).done)
 
 
 class Judge:

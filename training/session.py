@@ -23,7 +23,8 @@ from training.judging import Judge
 from training.log import RunLog, rollout_grid
 from training.pipes import reporter
 from training.state import folder_of, restore
-from training.trainer import Stopped, Trainer
+from training.stopping import SIGNALS, Stopped
+from training.trainer import Trainer
 
 GRID = 4  # held-out tasks in a picture of rollouts
 
@@ -74,7 +75,7 @@ def ended_by_signals() -> Iterator[None]:
     def end(number: int, frame) -> None:
         raise Stopped(f"asked to end by signal {number} outside of training: nothing to save since the last checkpoint")
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, end) for number in SIGNALS}
     try:
         yield
     finally:
@@ -113,7 +114,7 @@ class Evaluation:
         """Makes what is due after a step and not there yet. Raises Interrupted on a signal: then it stays due."""
         log = self.trainer.log
         if self._scores_due(step):
-            scores = as_lists(self.held_out.judge_arm(EXECUTOR, lambda: self.trainer.asked_to_stop))
+            scores = as_lists(self.held_out.judge_arm(EXECUTOR, lambda: self.trainer.stopping.asked))
             shares = {f"heldout/{name}": share(values) for name, values in scores.items()}
             self.curve.append({"step": step} | {name: number(value) for name, value in shares.items()})
             log.evaluation(step, shares)

@@ -25,20 +25,20 @@ def sft_step(trainer: "Trainer") -> dict[str, float]:
     share = total // trainer.world.size
     own = range(trainer.world.rank * share, (trainer.world.rank + 1) * share)
     summed = 0.0
-    for first in range(own.start, own.stop, options.memory.batch):
-        places = range(first, min(first + options.memory.batch, own.stop))
-        ids = [trainer.videos[chosen[place]] for place in places]
-        x0 = trainer.store.video_states(ids).to(model.device)
-        condition = trainer.store.video_conditions(ids).to(model.device)
-        noise = model.noise([seed_of(options.run.seed, "sft", trainer.step, place) for place in places])
-        drawn = [seed_of(options.run.seed, "level", trainer.step, place) / 2**63 for place in places]
-        level = torch.tensor(drawn, dtype=torch.float32, device=model.device)
-        sigma = SHIFT * level / (1 + (SHIFT - 1) * level)
-        x = renoise(x0, noise, sigma)
-        prediction = predictor.velocity("executor", x, sigma, condition, grad=True)
-        loss = flow_matching_loss(prediction, x0, noise, model.mask).sum() / total
-        with trainer.policies.use("executor"):  # with checkpointing the backward pass computes forward again
-            loss.backward()
-        summed += float(loss.detach())
-    metrics = trainer.agree_to_stop()
-    return metrics | optimise(trainer, ["executor"], {"flow_matching": torch.tensor(summed)}, metrics)
+    with trainer.stopping.phase():
+        for first in range(own.start, own.stop, options.memory.batch):
+            places = range(first, min(first + options.memory.batch, own.stop))
+            ids = [trainer.videos[chosen[place]] for place in places]
+            x0 = trainer.store.video_states(ids).to(model.device)
+            condition = trainer.store.video_conditions(ids).to(model.device)
+            noise = model.noise([seed_of(options.run.seed, "sft", trainer.step, place) for place in places])
+            drawn = [seed_of(options.run.seed, "level", trainer.step, place) / 2**63 for place in places]
+            level = torch.tensor(drawn, dtype=torch.float32, device=model.device)
+            sigma = SHIFT * level / (1 + (SHIFT - 1) * level)
+            x = renoise(x0, noise, sigma)
+            prediction = predictor.velocity("executor", x, sigma, condition, grad=True)
+            loss = flow_matching_loss(prediction, x0, noise, model.mask).sum() / total
+            with trainer.policies.use("executor"):  # with checkpointing the backward pass computes forward again
+                loss.backward()
+            summed += float(loss.detach())
+    return optimise(trainer, ["executor"], {"flow_matching": torch.tensor(summed)}, {})

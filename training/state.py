@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from training import adapters, checkpoint
+from training.recipe_change import check_goes_on
 
 if TYPE_CHECKING:
     from training.trainer import Trainer
@@ -43,22 +44,14 @@ def save(trainer: "Trainer") -> None:
 def restore(trainer: "Trainer") -> bool:
     """Goes on from the newest checkpoint; False when there is none.
 
-    Raises checkpoint.ChangedRecipe when the run began under another recipe, data or model or is past `run.steps`
-    already, and DamagedCheckpoint.
+    Raises ChangedRecipe as `check_goes_on`, and DamagedCheckpoint.
     """
     path = checkpoint.latest(folder_of(trainer))
     if path is None:
         return False
     tensors, state = checkpoint.load(path)
-    recipe = checkpoint.completed(state["recipe"], trainer.options)
-    checkpoint.same_recipe(recipe, trainer.options.model_dump(mode="json"))
-    made_with = {"dataset_version": trainer.store.dataset_version, "model": trainer.model.identity}
-    checkpoint.same_recipe({key: state[key] for key in made_with}, made_with, may_differ=())
-    if state["step"] > trainer.options.run.steps:
-        raise checkpoint.ChangedRecipe(
-            f"the run to resume is at step {state['step']} and run.steps is {trainer.options.run.steps}: at least as "
-            "many steps are expected, or another output folder for a new run"
-        )
+    store, model = trainer.store, trainer.model
+    check_goes_on(state, trainer.options, dataset_version=store.dataset_version, model=model.identity)
     for name, trained in trainer.trained.items():
         named = trainer.policies.named(name)
         for key, parameter in named.items():

@@ -29,14 +29,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     import torch
 
-    from training.checkpoint import ChangedRecipe, DamagedCheckpoint
+    from training.checkpoint import DamagedCheckpoint
     from training.condition_store import DamagedConditions, StaleConditions
     from training.distributed import join_world, leave_world
     from training.optimise import Diverged
     from training.policy import NoSuchLayer
+    from training.recipe_change import ChangedRecipe
     from training.rewards import TooManyFailures
     from training.session import run
-    from training.trainer import Stopped
+    from training.stopping import Stopped
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     world = join_world()

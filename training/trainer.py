@@ -1,10 +1,11 @@
 """The trainer: rollout, rewards, advantages, losses, one optimizer step; every method is a configuration of it."""
 
+import copy
+import json
 import math
-import signal
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -24,19 +25,17 @@ from training.methods import Round, anchors_on_trajectory, round_of, trains_demo
 from training.optimise import Diverged, optimise, prepare
 from training.policy import Policies
 from training.prompts import share_of_rank, tasks_of_step
-from training.rewards import Judgements, check_failures, spoiled
+from training.rewards import Judgements, TooManyFailures, check_failures, spoiled
 from training.rollout import Rollouts, plan, sample
 from training.sft_step import sft_step
 from training.state import save
+from training.stopping import Dropped, Stopped, Stopping
 from training.update import Learner, Teacher, Update, distillation_rewards, distilled_steps, trajectory_states
 
 QUESTIONS = ("task", "agent", "consistency")
-COLUMNS = (*QUESTIONS, "distill", "disagreement", "group", "stop")  # what processes tell each other of a rollout
-SHARED = ("stop_signal", "lr", "seconds")  # metrics of a step that mean the same whoever is trained
-
-
-class Stopped(Exception):
-    """The run was asked to end (SIGTERM or SIGINT) and has saved."""
+COLUMNS = (*QUESTIONS, "distill", "disagreement", "group")  # what processes tell each other of a rollout
+HEED_S = 0.5  # how long a wait for the judge may ignore a signal
+SHARED = ("lr", "seconds")  # metrics of a step that mean the same whoever is trained
 
 
 class Trainer:
@@ -45,14 +44,8 @@ class Trainer:
     def __init__(
         self, options: TrainOptions, model: VideoModel, store: ConditionStore, judge: Judge, log: RunLog, world: World
     ):
-        self.options, self.model, self.store, self.judge, self.log, self.world = (
-            options,
-            model,
-            store,
-            judge,
-            log,
-            world,
-        )
+        self.options, self.model, self.store = options, model, store
+        self.judge, self.log, self.world = judge, log, world
         self.pairs = store.pairs("train")
         self.places = share_of_rank(options.rollout.tasks, world.rank, world.size)
         names = ["executor"]
@@ -66,7 +59,8 @@ class Trainer:
             targets=options.lora.targets or model.lora_targets,
             seed=options.run.seed,
         )
-        self.predictor = Predictor(model, self.policies)
+        self.stopping = Stopping(world, model.device)
+        self.predictor = Predictor(model, self.policies, before_call=self.stopping.heed)
         self.update = Update(options, self.predictor)
         if options.memory.checkpointing:
             model.transformer.enable_gradient_checkpointing()
@@ -76,40 +70,52 @@ class Trainer:
         self.videos = [video_id for video_id, _ in store.videos()] if options.method == "sft" else []
         self.notes: dict[str, Any] = {}  # what else a resumed run must know: JSON, kept in checkpoints
         self.step = 0
-        self.asked_to_stop = 0  # the signal that this process got
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
     def run(self, after_step: Callable[[int], None] = lambda step: None) -> None:
         """Trains to `run.steps`, calling `after_step` with each finished step (evaluation, pictures).
 
-        Raises Diverged, TooManyFailures, or Stopped after saving on a signal, which ends an evaluation too: a resumed
-        run makes it again.
+        Raises Diverged, or, after the finished steps were saved, TooManyFailures and Stopped (on a signal). A signal
+        drops the step or the evaluation at hand: a resumed run makes it again.
         """
-        before = {s: signal.signal(s, self._ask_to_stop) for s in (signal.SIGTERM, signal.SIGINT)}
-        try:
+        with self.stopping.heard():
             while self.step < self.options.run.steps:
                 self.step += 1
-                metrics = self.train_step()
-                stop = metrics.pop("stop_signal")
-                self.log.step(self.step, metrics)
+                scales = {name: copy.deepcopy(one.normaliser) for name, one in self.trained.items()}
                 try:
-                    if not stop:
-                        after_step(self.step)  # before the checkpoint, which keeps what was found
-                except Interrupted as ended:
-                    stop = ended.signal
-                if stop or self.step % self.options.run.checkpoint_every == 0 or self.step == self.options.run.steps:
-                    save(self)
-                if stop:
-                    raise Stopped(f"asked to end by signal {int(stop)}: saved at step {self.step}")
-            if self.asked_to_stop:  # since the last step looked: what comes after training would not hear of it
-                raise Stopped(f"asked to end by signal {self.asked_to_stop}: saved at step {self.step}, the last")
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+                    metrics = self.train_step()
+                except (Dropped, TooManyFailures) as ended:  # nothing of the step counts
+                    self.step -= 1
+                    for name, one in self.trained.items():
+                        one.normaliser = scales[name]
+                    self._end(ended)
+                self.log.step(self.step, metrics)
+                self._after(after_step)
+            if self.stopping.asked:  # since the last step looked: what comes after training would not hear of it
+                raise Stopped(f"asked to end by signal {self.stopping.asked}: saved at step {self.step}, the last")
 
-    def _ask_to_stop(self, number: int, frame) -> None:
-        self.asked_to_stop = number
+    def _after(self, after_step: Callable[[int], None]) -> None:
+        """What follows a finished step. Its checkpoint comes first: an evaluation may be long, and may fail."""
+        every, last = self.options.run.checkpoint_every, self.options.run.steps
+        if due := self.step % every == 0 or self.step == last:
+            save(self)
+        known = json.dumps(self.notes)
+        try:
+            after_step(self.step)
+        except (Interrupted, TooManyFailures) as ended:
+            self._end(ended, saved=due)
+        if due and json.dumps(self.notes) != known:  # so that a resumed run need not find it again
+            save(self)
+
+    def _end(self, ended: Dropped | Interrupted | TooManyFailures, saved: bool = False) -> NoReturn:
+        """Saves the finished steps, if there are any, and raises what the caller of `run` is to hear."""
+        if self.step and not saved:
+            save(self)
+        if isinstance(ended, TooManyFailures):
+            raise ended
+        place = f"saved at step {self.step}" if self.step else "no step was finished"
+        raise Stopped(f"asked to end by signal {ended.signal}: {place}") from ended
 
     def train_step(self) -> dict[str, float]:
         """One step of this run's method; returns its metrics, the same on every process."""
@@ -131,11 +137,13 @@ class Trainer:
         pairs = [self.pairs[i] for i in self.tasks()]
         conditions = {"executor": self.store.executor(pairs), "demonstrator": self.store.demonstrator(pairs)}
         conditions = {role: condition.to(self.model.device) for role, condition in conditions.items()}
-        rollouts, pending = self._rollouts(part, pairs, conditions[part.rollouts])
-        clock = time.perf_counter()
-        known, distilled, apart = self._ask_teacher(part, rollouts, conditions)
-        teacher_s, clock = time.perf_counter() - clock, time.perf_counter()
-        advantages, metrics = self._advantages(part, rollouts, pending, distilled, apart)
+        with self.stopping.phase():
+            rollouts, pending = self._rollouts(part, pairs, conditions[part.rollouts])
+            clock = time.perf_counter()
+            known, distilled, apart = self._ask_teacher(part, rollouts, conditions)
+            teacher_s, clock = time.perf_counter() - clock, time.perf_counter()
+            rows, error = self._told(part, rollouts, pending, distilled, apart)
+        advantages, metrics = self._advantages(part, rollouts, rows, error)
         metrics |= {"seconds/teacher": teacher_s, "seconds/judge_wait": time.perf_counter() - clock}
         clock = time.perf_counter()
         trained = self.trained[part.learner]
@@ -145,7 +153,8 @@ class Trainer:
             teacher = Teacher(None, conditions[part.learner])
         elif part.anchor:
             teacher = Teacher(self._demonstrator(), conditions["demonstrator"])
-        sums = self.update.run(self.step, part, rollouts, advantages, learner, teacher, known)
+        with self.stopping.phase():
+            sums = self.update.run(self.step, part, rollouts, advantages, learner, teacher, known)
         metrics |= optimise(self, [part.learner], sums, metrics)
         metrics["seconds/update"] = time.perf_counter() - clock
         if part.learner == "demonstrator":  # else a curve would mix two learners
@@ -217,18 +226,18 @@ class Trainer:
         states = States(**{**vars(states), "teacher": teacher})
         return states, rewards, apart
 
-    def _advantages(
+    def _told(
         self, part: Round, rollouts: Rollouts, pending: list, distilled: Tensor | None, apart: Tensor | None
-    ) -> tuple[Tensor | None, dict[str, float]]:
-        """Rewards of all processes -> advantages of this one's rollouts, and metrics. None without policy gradient.
-
-        `distilled` and `apart` float64 [B]: r_distill and the disagreement, where the round has them. Raises
-        TooManyFailures on every process when one's judge failed too often.
-        """
+    ) -> tuple[Tensor, str]:
+        """What the other processes are told of this one's rollouts: float64 [B, columns], NaN where there is nothing,
+        and the judge's last error. `distilled` and `apart` float64 [B]: r_distill and the disagreement, where the round
+        has them."""
         rewards, count = self.options.rewards, len(rollouts.plan)
         columns = {name: torch.full((count,), torch.nan, dtype=torch.float64) for name in COLUMNS}
         error = ""
         if part.judged:
+            while not all(one.wait(HEED_S) for one in pending):
+                self.stopping.heed()
             judgements = Judgements.cat([one.result() for one in pending])
             judged = judgements.log_odds
             if rewards.judge_noise or rewards.judge_flip:
@@ -239,12 +248,19 @@ class Trainer:
         if distilled is not None:
             columns |= {"distill": distilled, "disagreement": apart}
         columns["group"] = rollouts.plan.groups.double()
-        columns["stop"] = torch.full((count,), float(self.asked_to_stop), dtype=torch.float64)
-        rows = torch.stack([columns[name] for name in COLUMNS], dim=1)
+        return torch.stack([columns[name] for name in COLUMNS], dim=1), error
+
+    def _advantages(
+        self, part: Round, rollouts: Rollouts, rows: Tensor, error: str
+    ) -> tuple[Tensor | None, dict[str, float]]:
+        """Rewards of all processes -> advantages of this one's rollouts, and metrics. None without policy gradient.
+
+        `rows` and `error` as `_told` gives them. Raises TooManyFailures on every process when one's judge failed too
+        often.
+        """
+        rewards, count = self.options.rewards, len(rollouts.plan)
         table = dict(zip(COLUMNS, self.world.gather(rows.to(self.model.device)).cpu().T, strict=True))
-        metrics = {"stop_signal": float(table["stop"].max())}
-        if distilled is not None:
-            metrics["disagreement"] = float(table["disagreement"].mean())
+        metrics = {"disagreement": float(table["disagreement"].mean())} if part.distilled else {}
         if not part.rl:
             return None, metrics
         named = {name: table[name] for name in (*QUESTIONS, "distill")}
@@ -276,11 +292,6 @@ class Trainer:
         metrics |= {"groups/zero_variance": float(result.zero_variance), "groups/empty": float(result.empty)}
         own = slice(self.world.rank * count, (self.world.rank + 1) * count)
         return result.values[own], metrics
-
-    def agree_to_stop(self) -> dict[str, float]:
-        """Whether any process was asked to end: the same answer on all."""
-        asked = torch.tensor([float(self.asked_to_stop)], dtype=torch.float64, device=self.model.device)
-        return {"stop_signal": float(self.world.gather(asked).max())}
 
 
 def _mean(values: Tensor) -> float:

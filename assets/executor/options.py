@@ -37,10 +37,10 @@ class Launch(FolderName):
 
     processes: int = Field(1, ge=1, le=1024, description="Processes on this machine, one a GPU; 1: plain python.")
     fresh: bool = Field(
-        False, description="Begin anew where the folder holds another run; false goes on with it, or says what differs."
+        False, description="Begin anew whatever the folder holds; false goes on with it, or says what differs."
     )
     grace_s: float = Field(
-        900.0, gt=0, description="Seconds a cancelled trainer has to finish its step and save before it is killed."
+        900.0, gt=0, description="Seconds a cancelled trainer has to leave its step and save before it is killed."
     )
 
 

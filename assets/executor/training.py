@@ -4,6 +4,7 @@ import json
 import shlex
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ from assets.store import Store
 from models.video.options import VideoModelOptions
 from storage.files import confined, sha256_bytes, sha256_file, write_bytes
 from training.config import Method, TrainOptions
+from training.recipe_change import ChangedRecipe, check_goes_on
+from training.step_folders import step_folders
 
 # Changes when the same options train otherwise.
 VERSION = "1"
 # What lies in a run's folder: ours, then the trainer's (training/session.py).
 CONFIG, DONE = "config.yaml", "done.json"
-TABLE, SCORES, WEIGHTS = "table.txt", "scores.json", "final"
+TABLE, SCORES, WEIGHTS, CHECKPOINTS, STATE = "table.txt", "scores.json", "final", "checkpoints", "state.json"
 # What changes nothing about the weights: a finished run is not repeated for it.
 INCIDENTAL = {"conditions", "output"}
 
@@ -35,6 +38,7 @@ class Run:
     output: Path
     dataset_version: str
     fingerprint: str
+    model: str  # the identity of the model that the conditions are of
 
     @property
     def finished(self) -> bool:
@@ -42,8 +46,21 @@ class Run:
         whole = note.exists() and (self.output / SCORES).exists() and (self.output / WEIGHTS).is_dir()
         return whole and json.loads(note.read_text())["fingerprint"] == self.fingerprint
 
-    def begin(self) -> None:
-        """Writes what the trainer reads; what finished here before is no longer this run's."""
+    def begin(self, fresh: bool) -> None:
+        """Writes what the trainer reads; what finished here before is no longer this run's.
+
+        Raises dagster.Failure, and leaves all as it was, where the trainer would refuse to go on with what is here.
+        """
+        checkpoints = step_folders(self.output / CHECKPOINTS)
+        if checkpoints and not fresh:
+            _, newest = checkpoints[-1]
+            try:
+                state = json.loads((newest / STATE).read_text(encoding="utf-8"))["state"]
+                check_goes_on(state, self.options, dataset_version=self.dataset_version, model=self.model)
+            except ChangedRecipe as error:
+                raise dg.Failure(f"ChangedRecipe: {error}", allow_retries=False) from error
+            except (OSError, ValueError, KeyError):
+                pass  # damaged: the trainer says how, and what to do
         (self.output / DONE).unlink(missing_ok=True)
         text = yaml.safe_dump(self.options.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
         write_bytes(self.output / CONFIG, text.encode())
@@ -84,7 +101,7 @@ def plan_run(store: Store, config: dg.Config, method: Method, processes: int) ->
         processes,
     ]
     fingerprint = sha256_bytes(json.dumps(decides, sort_keys=True).encode())
-    return Run(options, output, manifest["dataset_version"], fingerprint)
+    return Run(options, output, manifest["dataset_version"], fingerprint, manifest["identity"])
 
 
 def command(config_file: Path, processes: int, grace_s: float, fresh: bool) -> list[str]:
@@ -100,7 +117,7 @@ def command(config_file: Path, processes: int, grace_s: float, fresh: bool) -> l
 def train(context: dg.AssetExecutionContext, store: Store, config: dg.Config, method: Method) -> dg.MaterializeResult:
     """Trains, goes on with a run that was cut off, or does nothing when the same run has finished before."""
     run = plan_run(store, config, method, config.processes)
-    reused, reported = run.finished, {}
+    reused, reported = run.finished and not config.fresh, {}
     if reused:
         context.log.info(f"{run.output} was trained with these options and conditions before: nothing to do")
     else:
@@ -108,7 +125,13 @@ def train(context: dg.AssetExecutionContext, store: Store, config: dg.Config, me
         context.log.info(f"training: {shlex.join(words)}")
         log, lock = run.output / "train.log", run.output / ".lock"
         reported = run_child(
-            context, words, log=log, lock=lock, grace_s=config.grace_s, prepare=run.begin, finish=run.end
+            context,
+            words,
+            log=log,
+            lock=lock,
+            grace_s=config.grace_s,
+            prepare=partial(run.begin, config.fresh),
+            finish=run.end,
         )
     return result(context, run, reported, reused)
 

@@ -61,6 +61,7 @@ def test_a_second_run_encodes_and_trains_nothing_again(trained, run_job):
     assert result.success
     encoded, executor = (event_of(result, name) for name in ("conditions", "executor"))
     assert encoded.metadata["reused"].value and executor.metadata["reused"].value
+    assert encoded.metadata["train pairs left out: cropped"].value == 0, "said of reused conditions too"
     assert executor.metadata["table"].value
     assert {path: path.stat().st_mtime_ns for path in weights} == before
 
@@ -71,9 +72,21 @@ def test_the_data_version_is_that_of_options_and_conditions(finished, trained, r
 
 
 def test_another_recipe_in_the_same_folder_is_an_error_that_names_what_differs(trained, run_job):
+    files = [trained.output / name for name in ("config.yaml", "done.json")]
+    before = [path.read_bytes() for path in files]
     result = run_job(trained.changed(optimizer={"lr": 0.01}), only=("executor",))
     said = failure_of(result, "executor")
     assert said.startswith("ChangedRecipe") and "optimizer.lr: 0.0003 -> 0.01" in said
+    assert [path.read_bytes() for path in files] == before, "it is still the finished run of its own recipe"
+    assert event_of(run_job(trained.recipe, only=("executor",)), "executor").metadata["reused"].value
+
+
+def test_fresh_begins_anew_even_where_the_same_run_is_finished(trained, run_job):
+    weights = trained.output / "final" / "pytorch_lora_weights.safetensors"
+    made, content = weights.stat().st_mtime_ns, weights.read_bytes()
+    executor = event_of(run_job(trained.changed(fresh=True), only=("executor",)), "executor")
+    assert not executor.metadata["reused"].value
+    assert weights.stat().st_mtime_ns > made and weights.read_bytes() == content
 
 
 def test_a_run_that_waited_in_vain_leaves_the_files_of_the_one_at_work_alone(trained, run_job):

@@ -60,6 +60,10 @@ MEANING = {
         {"rollout": {"steps": 2}},
         ["rollout.steps 2", "skip_first 1", "fraction 0.9", "no level to train awm at", "more steps"],
     ),
+    "a share of the levels that leaves none": (
+        {"objective": {"kind": "nft", "skip_first": 0, "fraction": 0.2}},
+        ["rollout.steps 4", "skip_first 0", "fraction 0.2", "no level to train nft at"],
+    ),
     "a layer that is not there": (
         {"lora": {"targets": ["to_q", "to_w"]}},
         ["LoRA target 'to_w' matches no linear layer", "attn1.to_q"],

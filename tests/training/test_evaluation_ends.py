@@ -14,8 +14,8 @@ from training.condition_store import Pair
 from training.distributed import World
 from training.heldout import EXECUTOR, HeldOut, Interrupted
 from training.session import Evaluation
+from training.stopping import Stopped
 from training.train import main
-from training.trainer import Stopped
 
 
 def held_out(trainer, world: World = World()) -> HeldOut:
@@ -148,14 +148,13 @@ def test_a_resumed_run_makes_the_evaluation_and_the_picture_that_a_signal_ended(
 
 def test_a_picture_that_a_signal_cut_off_is_made_where_no_evaluation_was_due(tiny_bench, tmp_path, monkeypatch):
     monkeypatch.setattr("training.judging.build_vlm", lambda _: Brightness())
-    real = torch.optim.AdamW.step
 
-    def stepped(self, *given):
-        os.kill(os.getpid(), signal.SIGTERM)  # in step 1; the one at hand when it is looked at is step 2
-        return real(self, *given)
+    def cut(self, step: int) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise Interrupted(signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(torch.optim.AdamW, "step", stepped)
+        patch.setattr(Evaluation, "picture", cut)
         assert session(tiny_bench, tmp_path / "run", 3) == 3
     assert [line["step"] for line in metrics_of(tmp_path / "run")] == [1, 2]
     assert session(tiny_bench, tmp_path / "run", 3) == 0

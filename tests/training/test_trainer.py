@@ -17,7 +17,7 @@ from training.heldout import BASE, HeldOut
 from training.optimise import Diverged
 from training.rewards import TooManyFailures
 from training.train import main
-from training.trainer import Stopped, Trainer
+from training.trainer import Trainer
 
 NFT = {"kind": "nft", "timesteps": 2}
 
@@ -179,26 +179,6 @@ def test_rollouts_that_are_not_finite_end_the_run(tiny_bench, tmp_path):
         trainer.policies.parameters("executor")[0].fill_(math.nan)
     with pytest.raises(Diverged, match="step 1: rollouts of executor are not finite"):
         trainer.run()
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_saves_the_step_at_hand_and_leaves(tiny_bench, tmp_path, number):
-    handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    trainer = tiny_bench.trainer(tmp_path / "run", {"run": {"steps": 9, "checkpoint_every": 9}})
-    with pytest.raises(Stopped, match=rf"signal {int(number)}: saved at step 3"):
-        trainer.run(lambda step: os.kill(os.getpid(), number) if step == 2 else None)
-    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == handlers
-    tensors, state = last_checkpoint(trainer)
-    assert state["step"] == 3
-    assert all(torch.equal(t, tensors[f"adapter/executor/{key}"]) for key, t in tiny_run.adapter(trainer).items())
-
-
-def test_a_signal_after_the_last_step_is_not_lost(tiny_bench, tmp_path):
-    """Else the evaluation that follows would run to its end, and a cancelled run would be killed in it."""
-    trainer = tiny_bench.trainer(tmp_path / "run", {"run": {"steps": 2, "checkpoint_every": 9}})
-    with pytest.raises(Stopped, match="signal 15: saved at step 2, the last"):
-        trainer.run(lambda step: os.kill(os.getpid(), signal.SIGTERM) if step == 2 else None)
-    assert last_checkpoint(trainer)[1]["step"] == 2
 
 
 # -- the whole session ------------------------------------------------------------------------------------------------

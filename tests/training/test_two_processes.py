@@ -17,7 +17,8 @@ from training.train import main
 STEPS = 3
 RUNS = {
     "wmsd": {},
-    "normalised": {"rewards": {"normalise": True, "std_scope": "global"}},
+    # The judge's errors are drawn for a rollout, whatever process holds it.
+    "normalised": {"rewards": {"normalise": True, "std_scope": "global", "judge_noise": 0.5, "judge_flip": 0.3}},
     "flow_grpo": {"objective": {"kind": "flow_grpo", "window": [0, 3]}},
     "alternating": {
         "method": "alternating",

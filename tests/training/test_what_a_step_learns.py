@@ -129,7 +129,7 @@ def test_metrics_of_a_round_that_trains_the_demonstrator_are_its_own(tiny_bench,
     assert executor["grad_norm"] > 0 and executor["anchor"] >= 0
     assert not any(name.startswith("demonstrator/") for name in executor)
     shared = {name for name in demonstrator if not name.startswith("demonstrator/")}
-    assert {name for name in shared if not name.startswith("seconds")} == {"stop_signal", "lr"}
+    assert {name for name in shared if not name.startswith("seconds")} == {"lr"}
     for name in ("reward", "reward/task", "spread/task", "solved", "grad_norm", "skipped", "anchor"):
         assert f"demonstrator/{name}" in demonstrator
 

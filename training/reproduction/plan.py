@@ -15,7 +15,7 @@ RUNS = "runs"
 BACKWARD = 2.0  # what a backward pass costs, in forward passes
 START_S = 15.0  # a process begins: imports, the checkpoint, the judge's workers
 # Until the first steps are measured: seconds of one forward pass of one state, the microworld's model on one core.
-SECONDS_A_STATE = 0.005
+SECONDS_A_STATE = 0.008
 
 
 @dataclass(frozen=True)
