@@ -25,7 +25,7 @@ from assets.store import Store
 from storage.files import sha256_bytes, sha256_file, write_bytes
 
 # Changes when the same input gives other conditions.
-VERSION = "2"
+VERSION = "3"
 
 ConditionsConfig = config_block(ConditionsOptions)
 
@@ -105,6 +105,7 @@ def conditions(
         "prompts": counts["prompts"],
         "sft videos": counts["videos"],
         **{f"{split} pairs": count for split, count in counts["pairs"].items()},
+        **counts["left_out"],
     }
     version = sha256_file(out / "manifest.json")[:16]
     return dg.MaterializeResult(metadata=metadata | reported, data_version=dg.DataVersion(version))

@@ -54,7 +54,7 @@ def splits(options: ConditionsOptions, tree: Path, folder: Path):
 
 
 def labels_of(options: ConditionsOptions, job: dict) -> list:
-    """The labelled windows; none, and no VLM, where none are asked for."""
+    """The labelled windows of clips that keep their picture; none, and no VLM, where none are asked for."""
     if not options.sft_videos.count:
         return []
     from assets.conditions.windows import label_windows, windows
@@ -62,7 +62,8 @@ def labels_of(options: ConditionsOptions, job: dict) -> list:
     from models.vlm.build import VLMOptions, build_vlm
 
     vlm = VLMOptions(**job["vlm"])
-    found = windows([(row, Path(path)) for row, path in job["clips"]], options.model, options.sft_videos)
+    clips = [(row, Path(path)) for row, path in job["clips"]]
+    found = windows(clips, options.model, options.sft_videos, options.most_cropped)
     # The VLM, if it is in this process, is gone before the encoders fill the memory.
     with VLMSession(lambda: build_vlm(vlm)) as session:
         return label_windows(
@@ -100,9 +101,10 @@ def encode(job: dict) -> dict:
         dataset_version=job["dataset_version"],
         batch=options.batch,
         videos=read_videos(labels),
+        left_out=left_out,
     )
     seconds = round(time.monotonic() - began, 3)
-    return {"reused": False, "seconds": seconds, "bytes": facts.bytes, **left_out}
+    return {"reused": False, "seconds": seconds, "bytes": facts.bytes}
 
 
 def main() -> int:

@@ -46,8 +46,8 @@ class ConditionsOptions(Options):
         ge=0,
         le=1,
         description="Pairs of the release whose picture would lose more than this share of its area to the crop to the "
-        "model's shape are left out (benchmark pairs too): T and D may speak of what is then no longer seen. "
-        "Windows of clips for `sft` are not looked at.",
+        "model's shape are left out (benchmark pairs and clips for `sft` too): T and D may speak of what is then no "
+        "longer seen.",
     )
     held_out: HeldOutOptions = HeldOutOptions()
     sft_videos: SFTVideoOptions = SFTVideoOptions()

@@ -52,12 +52,21 @@ class Window:
         return f"{self.clip['clip_id']}_{round(self.start_s * 1000):08d}"
 
 
-def windows(clips: Iterable[tuple[dict, Path]], model: VideoModelOptions, options: SFTVideoOptions) -> list[Window]:
-    """All whole windows of the clips, end to end, in the order of their ids. Clips are (row of CLIPS, file)."""
+def windows(
+    clips: Iterable[tuple[dict, Path]], model: VideoModelOptions, options: SFTVideoOptions, most_cropped: float = 1.0
+) -> list[Window]:
+    """All whole windows of the clips, end to end, in the order of their ids. Clips are (row of CLIPS, file).
+
+    Clips that would lose more than the share `most_cropped` of their pictures to the model's shape have none.
+    """
+    from models.video.pixels import cut_share
+
+    shape = (model.height, model.width)
     seconds = options.seconds or model.frames / model.fps
     found = [
         Window(clip, path, number * seconds, seconds, model.frames)
         for clip, path in clips
+        if cut_share((clip["height"], clip["width"]), shape) <= most_cropped
         for number in range(int((clip["duration_s"] or 0.0) / seconds + 1e-6))
     ]
     return sorted(found, key=lambda window: window.id)

@@ -44,6 +44,12 @@ def test_windows_lie_end_to_end_and_are_named_by_content_and_position(clips):
     assert windows(clips, MODEL, SFTVideoOptions(count=8, seconds=9.0)) == []
 
 
+def test_clips_whose_picture_the_crop_would_cut_have_no_windows(clips):
+    wide, options = MODEL.model_copy(update={"width": 48}), SFTVideoOptions(count=8)
+    assert windows(clips, wide, options, 0.3) == []
+    assert len(windows(clips, wide, options, 0.34)) == 8
+
+
 def test_a_window_holds_the_frames_nearest_its_times(clips):
     window = windows(clips, MODEL, SFTVideoOptions(count=8))[0]
     frames = read_window(window)

@@ -144,8 +144,8 @@ def test_a_vae_taken_from_a_checkpoint_is_not_trained_again(made, tmp_path, monk
     for program in ("fit_vae", "fit_decoder"):
         monkeypatch.setattr(f"microworld.model.pretrain.{program}", lambda *_: pytest.fail("the VAE was trained"))
     pretrain(PretrainOptions(out=str(tmp_path / "next"), vae_from=str(made), **SMALL))
-    weights = "vae/diffusion_pytorch_model.safetensors"
-    assert (tmp_path / "next" / weights).read_bytes() == (made / weights).read_bytes()
+    for file in ("diffusion_pytorch_model.safetensors", "config.json"):  # the mean and std of its latents too
+        assert (tmp_path / "next" / "vae" / file).read_bytes() == (made / "vae" / file).read_bytes(), file
 
 
 def test_kept_averages_change_nothing_and_the_last_is_how_a_stage_ends(made, tmp_path, monkeypatch):
