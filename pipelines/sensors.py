@@ -56,21 +56,30 @@ def new_clips(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipR
     return dg.SensorResult(run_requests=[request], cursor=json.dumps({"seen": found, "built": found}))
 
 
-def of_executor(recipe: dict, training: str, version: str) -> tuple[dict, list[str]]:
-    """(`recipe` for the Executor in the training folder `training`, names of the runs that wear its LoRAs).
+def block_of(recipe: dict) -> dict:
+    """What a recipe evaluates: its block of `generated_videos`."""
+    return recipe["ops"]["generated_videos"]["config"]
 
-    These get the Executor's `version` in their names, so that every Executor stays in the list, and wear no other's
-    LoRA; the others of the recipe stay what they are.
+
+def of_executor(recipe: dict, training: str, version: str) -> tuple[dict, list[str]]:
+    """(`recipe` for the new Executor of the training `training`, names of the runs that wear its LoRAs).
+
+    Rows and curves of this training get the Executor's `version` in their names, so that every Executor stays in the
+    list; those of other trainings, of which no Executor is new, stay what they are. None of the recipe's: no names.
     """
-    made = copy.deepcopy(recipe)
-    block = made["ops"]["generated_videos"]["config"]
-    for run in block["runs"]:
-        if run.get("training"):
-            run |= {"name": f"{run['name'][:50]}-{version[:8]}", "training": training, "executor": version}
-    for curve in block.get("curves", []):
-        curve |= {"name": f"{curve['name'][:40]}-{version[:8]}", "training": training}
-    names = [run["name"] for run in block["runs"] if run.get("training")]
-    return made, names + list(points(store_of(made), GeneratedVideosConfig(**block)))
+    made, told = copy.deepcopy(recipe), block_of(resolved(recipe))
+    names, curves = [], set()
+    for run, known in zip(block_of(made)["runs"], told["runs"], strict=True):
+        if known.get("training") == training:
+            run |= {"name": f"{known['name'][:50]}-{version[:8]}", "executor": version}
+            names.append(run["name"])
+    for curve, known in zip(block_of(made).get("curves", []), told.get("curves", []), strict=True):
+        if known["training"] == training:
+            curve["name"] = f"{known['name'][:40]}-{version[:8]}"
+            curves.add(curve["name"])
+    now = resolved(made)
+    found = points(store_of(now), GeneratedVideosConfig(**block_of(now)))
+    return made, names + [name for name, (curve, _, _) in found.items() if curve.name in curves]
 
 
 def request(recipe: dict, names: Sequence[str], key: str) -> dg.RunRequest:
@@ -82,7 +91,7 @@ def request(recipe: dict, names: Sequence[str], key: str) -> dg.RunRequest:
     job=evaluate_worldtasks,
     minimum_interval_seconds=120,
     default_status=dg.DefaultSensorStatus.STOPPED,
-    description="Evaluates each new Executor of the collection that the recipe is about, under a name of its own.",
+    description="Evaluates each new Executor of a training that the recipe names, under a name of its own.",
 )
 def new_executors(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     event = context.instance.get_latest_materialization_event(dg.AssetKey("executor"))
@@ -93,12 +102,15 @@ def new_executors(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.S
     if context.cursor == version:
         return dg.SkipReason("no new Executor")
     recipe = evaluation_recipe()
-    training = store_of(recipe).training
+    training = store_of(resolved(recipe)).training
     if output.parent != training:
         return dg.SkipReason(f"the newest Executor is in {output}, and the recipe is about {training}")
     config, names = of_executor(recipe, output.name, version)
     if not names:
-        return dg.SkipReason("no run of the recipe wears the LoRA of a training run")
+        told = block_of(resolved(recipe))
+        known = sorted({one["training"] for one in (*told["runs"], *told.get("curves", [])) if one.get("training")})
+        what = f"no run of the recipe wears a LoRA of training {output.name!r}, whose Executor is the newest"
+        return dg.SkipReason(f"{what}; it names {', '.join(map(repr, known)) or 'no training'}")
     added = EVALUATION_RUNS.build_add_request(names)
     requests = [request(config, names, names[0])]
     return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=[added], cursor=version)
@@ -112,8 +124,8 @@ def new_executors(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.S
 )
 def new_checkpoints(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     recipe = evaluation_recipe()
-    store, block = store_of(recipe), resolved(recipe["ops"]["generated_videos"]["config"])
-    found = points(store, GeneratedVideosConfig(**block))
+    told = resolved(recipe)
+    found = points(store_of(told), GeneratedVideosConfig(**block_of(told)))
     # A step that is trained again has a new folder: it is evaluated again, where the recipe says `replace`.
     now = {name: lora.stat().st_mtime_ns for name, (_, _, lora) in found.items()}
     known = json.loads(context.cursor) if context.cursor else {}

@@ -144,7 +144,7 @@ def test_each_new_executor_is_evaluated_once_under_a_name_of_its_own(recipe, tmp
 
     with dg.instance_for_test() as instance:
         assert "no Executor" in tick(instance, None).skip_message
-        trained(instance, tmp_path / "microworld" / "training" / "second", "0123456789abcdef")
+        trained(instance, tmp_path / "microworld" / "training" / "wmsd", "0123456789abcdef")
         first = tick(instance, None)
         (request,) = first.run_requests
         (added,) = first.dynamic_partitions_requests
@@ -152,7 +152,7 @@ def test_each_new_executor_is_evaluated_once_under_a_name_of_its_own(recipe, tmp
         assert names[0] == "executor-01234567" and all(name.endswith("-01234567") for name in names)
         assert list(added.partition_keys) == names
         runs = {run["name"]: run for run in request.run_config["ops"]["generated_videos"]["config"]["runs"]}
-        assert runs["executor-01234567"]["training"] == "second" and "executor" not in runs
+        assert runs["executor-01234567"]["training"] == "wmsd" and "executor" not in runs
         assert runs["executor-01234567"]["executor"] == "0123456789abcdef"
         assert {"base", "demonstrator", "vlm"} <= set(runs)
         dg.validate_run_config(defs.resolve_job_def("evaluate_worldtasks"), request.run_config)
@@ -202,9 +202,52 @@ def test_new_checkpoints_of_a_running_training_are_evaluated_once_by_one_run(rec
         assert second.tags["dagster/partition"] == "wmsd-step-00165"
 
 
-def test_a_new_executors_curve_comes_with_it_under_its_own_name(recipe, tmp_path):
-    kept(tmp_path, 55, "second")
+def test_a_new_executor_is_never_evaluated_under_the_name_of_another_training(recipe, tmp_path):
+    kept(tmp_path, 55)
+    kept(tmp_path, 55, "rl_only")
+    block = recipe["ops"]["generated_videos"]["config"]
+    block["runs"] = [{"name": "executor", "training": "wmsd"}, {"name": "rl", "training": "rl_only"}]
+    block["curves"] = [{"name": "wmsd", "training": "wmsd"}, {"name": "alone", "training": "rl_only"}]
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     with dg.instance_for_test() as instance:
-        trained(instance, tmp_path / "microworld" / "training" / "second", "0123456789abcdef")
+        trained(instance, tmp_path / "microworld" / "training" / "wmsd", "0123456789abcdef")
+        (request,) = tick(instance, None).run_requests
+        assert json.loads(request.tags["wmsd/evaluation_runs"]) == ["executor-01234567", "wmsd-01234567-step-00055"]
+        asked = request.run_config["ops"]["generated_videos"]["config"]
+        assert asked["runs"][1] == block["runs"][1] and asked["curves"][1] == block["curves"][1]
+        trained(instance, tmp_path / "microworld" / "training" / "third", "fedcba9876543210")
+        skipped = tick(instance, None)
+    assert not skipped.run_requests
+    assert "of training 'third'" in skipped.skip_message and "it names 'rl_only', 'wmsd'" in skipped.skip_message
+
+
+def test_sensors_fill_in_what_a_recipe_takes_from_the_environment(recipe, tmp_path, monkeypatch):
+    from pipelines.definitions import defs
+    from pipelines.sensors import new_checkpoints
+
+    monkeypatch.setenv("COLLECTION_ROOT", str(tmp_path))
+    monkeypatch.setenv("TRAINING", "wmsd")
+    monkeypatch.setenv("CHECKPOINT", recipe["ops"]["generated_videos"]["config"]["model"]["path"])
+    recipe["resources"]["collection"]["config"]["root"] = {"env": "COLLECTION_ROOT"}
+    block = recipe["ops"]["generated_videos"]["config"]
+    block["model"]["path"], block["curves"][0]["training"] = {"env": "CHECKPOINT"}, {"env": "TRAINING"}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    kept(tmp_path, 55)
+    with dg.instance_for_test() as instance:
+        trained(instance, tmp_path / "microworld" / "training" / "wmsd", "0123456789abcdef")
+        (executor,) = tick(instance, None).run_requests
+        (points,) = new_checkpoints.evaluate_tick(
+            dg.build_sensor_context(instance=instance, definitions=defs)
+        ).run_requests
+    assert "wmsd-01234567-step-00055" in json.loads(executor.tags["wmsd/evaluation_runs"])
+    assert points.tags["dagster/partition"] == "wmsd-step-00055"
+    # The run reads the environment itself, where it is run.
+    assert executor.run_config["ops"]["generated_videos"]["config"]["model"]["path"] == {"env": "CHECKPOINT"}
+
+
+def test_a_new_executors_curve_comes_with_it_under_its_own_name(recipe, tmp_path):
+    kept(tmp_path, 55)
+    with dg.instance_for_test() as instance:
+        trained(instance, tmp_path / "microworld" / "training" / "wmsd", "0123456789abcdef")
         (request,) = tick(instance, None).run_requests
     assert json.loads(request.tags["wmsd/evaluation_runs"])[-1] == "wmsd-01234567-step-00055"
