@@ -30,6 +30,7 @@ QUESTIONS = ("task", "agent", "consistency")  # of WorldTasks-Bench; "consistenc
 Conditioning = Literal["task", "demonstrator", "vlm"]
 
 ORIGIN = ("training", "curve")  # in a RunRecord's `extra`: the training run of its adapter, and a curve it belongs to
+PART = "part"  # in a RunRecord's `extra`, true: asked for the benchmark's first samples alone, beside runs over more
 OK = ""  # `failure` of what went well
 IMAGE_MISSING = "image_missing"  # begins that of a video whose sample has no image
 Record = TypeVar("Record")
@@ -130,6 +131,15 @@ class RunRecord:
     notes: tuple[str, ...] = ()
     hardware: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def part(self) -> bool:
+        return bool(self.extra.get(PART))
+
+    @property
+    def aside(self) -> bool:
+        """Whether the run may be over fewer samples than whole ones: a point of a curve, or a part on purpose."""
+        return self.step is not None or self.part
 
 
 def write_lines(path: Path, records: Iterable[Any]) -> None:

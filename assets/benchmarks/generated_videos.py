@@ -37,11 +37,11 @@ from storage.files import sha256_bytes
 def generated_videos(
     context: dg.AssetExecutionContext, config: GeneratedVideosConfig, collection: CollectionResource
 ) -> dg.MaterializeResult:
-    check_run_config(context.run.run_config, context.run.tags.get(PARTITION))
+    checked = check_run_config(context.run.run_config, context.run.tags.get(PARTITION))
     store = collection.store()
     names = asked_names(context.run, context.instance)
     try:
-        plans = planned(store, config, names)
+        plans = planned(store, config, names, checked["scores"].expected if "scores" in checked else None)
     except (ValueError, FileNotFoundError) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     options = {"runs": [plan.model_dump(mode="json") for plan in plans]}

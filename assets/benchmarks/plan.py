@@ -17,8 +17,12 @@ from storage.files import confined
 FINAL, DONE, STATES = "final", "done.json", "checkpoints/step-*/state.json"
 
 
-def planned(store: Store, config: GeneratedVideosConfig, names: Sequence[str]) -> list[GenerateOptions]:
+def planned(
+    store: Store, config: GeneratedVideosConfig, names: Sequence[str], expected: int | None = None
+) -> list[GenerateOptions]:
     """What `python -m evaluation.generate` is told of the runs `names`: rows of the table and points of curves.
+
+    `expected`: how many samples a run over the whole benchmark has to have; None: any number.
 
     Raises FileNotFoundError where the LoRA of a training run is not there yet.
     """
@@ -27,20 +31,26 @@ def planned(store: Store, config: GeneratedVideosConfig, names: Sequence[str]) -
     missing = [name for name in names if name not in rows and name not in kept]
     if missing:
         raise FileNotFoundError(f"run {missing[0]!r}: its training kept no LoRA of this step; there are {list(kept)}")
-    made = [generate_options(store, config, rows[name]) for name in names if name in rows]
+    made = [generate_options(store, config, rows[name], expected=expected) for name in names if name in rows]
     for name in kept.keys() & set(names):
         curve, step, lora = kept[name]
         given = plain(curve)
         shared = {key: given[key] for key in ("role", "training", "samples", "notes", "model", "sampler")}
         run = EvaluatedRun(**shared, name=name, step=step)
-        made.append(generate_options(store, config, run, str(lora), curve.name))
+        made.append(generate_options(store, config, run, str(lora), curve.name, expected))
     return sorted(made, key=lambda one: names.index(one.run_name))
 
 
 def generate_options(
-    store: Store, config: GeneratedVideosConfig, run: EvaluatedRun, lora: str = "", curve: str = ""
+    store: Store,
+    config: GeneratedVideosConfig,
+    run: EvaluatedRun,
+    lora: str = "",
+    curve: str = "",
+    expected: int | None = None,
 ) -> GenerateOptions:
-    """One run's. `lora`: of a training's step, instead of its last; `curve`: the name of the one it is a point of.
+    """One run's. `lora`: of a training's step, instead of its last; `curve`: the name of the one it is a point of;
+    `expected` as in `planned`.
 
     Raises FileNotFoundError where the LoRA of the training run that it names is not there yet.
     """
@@ -55,6 +65,8 @@ def generate_options(
         curve=curve,
         benchmark=source(store, given["benchmark"], short=run.queries == "short"),
         samples=run.samples or config.samples,
+        part=run.samples is not None and (config.samples is None or run.samples < config.samples),
+        expected=expected,
         model=plain(run.model) if run.model else given["model"],
         lora=lora or (trained(store, run) if run.training else run.lora),
         lora_revision=run.lora_revision,

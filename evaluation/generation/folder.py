@@ -1,6 +1,6 @@
 """A run's folder while its videos are made: what is asked of it, what it has, what is left; resumed after any end.
 
-    .generation.sqlite     the journal: a VideoRecord for each finished video, and a VLM's solutions
+    .generation.sqlite     the journal: a VideoRecord for each video that is finished or failed, and a VLM's solutions
 
 A video is finished when its file is in place and journaled. The manifest is only written whole.
 """
@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from evaluation.benchmark import Benchmark
+from evaluation.benchmark import BadBenchmark, Benchmark
 from evaluation.generation.images import UnreadableImage, read_image
 from evaluation.generation.names import video_id, video_paths
 from evaluation.generation.options import GenerateOptions
@@ -23,6 +23,7 @@ from evaluation.records import (
     MANIFEST,
     OK,
     ORIGIN,
+    PART,
     RUN,
     SAMPLES,
     VIDEOS,
@@ -123,7 +124,7 @@ class RunFolder:
             if wrong or told.failure:
                 self.failures[job.video_id] = job.failed(wrong or told.failure)
             elif done is not None:
-                self.finished[job.video_id] = done
+                (self.failures if done.failure else self.finished)[job.video_id] = done
             else:
                 self.pending.append(job)
 
@@ -136,7 +137,10 @@ class RunFolder:
         self.finished[record.video_id] = record
 
     def fail(self, job: Job, why: str) -> None:
-        self.failures[job.video_id] = job.failed(why)
+        """Keeps why a video could not be made: the same options come to the same, so that it is not tried again."""
+        record = job.failed(why)
+        self.journal.put(f"video/{record.video_id}", asdict(record))
+        self.failures[record.video_id] = record
 
     def write_manifest(self) -> list[VideoRecord]:
         """One record a video, in the benchmark's order. Raises KeyError when one is neither finished nor failed."""
@@ -173,14 +177,15 @@ class RunFolder:
         return unseen | write_solutions(asked, self.options.writer, self.journal)
 
     def _done(self, job: Job) -> VideoRecord | None:
-        """The journaled record, when its file is the one that was written and it was made of the same."""
+        """The journaled record, when it was made of the same and its file, if there was one, is as it was written."""
         kept = self.journal.get(f"video/{job.video_id}")
         if kept is None:
             return None
         record = make(kept, VideoRecord)
         path = confined(self.folder, record.path)
         same = (record.path, record.prompt, record.image_sha256) == (job.path, job.prompt, job.image_sha256)
-        return record if same and path.is_file() and sha256_file(path) == record.sha256 else None
+        there = bool(record.failure) or (path.is_file() and sha256_file(path) == record.sha256)
+        return record if same and there else None
 
 
 def run_record(options: GenerateOptions, benchmark: Benchmark, identity: str, lora: tuple[str, str]) -> RunRecord:
@@ -207,8 +212,25 @@ def run_record(options: GenerateOptions, benchmark: Benchmark, identity: str, lo
         hardware=hardware(options.model.device),
         extra={MADE_ON: []}
         | {name: value for name in ORIGIN if (value := getattr(options, name))}
+        | ({PART: True} if is_part(options, benchmark) else {})
         | ({"writer": decides(options.writer)} if by_vlm else {}),
     )
+
+
+def is_part(options: GenerateOptions, benchmark: Benchmark) -> bool:
+    """Whether the run is over fewer samples than the runs that it stands beside."""
+    return options.part and len(benchmark.samples[: options.samples]) < len(benchmark.samples)
+
+
+def check_expected(options: GenerateOptions, benchmark: Benchmark) -> None:
+    """Raises BadBenchmark where a run over the whole benchmark would have other samples than `expected`."""
+    samples = len(benchmark.samples[: options.samples])
+    aside = options.step is not None or is_part(options, benchmark)
+    if options.expected not in (None, samples) and not aside:
+        raise BadBenchmark(
+            f"run {options.run_name!r} would be over {samples} samples of {benchmark.name} {benchmark.version}: "
+            f"{options.expected} are expected. Say `expected: {samples}` if that is the whole benchmark"
+        )
 
 
 def refuse_changes(before: RunRecord, now: RunRecord, folder: Path) -> None:
@@ -255,7 +277,7 @@ def hardware(device: str) -> str:
 def _decisive(record: RunRecord) -> dict[str, Any]:
     values = {key: value for key, value in asdict(record).items() if key not in LABELS}
     values["model"] = {key: value for key, value in record.model.items() if key not in INCIDENTAL}
-    values["extra"] = {key: value for key, value in record.extra.items() if key not in (*ORIGIN, MADE_ON)}
+    values["extra"] = {key: value for key, value in record.extra.items() if key not in (*ORIGIN, MADE_ON, PART)}
     return json.loads(json.dumps(values))  # a tuple equals the list it became
 
 

@@ -52,6 +52,10 @@ class GenerateOptions(Options):
     curve: str = Field("", description="Curve that the run is a point of, for the record; empty: that of its training.")
     benchmark: AnySource
     samples: int | None = Field(None, ge=1, description="Only the benchmark's first samples; null: all.")
+    part: bool = Field(False, description="Whether `samples` are fewer than those of the runs that it stands beside.")
+    expected: int | None = Field(
+        None, ge=1, description="Samples of the whole benchmark; nothing is made where it has others. Null: any number."
+    )
     model: VideoModelOptions
     lora: str = Field("", description="LoRA: a folder, a .safetensors file, or a Hub id owner/name; empty: the base.")
     lora_revision: str | None = Field(None, description="Branch, tag or commit of a LoRA from the Hub.")

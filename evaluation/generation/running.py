@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluation.generation.folder import LOCK, Job, RunFolder, run_record
+from evaluation.generation.folder import LOCK, Job, RunFolder, check_expected, run_record
 from evaluation.generation.options import GenerateOptions
 from evaluation.generation.sampling import sample_videos
 from evaluation.generation.sources import open_benchmark
@@ -56,6 +56,10 @@ def generate_runs(runs: Sequence[GenerateOptions], tell: Tell = to_stderr) -> li
     with ExitStack() as stack:
         for output in sorted({str(Path(options.output).absolute()) for options in runs}):
             stack.enter_context(exclusive(Path(output) / LOCK))
+        for options in runs:  # all of them, before a VLM writes for the first
+            if options.benchmark not in known:
+                known[options.benchmark] = open_benchmark(options.benchmark)
+            check_expected(options, known[options.benchmark])
         prepared = [_prepare(options, known, stack, tell) for options in runs]
         done: dict[str, Generated] = {}
         for model in dict.fromkeys(options.model for options in runs):
@@ -71,8 +75,6 @@ def _prepare(
     from models.video.build import identify
     from models.video.lora import find_lora
 
-    if options.benchmark not in known:
-        known[options.benchmark] = open_benchmark(options.benchmark)
     if options.model not in known:
         known[options.model] = identify(options.model)
     benchmark = known[options.benchmark]
@@ -151,7 +153,7 @@ def _finish(folder: RunFolder, tell: Tell) -> Generated:
         f"{folder.options.run_name}: {len(records) - failures} videos in {folder.folder}"
         + (f", {failures} failed ({', '.join(kinds)})" if failures else "")
     )
-    made = len(folder.pending) - sum(record.failure.startswith("not_finite") for record in records)
+    made = sum(job.video_id in folder.finished for job in folder.pending)
     return Generated(folder.folder, folder.record, len(records), made, failures)
 
 

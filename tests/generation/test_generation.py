@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from evaluation.benchmark import BadBenchmark
 from evaluation.generation import folder as run_folder
 from evaluation.generation import running
 from evaluation.generation.folder import ChangedRun
@@ -209,6 +210,32 @@ def test_fewer_samples_are_the_benchmarks_first_with_the_same_videos(bench, tmp_
     assert hashes(tmp_path / "two") == hashes(tmp_path / "all")[:2]
 
 
+def test_another_number_of_samples_than_expected_is_refused_before_anything_is_made(
+    bench, tmp_path, quiet, monkeypatch, unloadable
+):
+    def write(*_):
+        raise AssertionError("a VLM was asked")
+
+    monkeypatch.setattr(run_folder, "write_solutions", write)
+    unloadable()
+    first = bench.options(tmp_path / "vlm", conditioning="vlm", expected=3)
+    for wrong in ({"expected": 200}, {"expected": 200, "part": True}, {"expected": 3, "samples": 2}):
+        with pytest.raises(BadBenchmark, match=rf"'run' would be over .* samples .*: {wrong['expected']} are expected"):
+            generate_runs([first, bench.options(tmp_path / "run", **wrong)], quiet)
+    assert not (tmp_path / "vlm" / RUN).exists()
+
+
+def test_a_part_of_the_benchmark_and_a_point_of_a_curve_are_not_held_to_the_whole(bench, tmp_path, quiet):
+    asked = {"samples": 2, "expected": 3}
+    generate_runs(
+        [bench.options(tmp_path / "part", part=True, **asked), bench.options(tmp_path / "point", step=5, **asked)]
+    )
+    part, point = (read_one(tmp_path / name / RUN, RunRecord) for name in ("part", "point"))
+    assert (part.samples, part.part, part.aside) == (2, True, True) and (point.part, point.aside) == (False, True)
+    whole = bench.options(tmp_path / "part", samples=2)  # asked for otherwise, with the same videos
+    assert generate(whole, quiet).made == 0 and not read_one(tmp_path / "part" / RUN, RunRecord).part
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -262,7 +289,9 @@ def test_a_benchmark_without_any_solution_has_no_demonstrator(bench, tmp_path, q
         generate(bench.options(tmp_path / "run", conditioning="demonstrator"), quiet)
 
 
-def test_a_video_that_is_not_finite_is_a_failure_and_the_others_stay(bench, tmp_path, quiet, monkeypatch):
+def test_a_video_that_is_not_finite_is_a_failure_and_no_later_run_makes_it_again(
+    bench, tmp_path, quiet, monkeypatch, unloadable
+):
     from models.video.wan import Wan
 
     decode, noise = Wan.decode, Wan.noise
@@ -281,6 +310,11 @@ def test_a_video_that_is_not_finite_is_a_failure_and_the_others_stay(bench, tmp_
     done = generate(bench.options(tmp_path / "run"), quiet)
     assert (done.made, done.failures) == (1, 2)
     assert [one.failure.partition(":")[0] for one in manifest(tmp_path / "run")] == ["not_finite", "", "not_finite"]
+    before = (tmp_path / "run" / MANIFEST).read_bytes()
+    unloadable()
+    again = generate(bench.options(tmp_path / "run"), quiet)
+    assert (again.videos, again.made, again.failures) == (3, 0, 2)
+    assert (tmp_path / "run" / MANIFEST).read_bytes() == before
 
 
 HOSTILE = (
