@@ -43,9 +43,10 @@ def no_missing_video(
 ) -> CheckResult:
     """Every sample has a video of every seed, written and not failed; `expected` samples in all, where it is known.
 
-    Blocking where one is missing, or more than `limit` of all could not be made: `missing_images` does not count those
-    whose image is nowhere. Fewer failures are a warning, and count as failed judgements. Raises FileNotFoundError
-    without run.json, ValueError for damaged records.
+    Blocking where one is missing, the samples are others than expected (runs that stand aside may be over fewer:
+    RunRecord), or more than `limit` of all could not be made: `missing_images` does not count those whose image is
+    nowhere. Fewer failures are a warning, and count as failed judgements. Raises FileNotFoundError without run.json,
+    ValueError for damaged records.
     """
     record = read_one(folder / RUN, RunRecord)
     samples = {one.sample_id for one in read_lines(folder / SAMPLES, Sample)}
@@ -54,7 +55,7 @@ def no_missing_video(
     missing = sorted(wanted - videos.keys())
     failed = sorted(place for place in wanted & videos.keys() if videos[place].failure)
     excused = [one for one in failed if missing_images and videos[one].failure.startswith(IMAGE_MISSING)]
-    whole = expected if record.step is None else None  # points of curves may be of fewer
+    whole = None if record.aside else expected
     short = [number for number in (record.samples, whole) if number is not None and number != len(samples)]
     reasons = [f"{len(samples)} samples where {number} are expected" for number in dict.fromkeys(short)]
     for places, what in ((missing, "are missing"), (failed, "could not be made")):
@@ -92,13 +93,14 @@ def failure_rate(scores: RunScores, limit: float = WORST_FAILURE_RATE) -> CheckR
 def same_judge(runs: Sequence[RunScores]) -> CheckResult:
     """Runs set side by side have one judge, one set of prompts, one benchmark and the same samples. Blocking.
 
-    Points of a curve (`step`) may be of other samples than the rest, which are then not what they are set beside. Runs
-    over fewer samples may be too: charts of settings compare them over those that they share.
+    Two kinds of runs may be over other samples than the rest: points of a curve (`step`), and runs that were asked for
+    fewer (`part`), which charts of settings compare over the samples that they share.
     """
     reasons = []
     for first, second in combinations(runs, 2):
-        whole = first.step is second.step is None and first.samples == second.samples
-        if found := differences(first, second, samples=whole):
+        fewer = first.samples != second.samples and (first.part or second.part)
+        alike = first.step is second.step is None and not fewer
+        if found := differences(first, second, samples=alike):
             reasons.append(f"{first.name!r} and {second.name!r}: {'; '.join(found)}")
     judges = sorted({run.judge for run in runs})
     return CheckResult(

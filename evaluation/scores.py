@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.statistics.bootstrap import percentiles, resampled_means
-from evaluation.statistics.paired import Comparison, by_sample, compare, describe, sign_test
-from evaluation.statistics.rates import Rate, interval, rate
+from evaluation.statistics.bootstrap import percentiles, resampled_means, vary
+from evaluation.statistics.paired import Comparison, by_sample, compare, sign_test
+from evaluation.statistics.rates import Rate, interval, mean_interval, rate
 
 __all__ = [
     "Comparison",
@@ -21,7 +21,6 @@ __all__ = [
     "ScoreTable",
     "Scores",
     "compare",
-    "describe",
     "escaped",
     "interval",
     "rate",
@@ -32,7 +31,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Scores:
-    """What one model scored: a rate by question, and the mean of the rates with its 95 % bootstrap interval."""
+    """What one model scored: a rate by question, and the mean of the rates with its 95 % interval."""
 
     name: str
     videos: int
@@ -92,8 +91,8 @@ def score(name: str, log_odds: Mapping[str, np.ndarray], seed: int = 0) -> Score
     """The scores of videos from log-odds float [N] or [N, seeds] by question, NaN where a judgement failed.
 
     The mean is that of the questions' shares; its interval resamples the N tasks (percentiles of 10,000 bootstrap
-    means, the same for the same seed). Raises ValueError when the questions have different numbers of videos or there
-    is none.
+    means, the same for the same seed), or, where all tasks are alike, is the mean of the shares' Wilson limits. Raises
+    ValueError when the questions have different numbers of videos or there is none.
     """
     tables = {question: by_sample(values) for question, values in log_odds.items()}
     sizes = {question: table.size for question, table in tables.items()}
@@ -102,8 +101,14 @@ def score(name: str, log_odds: Mapping[str, np.ndarray], seed: int = 0) -> Score
     table = np.stack(list(tables.values()), axis=-1)
     rates = {question: rate(values) for question, values in tables.items()}
     mean = float(np.mean([one.share for one in rates.values()]))
-    shares = resampled_means((table > 0).sum(axis=1), (~np.isnan(table)).sum(axis=1), seed)
-    return Scores(name, table[..., 0].size, rates, mean, *percentiles(shares.mean(axis=1)))
+    counts = (~np.isnan(table)).sum(axis=1)
+    means = resampled_means((table > 0).sum(axis=1), counts, seed).mean(axis=1)
+    if math.isnan(mean) or vary(means):
+        limits = percentiles(means)
+    else:
+        tasks = (counts > 0).sum(axis=0).tolist()
+        limits = np.mean([mean_interval(one.share, n) for one, n in zip(rates.values(), tasks, strict=True)], axis=0)
+    return Scores(name, table[..., 0].size, rates, mean, *map(float, limits))
 
 
 def _rate(rate: Rate) -> str:

@@ -38,7 +38,8 @@ def _scored(
 @dg.asset_check(
     asset="generated_videos",
     blocking=True,
-    description="Every sample has a video of every seed. Up to a share (`failed_share`) may fail, which is a warning.",
+    description="Every sample, as many as `scores` expects, has a video of every seed. Up to a share (`failed_share`) "
+    "may fail, which is a warning.",
 )
 def no_missing_video(context: dg.AssetCheckExecutionContext, collection: CollectionResource) -> dg.AssetCheckResult:
     store = collection.store()
@@ -48,12 +49,14 @@ def no_missing_video(context: dg.AssetCheckExecutionContext, collection: Collect
 
 
 def _accepted(run: dg.DagsterRun) -> dict[str, Any]:
-    """Which failed videos a run's options accept. A benchmark whose table may be partial tells them there."""
+    """Which failed videos a run's options accept, and how many samples they expect. A benchmark whose table may be
+    partial tells the former there."""
     ops = resolved(run.run_config.get("ops") or {}, "ops")
-    blocks = {name: (ops.get(name) or {}).get("config") or {} for name in ("generated_videos", *PARTIAL)}
+    blocks = {name: (ops.get(name) or {}).get("config") or {} for name in ("generated_videos", "scores", *PARTIAL)}
     videos = blocks["generated_videos"]
     partial = any(blocks[name].get("allow_partial") for name in PARTIAL)
     return {
+        "expected": blocks["scores"].get("expected"),
         "limit": 1.0 if partial else float(videos.get("failed_share", checks.WORST_FAILURE_RATE)),
         "missing_images": any(one.get("missing_images") for one in (videos.get("benchmark") or {}).values()),
     }
@@ -67,7 +70,8 @@ def failure_rate(context: dg.AssetCheckExecutionContext, collection: CollectionR
 @dg.asset_check(
     asset="scores",
     blocking=True,
-    description="Runs set side by side have one judge, one set of prompts, one benchmark, the same samples and seeds.",
+    description="Runs set side by side have one judge, one set of prompts, one benchmark, the same samples and seeds; "
+    "points of curves, and runs with `samples` of their own, may be over fewer samples.",
 )
 def same_judge(context: dg.AssetCheckExecutionContext, collection: CollectionResource) -> dg.AssetCheckResult:
     return _result([("", checks.same_judge(_scored(context, collection)))])

@@ -12,6 +12,7 @@ import numpy as np
 RESAMPLES = 10_000
 BLOCK = 1_000_000  # samples drawn together, which bounds memory
 KEPT = 50_000_000  # draws of up to this many bytes are kept for the next call
+ALIKE = 1e-9  # the most by which sums of the same values in another order differ
 
 
 def resampled(columns: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -52,6 +53,18 @@ def percentiles(means: np.ndarray) -> tuple[float, float]:
         return float("nan"), float("nan")
     low, high = np.percentile(known, [2.5, 97.5])
     return float(low), float(high)
+
+
+def vary(means: np.ndarray) -> bool:
+    """Whether bootstrap statistics float [N], NaN left out, differ. Where all samples are alike they do not: their
+    percentiles are then one number, which is no interval, since nobody knows that other samples would be alike too."""
+    known = means[~np.isnan(means)]
+    return len(known) > 0 and float(np.ptp(known)) > ALIKE
+
+
+def spread(means: np.ndarray) -> tuple[float, float]:
+    """`percentiles` of statistics that vary; (NaN, NaN), no interval, where they do not."""
+    return percentiles(means) if vary(means) else (float("nan"), float("nan"))
 
 
 def _draws(samples: int, seed: int) -> Iterator[np.ndarray]:

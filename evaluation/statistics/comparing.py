@@ -5,15 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.statistics.bootstrap import percentiles, resampled_means
-from evaluation.statistics.paired import outcomes, tested
+from evaluation.statistics.bootstrap import percentiles, resampled_means, spread, vary
+from evaluation.statistics.paired import alike_interval, outcomes, tested
 from evaluation.statistics.pickscores import METHOD, pickscore_table
 from evaluation.statistics.run import Run, load_run
 from evaluation.statistics.scoring import probability
-from evaluation.statistics.summary import Estimate, RunScores, Strict, estimate
+from evaluation.statistics.summary import ALIKE, Estimate, RunScores, Strict, estimate
 from models.pickscore import SCALE
 
 BOOTSTRAP = "paired bootstrap over samples"
+TANGO = f"Tango's score interval over samples: {ALIKE}"
+TANGO_MEAN = f"mean of the questions' Tango limits over samples: {ALIKE}"
 SHOWN = 5
 
 
@@ -171,18 +173,25 @@ def compare_runs(ours: Run | Path, theirs: Run | Path) -> RunComparison:
 
 
 def _estimates(gains: dict[str, tuple[np.ndarray, np.ndarray]]) -> tuple[dict[str, list[Estimate]], dict]:
-    """By kind of gain: an estimate a question, and their mean's; sums and counts are float [N, K, Q]."""
+    """By kind of gain: an estimate a question, and their mean's; gains float and which are known bool, [N, K, Q]."""
     values = np.concatenate([gain.sum(axis=1) for gain, _ in gains.values()], axis=1)
     counts = np.concatenate([count.sum(axis=1) for _, count in gains.values()], axis=1)
     drawn = np.split(resampled_means(values, counts), len(gains), axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         seen = np.split(values.sum(axis=0) / counts.sum(axis=0), len(gains))
     each, mean = {}, {}
-    for name, means, resampled in zip(gains, seen, drawn, strict=True):
-        each[name] = [
-            estimate(value, *percentiles(column), BOOTSTRAP) for value, column in zip(means, resampled.T, strict=True)
-        ]
-        mean[name] = estimate(float(means.mean()), *percentiles(resampled.mean(axis=1)), BOOTSTRAP)
+    for (name, (gain, known)), means, resampled in zip(gains.items(), seen, drawn, strict=True):
+        each[name] = []
+        for q, (value, column) in enumerate(zip(means.tolist(), resampled.T, strict=True)):
+            alike = not (np.isnan(value) or vary(column))
+            limits = alike_interval(gain[..., q], known[..., q]) if alike else percentiles(column)
+            each[name].append(estimate(value, *limits, TANGO if alike else BOOTSTRAP))
+        value, column = float(means.mean()), resampled.mean(axis=1)
+        alike = not (np.isnan(value) or vary(column))
+        limits = percentiles(column)
+        if alike:
+            limits = np.mean([alike_interval(gain[..., q], known[..., q]) for q in range(len(means))], axis=0).tolist()
+        mean[name] = estimate(value, *limits, TANGO_MEAN if alike else BOOTSTRAP)
     return each, mean
 
 
@@ -198,7 +207,7 @@ def _pickscore(ours: Run, theirs: Run) -> tuple[Estimate | None, Estimate | None
     if not both.any():
         return None, None, ("no video has a PickScore in both runs",)
     drawn = resampled_means(np.where(both, gain, 0).sum(axis=1)[:, None], both.sum(axis=1)[:, None])[:, 0]
-    mean, (low, high) = float(gain[both].mean()), percentiles(drawn)
+    mean, (low, high) = float(gain[both].mean()), spread(drawn)
     return (
         estimate(mean, low, high, METHOD),
         estimate(mean / SCALE, low / SCALE, high / SCALE, METHOD),

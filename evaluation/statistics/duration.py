@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evaluation.statistics.bootstrap import percentiles, resampled_means
+from evaluation.statistics.bootstrap import resampled_means, spread
 from evaluation.statistics.summary import Estimate, Seconds, estimate
 
 ORDER, RANGE = "order statistics", "smallest and largest: too few videos for 95 %"
@@ -23,7 +23,7 @@ def seconds_of(seconds: np.ndarray, vlm_seconds: np.ndarray) -> Seconds | None:
     return Seconds(
         videos=int(timed.sum()),
         median=median(seconds[timed]),
-        mean=estimate(float(seconds[timed].mean()), *percentiles(drawn), "bootstrap over samples"),
+        mean=estimate(float(seconds[timed].mean()), *spread(drawn), "bootstrap over samples"),
         vlm_share=round(vlm / float(values.sum()), 9),
     )
 

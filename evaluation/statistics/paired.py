@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.statistics.bootstrap import percentiles, resampled_means
+from evaluation.statistics.bootstrap import percentiles, resampled_means, vary
+from evaluation.statistics.rates import paired_interval
 
 MCNEMAR, FLIPS = "McNemar, exact", "sign flips of whole samples, exact"
 
@@ -15,8 +16,8 @@ class Comparison:
     """Two models on the same videos' tasks, over `pairs` (sample and seed) judged for both, of `samples` tasks.
 
     `better` and `worse` count the pairs in which only the first or only the second succeeded. `gain` is the difference
-    of shares, (low, high) its 95 % paired bootstrap interval over samples, `p_value` that of `test`, exact and
-    two-sided.
+    of shares, (low, high) its 95 % paired bootstrap interval over samples (`alike_interval` where all samples are
+    alike), `p_value` that of `test`, exact and two-sided.
     """
 
     pairs: int
@@ -44,8 +45,9 @@ def compare(ours: np.ndarray, theirs: np.ndarray, seed: int = 0) -> Comparison:
     pairs, won, lost = int(both.sum()), int(better.sum()), int(worse.sum())
     if not pairs:
         raise ValueError(f"none of {first.size} pairs is judged for both: there is nothing to compare")
-    gains = better.sum(axis=1) - worse.sum(axis=1)
-    low, high = percentiles(resampled_means(gains[:, None], both.sum(axis=1)[:, None], seed)[:, 0])
+    gains = better.astype(np.float64) - worse
+    drawn = resampled_means(gains.sum(axis=1)[:, None], both.sum(axis=1)[:, None], seed)[:, 0]
+    low, high = percentiles(drawn) if vary(drawn) else alike_interval(gains, both)
     p_value, test = tested(better, worse)
     samples = int(both.any(axis=1).sum())
     return Comparison(pairs, won, lost, (won - lost) / pairs, low, high, p_value, samples, test)
@@ -55,6 +57,19 @@ def outcomes(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """Of log-odds of one shape, bool: only ours succeeded, only theirs did, both were judged."""
     both = ~(np.isnan(ours) | np.isnan(theirs))
     return (ours > 0) & (theirs <= 0) & both, (ours <= 0) & (theirs > 0) & both, both
+
+
+def alike_interval(gains: np.ndarray, both: np.ndarray) -> tuple[float, float]:
+    """Tango's 95 % interval of a mean gain where all samples gain alike, as if each were one pair.
+
+    `gains` float [N, seeds] within -1..1, 0 where `both`, bool of that shape, is not set.
+    """
+    counts = both.sum(axis=1)
+    judged = counts > 0
+    better, worse = (
+        float((np.maximum(side, 0.0).sum(axis=1)[judged] / counts[judged]).sum()) for side in (gains, -gains)
+    )
+    return paired_interval(better, worse, int(judged.sum()))
 
 
 def tested(better: np.ndarray, worse: np.ndarray) -> tuple[float, str]:
@@ -99,11 +114,3 @@ def _fair(coins: int) -> np.ndarray:
     """Chances of 0 to `coins` heads."""
     logs = [math.lgamma(coins + 1) - math.lgamma(k + 1) - math.lgamma(coins - k + 1) for k in range(coins + 1)]
     return np.exp(np.array(logs) - coins * math.log(2))
-
-
-def describe(question: str, ours: str, theirs: str, result: Comparison) -> str:
-    """One line that says how two models compare on a question."""
-    return (
-        f"{question}: {ours} - {theirs} = {result.gain:+.3f} [{result.low:+.3f}, {result.high:+.3f}] over "
-        f"{result.pairs} pairs ({result.better} won, {result.worse} lost, p = {result.p_value:.2g})"
-    )

@@ -4,7 +4,7 @@ import numpy as np
 
 from evaluation.pickscore.records import PICKSCORES, PickScored
 from evaluation.records import read_lines
-from evaluation.statistics.bootstrap import percentiles, resampled_means
+from evaluation.statistics.bootstrap import resampled_means, spread
 from evaluation.statistics.run import Incomplete, Run
 from evaluation.statistics.summary import PickScores, estimate
 from models.pickscore import SCALE
@@ -23,7 +23,7 @@ def pickscores_of(run: Run) -> PickScores | None:
     table, model, prompt, frames = found
     valid = ~np.isnan(table)
     drawn = resampled_means(np.where(valid, table, 0).sum(axis=1)[:, None], valid.sum(axis=1)[:, None])[:, 0]
-    mean, (low, high) = float(table[valid].mean()) if valid.any() else float("nan"), percentiles(drawn)
+    mean, (low, high) = float(table[valid].mean()) if valid.any() else float("nan"), spread(drawn)
     return PickScores(
         videos=int(valid.sum()),
         model=model,

@@ -1,6 +1,7 @@
 """Shares of success: counts, what failed beside them, and intervals from the counts alone."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +55,48 @@ def interval(successes: int, n: int) -> tuple[float, float]:
     if not 0 <= successes <= n:
         raise ValueError(f"{successes} successes of {n}: 0 <= successes <= n is expected")
     return _wilson(successes / n, n) if n else (0.0, 1.0)
+
+
+def mean_interval(mean: float, n: int) -> tuple[float, float]:
+    """Wilson's interval about the mean of `n` values within 0..1, as if it were a share; (0, 1) when n is 0.
+
+    Such values vary at most as much as successes and failures with that mean (Bhatia and Davis 2000), so that it is at
+    least as wide as it has to be.
+    """
+    return _wilson(min(max(mean, 0.0), 1.0), n) if n else (0.0, 1.0)
+
+
+def paired_interval(better: float, worse: float, n: int) -> tuple[float, float]:
+    """The 95 % score interval of the difference of two shares over the same `n` pairs (Tango 1998), within -1..1.
+
+    `better` and `worse` pairs were solved by the first or the second alone. They may be sums of parts of pairs, which
+    vary less than whole ones do. (-1, 1) when n is 0. Raises ValueError unless 0 <= better + worse <= n.
+    """
+    if better < 0 or worse < 0 or better + worse > n * (1 + 1e-9):
+        raise ValueError(f"{better} better and {worse} worse of {n} pairs: 0 <= better + worse <= pairs is expected")
+    if not n:
+        return -1.0, 1.0
+    gain = (better - worse) / n
+
+    def inside(difference: float) -> bool:
+        """Whether the score test does not reject this difference at 5 %."""
+        linear = (2 * n - better + worse) * difference - better - worse
+        root = math.sqrt(max(0.0, linear**2 + 8 * n * worse * difference * (1 - difference)))
+        only_second = (root - linear) / (4 * n)  # its chance that is likeliest under this difference
+        variance = n * max(0.0, 2 * only_second + difference * (1 - difference))
+        return (better - worse - n * difference) ** 2 <= Z95**2 * variance
+
+    return _edge(inside, gain, -1.0), _edge(inside, gain, 1.0)
+
+
+def _edge(inside: Callable[[float], bool], near: float, far: float) -> float:
+    """The last number from `near`, which is inside, towards `far` that is inside too, by halving."""
+    if near == far:
+        return far
+    for _ in range(60):
+        middle = (near + far) / 2
+        near, far = (middle, far) if inside(middle) else (near, middle)
+    return near
 
 
 def _wilson(share: float, n: float) -> tuple[float, float]:

@@ -83,12 +83,12 @@ def load_run(folder: Path, *, judge: str = "", expected: int | None = None, only
     """Reads a run's folder (evaluation/records.py).
 
     `judge` is needed when more than one judged; `expected` is how many samples the whole benchmark has (200 for
-    WorldTasks-Bench; points of curves may be of fewer); `only` these samples (ids) count, where given. Raises
-    Incomplete when samples, videos or judgements are missing, naming them, and ValueError for records that contradict
-    each other, FileNotFoundError without run.json.
+    WorldTasks-Bench; runs that stand aside may be of fewer: RunRecord); `only` these samples (ids) count, where given.
+    Raises Incomplete when samples, videos or judgements are missing, naming them, and ValueError for records that
+    contradict each other, FileNotFoundError without run.json.
     """
     record = read_one(folder / RUN, RunRecord)
-    samples = _samples(folder, record, expected if record.step is None else None)
+    samples = _samples(folder, record, None if record.aside else expected)
     left_out = frozenset(one.sample_id for one in samples if only is not None and one.sample_id not in only)
     samples = tuple(one for one in samples if one.sample_id not in left_out)
     if not samples:

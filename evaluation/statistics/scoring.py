@@ -7,17 +7,15 @@ each with failed judgements dropped and counted as 0. The unit is the sample (a 
 seeds of one sample are drawn together.
 """
 
-from pathlib import Path
-
 import numpy as np
 
-from evaluation.records import SCORES
-from evaluation.statistics.bootstrap import percentiles, resampled_means
+from evaluation.statistics.bootstrap import percentiles, resampled_means, vary
 from evaluation.statistics.duration import seconds_of
 from evaluation.statistics.pickscores import pickscores_of
-from evaluation.statistics.rates import ENOUGH, Rate, interval, rate
-from evaluation.statistics.run import Run, load_run
+from evaluation.statistics.rates import ENOUGH, Rate, interval, mean_interval, rate
+from evaluation.statistics.run import Run
 from evaluation.statistics.summary import (
+    ALIKE,
     AVERAGE_RULE,
     Average,
     Category,
@@ -26,22 +24,15 @@ from evaluation.statistics.summary import (
     QuestionScores,
     RunScores,
     estimate,
-    write_model,
 )
 
 SMALL = 20  # samples: a category with fewer is flagged
 WILSON = "Wilson"
-WILSON_SAMPLES = "Wilson over samples: all alike, so that resampling says nothing"
+WILSON_SAMPLES = f"Wilson over samples: {ALIKE}"
 BOOTSTRAP = "bootstrap over samples"
 MEAN = "bootstrap over samples of the mean of rates"
+MEAN_ALIKE = f"mean of the rates' Wilson limits over samples: {ALIKE}"
 DIMENSIONS = ("task_type", "agent_category", "group")
-
-
-def score_run(folder: Path, *, judge: str = "", expected: int | None = None) -> RunScores:
-    """Scores a run's folder and writes its scores.json; arguments and errors are those of `load_run`."""
-    scores = score(load_run(folder, judge=judge, expected=expected))
-    write_model(folder / SCORES, scores)
-    return scores
 
 
 def score(run: Run) -> RunScores:
@@ -51,6 +42,7 @@ def score(run: Run) -> RunScores:
         name=record.name,
         role=record.role,
         step=record.step,
+        part=record.part,
         benchmark=record.benchmark,
         benchmark_version=record.benchmark_version,
         conditioning=record.conditioning,
@@ -111,36 +103,50 @@ class Table:
         )
 
     def average(self) -> Average:
+        """Where all samples are alike in their mean over the questions, its limits are the means of the questions'."""
         made = {}
         for name, drawn in self.drawn.items():
-            value = np.mean([self._mean(name, q) for q in range(self.valid.shape[1])])
-            made[name] = estimate(float(value), *percentiles(drawn.mean(axis=1)), MEAN)
+            questions = range(self.valid.shape[1])
+            value = float(np.mean([self._mean(name, q) for q in questions]))
+            means = drawn.mean(axis=1)
+            if np.isnan(value) or vary(means):
+                made[name] = estimate(value, *percentiles(means), MEAN)
+            else:
+                limits = np.mean([self._alike(name, q) for q in questions], axis=0)
+                made[name] = estimate(value, *limits.tolist(), MEAN_ALIKE)
         return Average(rule=AVERAGE_RULE, **made)
 
     def _resampled(self, name: str, q: int) -> Estimate:
-        return estimate(self._mean(name, q), *percentiles(self.drawn[name][:, q]), BOOTSTRAP)
+        value, drawn = self._mean(name, q), self.drawn[name][:, q]
+        if np.isnan(value) or vary(drawn):
+            return estimate(value, *percentiles(drawn), BOOTSTRAP)
+        return estimate(value, *self._alike(name, q), WILSON_SAMPLES)
+
+    def _alike(self, name: str, q: int) -> tuple[float, float]:
+        return mean_interval(self._mean(name, q), int((self._counts(name)[:, q] > 0).sum()))
 
     def _mean(self, name: str, q: int) -> float:
         values = self.wins if name.startswith("rate") else self.soft
-        counts = self.total if name.endswith("as_zero") else self.valid
-        count = counts[:, q].sum()
+        count = self._counts(name)[:, q].sum()
         return float(values[:, q].sum() / count) if count else float("nan")
+
+    def _counts(self, name: str) -> np.ndarray:
+        return self.total if name.endswith("as_zero") else self.valid
 
 
 def rate_estimate(wins: np.ndarray, counts: np.ndarray, drawn: np.ndarray) -> Estimate:
     """A share of successes, int [N] of int [N] judgements a sample, with the interval that fits.
 
     Wilson where no sample has more than one judgement; else the percentiles of its bootstrap means `drawn`, or, where
-    all succeed or none, which leaves resampling nothing to vary, Wilson's as if each sample had one.
+    all samples are alike, which leaves resampling nothing to vary, Wilson's as if each sample had one.
     """
     successes, n = int(wins.sum()), int(counts.sum())
     share = successes / n if n else float("nan")
     if counts.max(initial=0) <= 1:
         return estimate(share, *interval(successes, n), WILSON)
-    if successes in (0, n):
-        samples = int((counts > 0).sum())
-        return estimate(share, *interval(samples if successes else 0, samples), WILSON_SAMPLES)
-    return estimate(share, *percentiles(drawn), BOOTSTRAP)
+    if vary(drawn):
+        return estimate(share, *percentiles(drawn), BOOTSTRAP)
+    return estimate(share, *mean_interval(share, int((counts > 0).sum())), WILSON_SAMPLES)
 
 
 def probability(log_odds: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from evaluation.records import SCORES
 from storage.files import write_bytes
 
 DECIMALS = 9  # of what is written: far below any meaning, far above the noise of another summation order
+ALIKE = "all samples are alike, so that resampling says nothing"  # ends the method of an interval that is not resampled
 AVERAGE_RULE = "mean of the questions' shares, each over its own valid judgements"
 
 
@@ -17,7 +18,11 @@ class Strict(BaseModel):
 
 
 class Estimate(Strict):
-    """A number with its 95 % interval and how that was made; None where nothing is known."""
+    """A number with its 95 % interval and how that was made; None where nothing is known.
+
+    Where all samples are alike, bootstrap percentiles would be one number. Shares and means of p(yes) then have
+    Wilson's interval, gains of them Tango's; seconds and PickScore, which have no bounds, have none.
+    """
 
     value: float | None
     low: float | None
@@ -29,8 +34,8 @@ class QuestionScores(Strict):
     """One question's answers: hard (above 0) and soft (mean p(yes)), failures dropped and as 0.
 
     `rate` has the Wilson interval where each sample has one video, else that of the bootstrap over samples;
-    `rate_resampled` always the latter. `failure_rate` is against all `total`. `constant`: all valid answers are alike,
-    20 or more. `inexact` answers stood at a floor, so that their p(yes) is a bound.
+    `rate_resampled` the latter in either case. `failure_rate` is against all `total`. `constant`: all valid answers
+    are alike, 20 or more. `inexact` answers stood at a floor, so that their p(yes) is a bound.
     """
 
     successes: int
@@ -99,11 +104,15 @@ class PickScores(Strict):
 
 
 class RunScores(Strict):
-    """What one run scored, what it was, and the hashes of the files it was computed from (`inputs`)."""
+    """What one run scored, what it was, and the hashes of the files it was computed from (`inputs`).
+
+    `part`: it was asked for the benchmark's first samples alone (RunRecord).
+    """
 
     name: str
     role: str
     step: int | None
+    part: bool = False
     benchmark: str
     benchmark_version: str
     conditioning: str

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from evaluation.scores import escaped
 from evaluation.statistics.comparing import RunComparison
-from evaluation.statistics.summary import Estimate, RunScores
+from evaluation.statistics.summary import ALIKE, Estimate, RunScores
 
 NONE = "-"
 
@@ -23,7 +23,8 @@ def scores_markdown(runs: Sequence[RunScores]) -> str:
         row.append(interval_text(run.pickscore.scaled, 4) if run.pickscore else NONE)
         row.append(f"{run.seconds.median.value:.3g}" if run.seconds else NONE)
         rows.append([*row, str(run.videos), str(sum(one.failed for one in run.questions.values()))])
-    return _table([*header, "E2E s (median)", "Videos", "Judge failures"], rows)
+    shown = [one for run in runs for one in (run.average.rate, run.average.soft)]
+    return _table([*header, "E2E s (median)", "Videos", "Judge failures"], rows) + _methods(shown)
 
 
 def comparisons_markdown(comparisons: Sequence[RunComparison]) -> str:
@@ -45,7 +46,11 @@ def comparisons_markdown(comparisons: Sequence[RunComparison]) -> str:
                 NONE,
             ]
         )
-    return _table(["", "Question", "Gain", "Gain in p(yes)", "Won / lost of pairs", "p"], rows)
+    shown = [gain for one in comparisons for gain in (one.average, one.average_soft)]
+    shown += [
+        gain for one in comparisons for paired in one.questions.values() for gain in (paired.gain, paired.gain_soft)
+    ]
+    return _table(["", "Question", "Gain", "Gain in p(yes)", "Won / lost of pairs", "p"], rows) + _methods(shown)
 
 
 def interval_text(one: Estimate, decimals: int = 3, sign: bool = False) -> str:
@@ -55,6 +60,12 @@ def interval_text(one: Estimate, decimals: int = 3, sign: bool = False) -> str:
     form = f"{'+' if sign else ''}.{decimals}f"
     edges = "" if one.low is None or one.high is None else f" [{one.low:{form}}, {one.high:{form}}]"
     return f"{one.value:{form}}{edges}"
+
+
+def _methods(shown: Sequence[Estimate]) -> str:
+    """How intervals were made that were not resampled, below the table; nothing where all were."""
+    found = [one.method for one in shown if one.value is not None and ALIKE in one.method]
+    return "".join(f"\n\nSome intervals: {method}." for method in dict.fromkeys(found))
 
 
 def _table(header: list[str], rows: list[list[str]]) -> str:

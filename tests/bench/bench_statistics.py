@@ -25,7 +25,7 @@ from conftest import RunFolder  # noqa: E402
 from evaluation.statistics import bootstrap  # noqa: E402
 from evaluation.statistics.comparing import compare_runs  # noqa: E402
 from evaluation.statistics.run import load_run  # noqa: E402
-from evaluation.statistics.scoring import score_run  # noqa: E402
+from evaluation.statistics.scoring import score  # noqa: E402
 
 
 def folders(root: Path, runs: int, samples: int) -> list[Path]:
@@ -62,7 +62,7 @@ def main() -> None:
             made = folders(Path(root), runs, samples)
             many = made if runs > 2 else made[:1]
             count = len(many) * samples * 3
-            taken = seconds(lambda many=many: [score_run(folder) for folder in many], times)
+            taken = seconds(lambda many=many: [score(load_run(folder)) for folder in many], times)
             print(f"| score {count:,} judgements of {len(many)} runs with {samples} tasks | {taken} |")
             loaded = [load_run(folder) for folder in made]
             pairs = [(loaded[0], loaded[1 + n % (runs - 1)]) for n in range(comparisons)]

@@ -155,6 +155,23 @@ def test_a_judge_without_its_key_stops_the_job_at_its_first_step(fresh, run_job,
     assert materialized(result) == set()
 
 
+def test_rows_of_fewer_samples_are_scored_beside_rows_over_as_many_as_expected(fresh, run_job):
+    runs = [{"name": "base", "role": "base"}, {"name": "quick", "samples": 2, "sampler": {"steps": 1}}]
+    recipe = fresh.changed("generated_videos", runs=runs)
+    recipe["ops"]["scores"] = {"config": {"expected": 3}}
+    result = run_job(recipe)
+    assert result.success and check_of(result, "same_judge").passed and check_of(result, "no_missing_video").passed
+    assert event_of(result, "scores", "quick").metadata["average"].value is not None
+
+
+def test_a_benchmark_of_another_size_than_expected_is_refused_before_anything_is_made(fresh, run_job):
+    recipe = fresh.recipe | {"ops": fresh.recipe["ops"] | {"scores": {"config": {"expected": 200}}}}
+    result = run_job(recipe, names=["base", "vlm"])
+    assert "3 samples of microworld" in failure_of(result, "generated_videos")
+    assert "200 are expected" in failure_of(result, "generated_videos")
+    assert materialized(result) == set() and not list(fresh.store.evaluation.rglob("*.mp4"))
+
+
 def test_what_a_child_refuses_is_the_failures_text(fresh, run_job, tmp_path):
     result = run_job(fresh.changed("generated_videos", benchmark={"authors": {"path": str(tmp_path / "absent")}}))
     said = failure_of(result, "generated_videos")

@@ -40,9 +40,10 @@ def test_every_section_is_there_with_scores_intervals_and_the_papers_rows(four_p
 
 def test_the_page_shows_the_numbers_of_the_statistics(four_page, four):
     from evaluation.statistics.comparing import compare_runs
-    from evaluation.statistics.scoring import score_run
+    from evaluation.statistics.run import load_run
+    from evaluation.statistics.scoring import score
 
-    base, executor = score_run(four[0]), score_run(four[2])
+    base, executor = score(load_run(four[0])), score(load_run(four[2]))
     task = executor.questions["task"]
     wanted = f"{task.rate.value:.3f} {task.rate.low:.3f} to {task.rate.high:.3f} {task.successes} / {task.valid}"
     assert wanted in four_page.section("leaderboard")

@@ -16,7 +16,8 @@ import yaml
 from evaluation.pickscore.records import PICKSCORES, SKIPPED, PickScored, read_skipped
 from evaluation.pickscore.videos import JOURNAL, PickScoreOptions, pickscore_run, pickscore_runs
 from evaluation.records import read_lines
-from evaluation.statistics.scoring import score_run
+from evaluation.statistics.run import load_run
+from evaluation.statistics.scoring import score
 from evaluation.videos import read_frames, write_video
 from models.pickscore import PickScore, WeightsAbsent
 from models.vlm.frames import frame_indices
@@ -152,7 +153,7 @@ def test_a_run_is_scored_over_its_stated_frames(filmed, clip, scorer):
         frames = read_frames(folder / video.path)[list(line.frames)]
         assert line.raw == pytest.approx(scorer.score(frames, sample.task).mean(), abs=1e-3)
         assert line.scaled == line.raw / 26
-    scores = score_run(folder)
+    scores = score(load_run(folder))
     assert scores.pickscore.model == scorer.name
     assert scores.pickscore.raw.value == pytest.approx(np.mean([line.raw for line in lines]), abs=1e-6)
 
@@ -262,6 +263,6 @@ def test_the_command_leaves_pickscore_out_with_a_reason_when_weights_are_absent(
     assert done.returncode == 0, done.stderr
     assert "PickScore is left out: no folder" in done.stderr
     assert "no folder" in read_skipped(folder) and not (folder / PICKSCORES).exists()
-    assert score_run(folder).pickscore is None
+    assert score(load_run(folder)).pickscore is None
     pickscore_run(folder, Counting(), 4, "task")
     assert not (folder / SKIPPED).exists()

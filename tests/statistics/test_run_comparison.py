@@ -13,14 +13,14 @@ import yaml
 
 from evaluation.checks import WORST_FAILURE_RATE, constant_judge, failure_rate, no_missing_video, same_judge
 from evaluation.pickscore.records import PICKSCORES, PickScored, write_skipped
-from evaluation.records import SCORES, write_lines
+from evaluation.records import PART, SCORES, write_lines
 from evaluation.score import COMPARISONS, TABLES, ScoreOptions, score_runs
 from evaluation.statistics.comparing import NotComparable, compare_runs, differences
 from evaluation.statistics.curve import curve
 from evaluation.statistics.paired import FLIPS, MCNEMAR, compare, sign_test
 from evaluation.statistics.run import Incomplete, load_run
-from evaluation.statistics.scoring import score, score_run
-from evaluation.statistics.summary import read_scores
+from evaluation.statistics.scoring import score
+from evaluation.statistics.summary import ALIKE, read_scores
 from evaluation.statistics.tables import comparisons_markdown, scores_markdown
 
 
@@ -59,9 +59,30 @@ def test_gains_swap_their_sign_with_the_runs(run_folder, drawn):
 def test_a_run_gains_nothing_on_itself(run_folder, drawn):
     folder = run_folder("a", drawn(4, 20)).write()
     got = compare_runs(folder, folder)
-    assert (got.average.value, got.average.low, got.average.high) == (0, 0, 0)
+    assert got.average.value == 0
+    assert (got.average.low, got.average.high) == pytest.approx((-0.1611, 0.1611), abs=1e-4)  # 20 pairs, none differs
     assert all(one.p_value == 1 for one in got.questions.values())
     assert got.notes == ("both are the same files",)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "edges"),
+    [
+        (2.0, -2.0, (0.5150, 1.0)),  # 12 of 12 pairs won
+        (-2.0, -2.0, (-0.2425, 0.2425)),  # none differs
+    ],
+)
+def test_pairs_that_are_all_alike_have_tangos_interval_and_say_so(run_folder, ours, theirs, edges, seeds=2):
+    for number, shape in enumerate(((12, 1, 3), (12, seeds, 3))):
+        folders = [
+            run_folder(f"{who}{number}", np.full(shape, one)).write() for who, one in (("a", ours), ("b", theirs))
+        ]
+        got = compare_runs(*folders)
+        for gain in (got.average, got.average_as_zero, *(one.gain for one in got.questions.values())):
+            assert (gain.low, gain.high) == pytest.approx(edges, abs=1e-4) and ALIKE in gain.method
+        soft = got.average_soft
+        assert soft.low < soft.value < soft.high and soft.high - soft.low > 0.3
+        assert ALIKE in comparisons_markdown([got])
 
 
 def test_nothing_judged_for_both_is_no_gain_but_a_comparison(run_folder, drawn):
@@ -146,7 +167,7 @@ def test_pickscore_is_in_scores_and_comparisons_raw_and_over_26(run_folder, draw
     better[0, 0] = np.nan
     first = with_pickscores(run_folder("a", drawn(13, 30, 2)), better)
     second = with_pickscores(run_folder("b", drawn(14, 30, 2)), base)
-    scores = score_run(first)
+    scores = score(load_run(first))
     assert scores.pickscore.raw.value == pytest.approx(np.nanmean(better))
     assert scores.pickscore.scaled.value == pytest.approx(np.nanmean(better) / 26)
     assert (scores.pickscore.videos, scores.pickscore.frames, scores.pickscore.prompt) == (59, 8, "task")
@@ -169,14 +190,14 @@ def test_pickscores_of_other_or_missing_videos_are_refused(run_folder, drawn):
     ]
     made.write()
     with pytest.raises(ValueError, match="not of the manifest's file"):
-        score_run(folder)
+        score(load_run(folder))
     whole = (folder / PICKSCORES).read_text().splitlines()
     (folder / PICKSCORES).write_text("\n".join(whole[1:]) + "\n")
     with pytest.raises(Incomplete, match="lacks 1 of 10 videos, 's0000-s0'"):
-        score_run(folder)
+        score(load_run(folder))
     (folder / PICKSCORES).unlink()
     write_skipped(folder, "no weights")
-    assert score_run(folder).pickscore is None
+    assert score(load_run(folder)).pickscore is None
 
 
 def test_a_curve_is_ordered_by_step_and_comparable_throughout(run_folder, drawn):
@@ -273,6 +294,19 @@ def test_runs_judged_otherwise_fail_a_blocking_check(run_folder, drawn):
     bad = same_judge(runs)
     assert not bad.passed and bad.details["pairs_that_differ"] == 2
     assert "prompts of 'task'" in bad.summary and "judges" in bad.summary
+
+
+def test_fewer_samples_pass_only_where_they_were_asked_for(run_folder, drawn):
+    """A run left over from a shorter benchmark is refused; a row with `samples` of its own and a point are not."""
+    base, left = run_folder("base", drawn(0, 20)).write(), run_folder("executor", drawn(1, 15)).write()
+    refused = same_judge([score(load_run(folder)) for folder in (base, left)])
+    assert not refused.passed and "sample sets: 20 and 15 samples" in refused.summary
+    asked = [run_folder(f"n{n}", drawn(n, n), extra={PART: True}).write() for n in (15, 12)]
+    point = run_folder("point", drawn(3, 9), step=40).write()
+    assert same_judge([score(load_run(folder)) for folder in (base, *asked, point)]).passed
+    others = run_folder("others", drawn(4, 15), extra={PART: True})
+    others.samples[0] = replace(others.samples[0], task="[Disc]: stay.")
+    assert not same_judge([score(load_run(folder)) for folder in (asked[0], others.write())]).passed
 
 
 def test_a_judge_that_says_the_same_to_everything_is_flagged(run_folder, drawn):

@@ -6,13 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluation.records import JUDGEMENTS, MANIFEST, RUN, SAMPLES, SCORES
+from evaluation.checks import no_missing_video
+from evaluation.records import JUDGEMENTS, MANIFEST, PART, RUN, SAMPLES, SCORES
+from evaluation.score import ScoreOptions, score_runs
 from evaluation.statistics.bootstrap import percentiles, resampled_means
 from evaluation.statistics.published import demonstrator, published, table1, table4, traces
 from evaluation.statistics.rates import interval
 from evaluation.statistics.run import Incomplete, load_run
-from evaluation.statistics.scoring import score, score_run
-from evaluation.statistics.summary import read_scores
+from evaluation.statistics.scoring import score
+from evaluation.statistics.summary import ALIKE, read_scores
+from evaluation.statistics.tables import scores_markdown
 
 
 @pytest.mark.parametrize("row", table4(), ids=lambda row: row.key)
@@ -21,7 +24,7 @@ def test_table_4_comes_out_of_its_counts_exactly(row, run_folder, counted):
     printed = next(one for one in published()["table4"]["rows"] if one["key"] == row.key)
     answers = np.stack([counted(rate.successes, rate.valid, 200) for rate in row.rates.values()], axis=1)
     folder = run_folder(row.key, answers).write()
-    scores = score_run(folder, expected=200)
+    scores = score(load_run(folder, expected=200))
     for question, rate in row.rates.items():
         one, cell = scores.questions[question], printed[question]
         assert (one.successes, one.valid, one.total) == (cell["successes"], cell["valid"], 200)
@@ -96,10 +99,11 @@ def test_with_one_seed_a_rate_has_wilson_s_interval_with_several_that_of_samples
 
 def test_scores_are_read_back_as_written_and_strictly(run_folder, drawn):
     folder = run_folder("a", drawn(2, 30), role="executor", step=40).write()
-    scores = score_run(folder)
-    assert read_scores(folder) == scores
+    options = ScoreOptions(runs=(str(folder),))
+    ((scores,), _) = score_runs(options)
+    assert read_scores(folder) == scores == score(load_run(folder))
     first = (folder / SCORES).read_bytes()
-    assert score_run(folder) == scores
+    score_runs(options)
     assert (folder / SCORES).read_bytes() == first
     held = json.loads(first)
     (folder / SCORES).write_text(json.dumps(held | {"extra": 1}))
@@ -123,7 +127,7 @@ def test_a_question_nobody_answered_has_no_score(run_folder, drawn):
     answers = drawn(4, 25)
     answers[..., 2] = np.nan
     folder = run_folder("a", answers).write()
-    scores = score_run(folder)
+    ((scores,), _) = score_runs(ScoreOptions(runs=(str(folder),)))
     one = scores.questions["consistency"]
     assert (one.rate.value, one.rate.low, one.rate.high, one.valid) == (None, 0, 1, 0)
     assert one.soft.value is None and scores.average.rate.value is None
@@ -179,6 +183,46 @@ def test_wordings_beside_the_first_are_not_scored(run_folder, drawn):
         replace(one, variant=2, prompt_hash="d" * 16, log_odds=9.0, yes=True) for one in made.judgements
     ]
     assert score(load_run(made.write())).questions == whole.questions
+
+
+def test_a_part_that_was_asked_for_is_no_benchmark_that_lacks_samples(run_folder, drawn):
+    whole, part = run_folder("whole", drawn(0, 30)), run_folder("part", drawn(1, 8), extra={PART: True})
+    folders = [str(made.write()) for made in (whole, part)]
+    scores, _ = score_runs(ScoreOptions(runs=folders, expected=30))
+    assert [(one.samples, one.part) for one in scores] == [(30, False), (8, True)]
+    assert no_missing_video(part.folder, expected=30).passed
+    unasked = run_folder("unasked", drawn(1, 8)).write()
+    with pytest.raises(Incomplete, match="holds 8 samples: 30 are expected"):
+        score_runs(ScoreOptions(runs=[*folders, str(unasked)], expected=30))
+
+
+@pytest.mark.parametrize(("answer", "edges"), [(-2.0, (0.0, 0.242)), (2.0, (0.758, 1.0))])
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_samples_that_are_all_alike_have_wilson_s_interval_and_none_of_no_width(run_folder, answer, edges, seeds):
+    """12 tasks: Wilson's interval of 0 of 12 is [0, z2 / (12 + z2)]. PickScore and seconds have no bounds, and none."""
+    made = run_folder("a", np.full((12, seeds, 3), answer))
+    made.videos = [replace(one, seconds=2.0) for one in made.videos]
+    scores = score(load_run(made.write()))
+    average = scores.average.rate
+    assert (average.low, average.high) == pytest.approx(edges, abs=5e-4) and ALIKE in average.method
+    for one in scores.questions.values():
+        for rate in (one.rate, one.rate_resampled, one.rate_as_zero):
+            assert (rate.low, rate.high) == pytest.approx(edges, abs=5e-4)
+        assert one.soft.low < one.soft.value < one.soft.high and one.soft.high - one.soft.low > 0.2
+    assert scores.average.soft.high - scores.average.soft.low > 0.2
+    mean = scores.seconds.mean
+    assert (mean.value, mean.low, mean.high) == (2.0, None, None)
+    assert ALIKE in scores_markdown([scores])
+
+
+def test_seeds_that_share_out_each_sample_alike_leave_an_interval_about_one_half(run_folder):
+    """One of two seeds succeeds for each sample: no resample is ever another number."""
+    answers = np.tile(np.array([[1.0], [-1.0]]), (10, 1, 3))
+    one = score(load_run(run_folder("a", answers).write()))
+    task = one.questions["task"].rate
+    assert task.value == one.average.rate.value == 0.5
+    assert (task.low, task.high) == pytest.approx(interval(5, 10), abs=1e-8)
+    assert (one.average.rate.low, one.average.rate.high) == (task.low, task.high)
 
 
 def test_what_is_not_whole_is_refused_and_says_what_lacks(run_folder, drawn):

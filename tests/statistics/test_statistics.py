@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.statistics.bootstrap import RESAMPLES, percentiles, resampled, resampled_means
+from evaluation.statistics.bootstrap import RESAMPLES, percentiles, resampled, resampled_means, spread, vary
 from evaluation.statistics.duration import median, seconds_of
 from evaluation.statistics.paired import FLIPS, MCNEMAR, compare, flip_test, sign_test
-from evaluation.statistics.rates import Rate, interval
+from evaluation.statistics.rates import Rate, interval, mean_interval, paired_interval
 from evaluation.statistics.scoring import BOOTSTRAP, WILSON, WILSON_SAMPLES, probability, rate_estimate
 
 
@@ -33,6 +33,45 @@ def test_wilson_grows_with_successes_narrows_with_n_and_is_symmetric(n, data):
         assert interval(successes + 1, n) > (low, high)
     wide = interval(4 * successes, 4 * n)
     assert wide[1] - wide[0] < high - low
+
+
+@pytest.mark.parametrize(
+    "better, worse, pairs, low, high",
+    [
+        # Fagerland, Lydersen and Laake 2014 (Statistics in Medicine 33) and their R package contingencytables.
+        (6, 16, 161, -0.1240, -0.0054),
+        (1, 7, 21, -0.517, -0.026),
+        # In closed form, with z2 = 3.8415: no pair differs, +- z2 / (n + z2); all do, (n - z2) / (n + z2) to 1.
+        (0, 0, 12, -0.2425, 0.2425),
+        (12, 0, 12, 0.5150, 1),
+        (0, 12, 12, -1, -0.5150),
+        (0, 0, 0, -1, 1),
+    ],
+)
+def test_tangos_interval_has_its_published_values_and_its_closed_forms(better, worse, pairs, low, high):
+    assert paired_interval(better, worse, pairs) == pytest.approx((low, high), abs=5e-5 if pairs != 21 else 5e-4)
+
+
+@settings(deadline=None)
+@given(st.floats(0, 1), st.floats(0, 1), st.integers(1, 300))
+def test_tangos_interval_holds_the_gain_and_turns_with_the_runs(one, other, pairs):
+    better, worse = pairs * min(one, other), pairs * (1 - max(one, other))
+    low, high = paired_interval(better, worse, pairs)
+    assert -1 <= low <= (better - worse) / pairs + 1e-12 and (better - worse) / pairs <= high + 1e-12 and high <= 1
+    assert paired_interval(worse, better, pairs) == pytest.approx((-high, -low), abs=1e-6)
+    with pytest.raises(ValueError, match="<= pairs is expected"):
+        paired_interval(pairs, 1, pairs)
+
+
+def test_a_mean_within_bounds_has_at_most_a_share_s_spread():
+    assert mean_interval(0.25, 12) == interval(3, 12)
+    assert mean_interval(0.5, 0) == (0, 1)
+
+
+def test_numbers_that_are_alike_have_no_bootstrap_interval():
+    alike = np.array([0.3, 0.1 + 0.2, np.nan])  # two sums of one number
+    assert not vary(alike) and not vary(np.array([np.nan])) and vary(np.array([0.3, 0.4]))
+    assert np.isnan(spread(alike)).all() and spread(np.array([1.0, 2.0])) == percentiles(np.array([1.0, 2.0]))
 
 
 def test_failures_are_left_out_of_the_share_and_counted_beside_it():
