@@ -27,6 +27,7 @@ from evaluation.commands import run_command
 from evaluation.exporting import Exported, Run, export, listed, read_run
 from evaluation.foreign import read_json, write_json
 from evaluation.records import MANIFEST, Sample, read_lines
+from evaluation.scores import escaped
 from evaluation.statistics.bootstrap import percentiles, resampled_means
 from evaluation.statistics.run import Incomplete
 from storage.files import sha256_bytes, write_bytes
@@ -115,7 +116,7 @@ def table(run: Run, videos: Path, results: Path, options: VbenchOptions) -> str:
         f"| {row['dimension']} | {row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}] | {row['videos']} |"
         for row in rows
     ]
-    text = "\n".join([*lines, *([""] if notes else []), *(f"- {' '.join(note.split())}" for note in notes)]) + "\n"
+    text = "\n".join([*lines, *([""] if notes else []), *(f"- {escaped(note)}" for note in notes)]) + "\n"
     write_bytes(options.place / "table.md", text.encode())
     return text
 

@@ -7,14 +7,13 @@ which is a failure here.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from evaluation.exporting import Exported, listed
 from evaluation.foreign import harmless, read_csv, write_csv
-from evaluation.statistics.rates import Rate
 
 COLUMNS = ("videopath", "caption")
 THRESHOLD = {1: 0.5, 2: 4.0}
@@ -110,18 +109,6 @@ def matched(scores: Sequence[PhysicsScore], exported: Iterable[Exported]) -> dic
             "(version 2's script has been seen to read the first 20 rows only)"
         )
     return {one.sample_id: by_path[one.path] for one in exported}
-
-
-def joint(adherence: Mapping[str, PhysicsScore], physics: Mapping[str, PhysicsScore]) -> Rate:
-    """Both good at once (SA and PC), over the same videos; failed where either has no score.
-
-    Raises ValueError when the two are of different videos.
-    """
-    if adherence.keys() != physics.keys():
-        raise ValueError(f"scores of different videos: {listed(sorted(adherence.keys() ^ physics.keys()))} in one only")
-    pairs = [(adherence[key].good, physics[key].good) for key in adherence]
-    failed = sum(None in pair for pair in pairs)
-    return Rate(pairs.count((True, True)), len(pairs) - failed, failed)
 
 
 def _score(where: str, text: str, version: int) -> float | None:

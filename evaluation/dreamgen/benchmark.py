@@ -73,7 +73,7 @@ def video_name(sample: Sample) -> str:
     return f"{image.parent.name}/{cut}.mp4"
 
 
-def count_complaints(samples: Iterable[Sample], groups: Iterable[str] = TABLE) -> list[str]:
+def count_complaints(samples: Iterable[Sample], groups: Iterable[str]) -> list[str]:
     """What is wrong with the number of samples of each group, [] when all are there."""
     counts = Counter(sample.group for sample in samples)
     return [

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.dreamgen.benchmark import EXPECTED, instruction, video_name
+from evaluation.dreamgen.benchmark import EXPECTED, count_complaints, instruction, video_name
 from evaluation.dreamgen.options import QUESTIONS
 from evaluation.exporting import Run, listed
 from evaluation.foreign import harmless, write_csv, write_json
 from evaluation.records import Judgement
+from evaluation.scores import escaped
 from evaluation.statistics.bootstrap import percentiles, resampled_means
 from evaluation.statistics.rates import Rate
 from evaluation.statistics.run import Incomplete
@@ -61,7 +62,7 @@ class Table:
             failed = sum(rate.failed for rate in row.rates.values())
             lines.append([row.group, *cells, f"{row.videos} of {row.expected}", str(failed)])
         table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        return "\n".join([table, *([""] if self.notes else []), *(f"- {_plain(note)}" for note in self.notes)]) + "\n"
+        return "\n".join([table, *([""] if self.notes else []), *(f"- {escaped(note)}" for note in self.notes)]) + "\n"
 
     def to_json(self) -> dict:
         """As plain values; what is unknown is null."""
@@ -94,7 +95,7 @@ def table(
     if len(judges) > 1 or any(len(found) > 1 for found in hashes.values()):
         raise ValueError(f"judgements of judges {judges}, prompts {hashes}: one of each is expected; judge again")
     asked = [name for name in QUESTIONS if hashes[name]]
-    complaints, rows = [], []
+    complaints, rows = count_complaints(run.samples.values(), groups), []
     for group in groups:
         members = [sample_id for sample_id, sample in run.samples.items() if sample.group == group]
         complaints += _complaints(run, group, members, answers, asked, physics)
@@ -145,10 +146,7 @@ def _answers(run: Run, judgements: Iterable[Judgement]) -> dict[tuple[str, str],
 
 
 def _complaints(run: Run, group: str, members, answers, asked, physics) -> list[str]:
-    expected = EXPECTED[group]
     found = []
-    if len(members) not in expected:
-        found.append(f"{group}: {len(members)} samples in the run, {' or '.join(map(str, expected))} are expected")
     for name in asked:
         lacking = [sample_id for sample_id in members if (sample_id, name) not in answers]
         if lacking:
@@ -207,7 +205,3 @@ def _rate(rate: Rate) -> str:
 
 def _share(share: float, low: float, high: float) -> str:
     return "-" if math.isnan(share) else f"{share:.3f} [{low:.3f}, {high:.3f}]"
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")

@@ -84,16 +84,6 @@ def test_scores_are_matched_by_the_end_of_their_path():
         videophy.matched(scores, exported("gr1_env/0_a.mp4"))
 
 
-def test_joint_is_both_at_once():
-    def of(*values: float) -> dict[str, PhysicsScore]:
-        return {str(n): PhysicsScore(str(n), "", value, 2) for n, value in enumerate(values)}
-
-    rate = videophy.joint(of(5, 5, 3, 4), of(4, 3, 5, 5))
-    assert (rate.successes, rate.valid) == (2, 4)
-    with pytest.raises(ValueError, match="different videos"):
-        videophy.joint(of(5), of(5, 5))
-
-
 def test_videophys_scores_become_pa_ii_of_the_table(dreamgen, tmp_path, judge_vlm):
     _, samples = read_benchmark(dreamgen)
     folder = layouts.run(tmp_path / "run", samples)
