@@ -51,6 +51,12 @@ class VbvrOptions(BaseModel):
     evaluator: EvaluatorOptions = Field(default_factory=EvaluatorOptions, description="score: the official evaluator.")
     vlm: VLMOptions = Field(default_factory=VLMOptions, description="rewrite: who shortens the queries.")
     concurrency: int = Field(16, ge=1, le=1024, description="rewrite: most requests in flight.")
+    ask_failed_again: bool = Field(
+        False, description="rewrite: ask again for queries that the VLM itself could not shorten; final otherwise."
+    )
+    keep_failed: bool = Field(
+        False, description="rewrite: queries that the VLM itself could not shorten stay as they are; the table says so."
+    )
     allow_partial: bool = Field(False, description="score, table: go on although samples are missing; it then says so.")
     accept_errors: bool = Field(
         False, description="table: report although the evaluator failed on samples, which it then scores 0."

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from evaluation.records import MANIFEST
 from evaluation.statistics.run import Incomplete
 from evaluation.vbvr import benchmark, evaluator, results, rewriting
 from evaluation.vbvr.options import VbvrOptions
-from evaluation.vbvr.table import Table, difference, row, variant_of, write_table
+from evaluation.vbvr.results import SampleScore
+from evaluation.vbvr.table import Row, Table, difference, row, shared, variant_of, write_table
 from models.vlm.build import build_vlm
 from models.vlm.protocol import VLM
 from storage.files import confined, exclusive, sha256_file
@@ -35,13 +37,28 @@ def unpack_step(options: VbvrOptions) -> int:
 
 
 def rewrite_step(options: VbvrOptions, vlm: VLM | None = None) -> list[rewriting.Rewrite]:
-    """Shortens the queries, to out/rewrites.jsonl. Raises Incomplete when some could not be: the others are kept."""
+    """Shortens the queries, to out/rewrites.jsonl.
+
+    Raises Incomplete when some could not be, and are not to stay long (`keep_failed`): the others are kept.
+    """
     _, samples = benchmark.read_benchmark(options.benchmark)
     client = vlm or build_vlm(options.vlm.model_copy(update={"concurrency": options.concurrency}))
-    made = rewriting.rewrite(options.benchmark, samples, client, options.out, options.concurrency)
-    failed = [f"{one.sample_id}: {one.failure}" for one in made if one.failure]
+    made = rewriting.rewrite(
+        options.benchmark,
+        samples,
+        client,
+        options.out,
+        options.concurrency,
+        ask_failed_again=options.ask_failed_again,
+        keep_failed=options.keep_failed,
+    )
+    failed = rewriting.unusable(made)
     if failed:
-        raise Incomplete(f"{len(failed)} of {len(made)} queries could not be shortened: {listed(failed)}")
+        raise Incomplete(
+            f"{len(failed)} of {len(made)} queries could not be shortened: {listed(failed)}. Another run asks "
+            "again what had no answer; ask_failed_again: true asks all of them, keep_failed: true leaves long what the "
+            "VLM itself could not shorten"
+        )
     return made
 
 
@@ -66,9 +83,9 @@ def score_step(options: VbvrOptions) -> Scored:
 def table_step(options: VbvrOptions) -> Table:
     """Table of `run` and of `others`, each compared with `run`; writes table.json and table.md into the run's folder.
 
-    Raises Incomplete when a run is not scored or samples have no score, ValueError when the runs were scored
-    differently, the exported videos are no longer the scored ones, or the evaluator failed on samples
-    (`accept_errors`).
+    Raises Incomplete when a run is not scored or samples have no score (`allow_partial`: runs are then compared over
+    the samples that both have), ValueError when the runs were scored differently, the exported videos are no longer the
+    scored ones, or the evaluator failed on samples (`accept_errors`).
     """
     rows, first = [], None
     for folder in (options.run, *options.others):
@@ -78,7 +95,7 @@ def table_step(options: VbvrOptions) -> Table:
                 raise ValueError(
                     f"{made.run} was scored {made.scoring}, {rows[0].run} {rows[0].scoring}: not comparable"
                 )
-            made = replace(made, difference=difference(scores, first))
+            made = _compared(made, scores, first, options.allow_partial)
         first = scores if first is None else first
         rows.append(made)
     table = Table(tuple(rows))
@@ -92,7 +109,11 @@ def run_step(options: VbvrOptions) -> None:
         case "unpack":
             print(f"{unpack_step(options)} entries in {options.benchmark}", file=sys.stderr)
         case "rewrite":
-            print(f"{len(rewrite_step(options))} queries in {options.out / rewriting.REWRITES}", file=sys.stderr)
+            made = rewrite_step(options)
+            print(f"{len(made)} queries in {options.out / rewriting.REWRITES}", file=sys.stderr)
+            for one in made:
+                if one.failure:
+                    print(f"left as it is: {one.sample_id}: {one.failure}", file=sys.stderr)
         case "export":
             run, folder, exported = export_step(options)
             print(f"{len(exported)} videos in {folder}", file=sys.stderr)
@@ -159,6 +180,8 @@ def _row(options: VbvrOptions, folder: Path):
         raise ValueError(f"{manifest}: other videos than were scored; run the step score again")
     scores = results.read_results([confined(place, name) for name in scored.results], scored.scoring)
     notes = [f"scored by the official evaluator, {scored.scoring}"]
+    stayed = rewriting.stayed_long(run.record.benchmark_version)
+    notes += [f"{stayed} queries could not be shortened and stayed as they are"] if stayed else []
     complaints = benchmark.count_complaints(run.samples.values())
     if not options.allow_partial:
         if complaints:
@@ -177,6 +200,16 @@ def _row(options: VbvrOptions, folder: Path):
     notes += [f"every sample scored 0 in {len(zero)} tasks: {listed(zero, 5)}"] if zero else []
     variant = options.variant if folder == options.run and options.variant else variant_of(run.record)
     return row(run.record.name, variant, scored.scoring, scores, notes), scores
+
+
+def _compared(made: Row, scores: Sequence[SampleScore], first: Sequence[SampleScore], partial: bool) -> Row:
+    """`made` with its difference to the first row; `partial`: over what both have scores of, and how many that are."""
+    ours, theirs = shared(scores, first) if partial else (scores, first)
+    if not ours:
+        return replace(made, notes=(*made.notes, "All - first: no sample has scores of both runs"))
+    over = len(ours) < max(len(scores), len(first))
+    notes = [f"All - first: over the {len(ours)} samples that have scores of both runs"] if over else []
+    return replace(made, difference=difference(ours, theirs), notes=(*made.notes, *notes))
 
 
 def _scored(place: Path) -> Scored | None:

@@ -4,7 +4,6 @@ Scores are shares between 0 and 1, not successes. Intervals are 95 % bootstraps 
 task are scored by one rule and succeed and fail together. Variants are compared over the same samples.
 """
 
-import html
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from evaluation.foreign import write_json
 from evaluation.records import RunRecord
+from evaluation.scores import escaped
 from evaluation.statistics.bootstrap import percentiles, resampled_means
 from evaluation.statistics.run import Incomplete
 from evaluation.vbvr.options import Scoring, Variant
@@ -51,14 +51,14 @@ class Table:
 
     def to_markdown(self) -> str:
         names = list(dict.fromkeys(name for row in self.rows for name in row.parts))
-        head = ["", *names, *(["All - first"] if len(self.rows) > 1 else [])]
+        head = ["", *(escaped(name) for name in names), *(["All - first"] if len(self.rows) > 1 else [])]
         lines = [head, ["---"] + ["--:"] * (len(head) - 1)]
         for row in self.rows:
             cells = [_mean(row.parts.get(name)) for name in names]
             if len(self.rows) > 1:
                 cells.append(_mean(row.difference, "+"))
-            lines.append([_plain(f"{row.variant} ({row.run})"), *cells])
-        notes = [f"- {_plain(row.run)}: {_plain(note)}" for row in self.rows for note in row.notes]
+            lines.append([f"{row.variant} ({escaped(row.run)})", *cells])
+        notes = [f"- {escaped(row.run)}: {escaped(note)}" for row in self.rows for note in row.notes]
         return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), "", *notes]) + "\n"
 
     def to_json(self) -> dict:
@@ -92,6 +92,13 @@ def difference(ours: Iterable[SampleScore], theirs: Iterable[SampleScore]) -> Me
     return _mean_of([(one.task, one.score - second[place].score) for place, one in first.items()])
 
 
+def shared(ours: Iterable[SampleScore], theirs: Iterable[SampleScore]) -> tuple[list[SampleScore], list[SampleScore]]:
+    """The scores of both runs of the samples that both have."""
+    ours, theirs = list(ours), list(theirs)
+    both = {one.place for one in ours} & {one.place for one in theirs}
+    return [one for one in ours if one.place in both], [one for one in theirs if one.place in both]
+
+
 def write_table(table: Table, folder: Path) -> None:
     """table.json and table.md in `folder`."""
     write_json(folder / "table.json", table.to_json())
@@ -116,7 +123,3 @@ def _mean_of(values: list[tuple[str, float]]) -> Mean:
 
 def _mean(mean: Mean | None, sign: str = "") -> str:
     return f"{mean.value:{sign}.3f} [{mean.low:{sign}.3f}, {mean.high:{sign}.3f}]" if mean else "-"
-
-
-def _plain(text: str) -> str:
-    return html.escape(" ".join(text.split())).replace("|", "\\|")

@@ -44,13 +44,13 @@ class Journaled:
     Failures of the transport (VLMUnavailable) are not kept: the next run asks again. A stored answer comes back with
     the tokens it cost when it was asked, so that a resumed run reports what an unbroken one would. Identical requests
     in flight at once are asked once. For one thread and one event loop, like the journal. `aclose` closes the wrapped
-    VLM and leaves the journal open.
+    VLM and leaves the journal open. Stored completions of which `ask_again` is true are asked anew, and replaced.
 
     hits: requests answered from the journal; joined: from another request in flight; misses: asked of `vlm`.
     """
 
-    def __init__(self, vlm: VLM, journal: Journal):
-        self.vlm, self.journal = vlm, journal
+    def __init__(self, vlm: VLM, journal: Journal, ask_again: Callable[[Completion], bool] = lambda stored: False):
+        self.vlm, self.journal, self.ask_again = vlm, journal, ask_again
         self.model_id = vlm.model_id
         self.hits = self.joined = self.misses = 0
         self._asking: dict[str, asyncio.Task] = {}
@@ -61,9 +61,11 @@ class Journaled:
     ) -> Completion:
         key = request_key(self.model_id, "complete", prompt, media, schema, max_tokens=max_tokens, seed=seed)
         record = await self._once(
-            key, lambda: self.vlm.complete(prompt, media, schema, max_tokens=max_tokens, seed=seed)
+            key,
+            lambda: self.vlm.complete(prompt, media, schema, max_tokens=max_tokens, seed=seed),
+            lambda stored: self.ask_again(_completion(stored)),
         )
-        return Completion(record["value"], record["text"], Usage(**record["usage"]), record["error"])
+        return _completion(record)
 
     async def log_odds(self, question: Prompt, media: Sequence[Media]) -> LogOdds:
         key = request_key(self.model_id, "log_odds", question, media)
@@ -73,10 +75,16 @@ class Journaled:
     async def aclose(self) -> None:
         await self.vlm.aclose()
 
-    async def _once(self, key: str, ask: Callable[[], Awaitable[Completion | LogOdds]]) -> dict[str, Any]:
-        """The record of `key`: from the journal, from a request in flight, or asked and kept."""
+    async def _once(
+        self,
+        key: str,
+        ask: Callable[[], Awaitable[Completion | LogOdds]],
+        again: Callable[[dict[str, Any]], bool] = lambda stored: False,
+    ) -> dict[str, Any]:
+        """The record of `key`: from the journal unless it is to be asked `again`, from a request in flight, or asked
+        and kept."""
         record = self.journal.get(key)
-        if record is not None:
+        if record is not None and not again(record):
             self.hits += 1
             return record
         task = self._asking.get(key)
@@ -99,3 +107,7 @@ class Journaled:
         record = asdict(await ask())
         self.journal.put(key, record)
         return record
+
+
+def _completion(record: Mapping[str, Any]) -> Completion:
+    return Completion(record["value"], record["text"], Usage(**record["usage"]), record["error"])

@@ -14,14 +14,14 @@ import fake_judge
 import layouts
 import pytest
 
-from evaluation.records import RunRecord, read_one
+from evaluation.records import RunRecord, read_one, write_one
 from evaluation.statistics.run import Incomplete
 from evaluation.vbvr import __main__ as command
 from evaluation.vbvr import benchmark, evaluator, rewriting, steps, table
 from evaluation.vbvr.evaluator import EvaluatorFailed, NoEvaluator
 from evaluation.vbvr.options import EvaluatorOptions, VbvrOptions
 from evaluation.vbvr.results import SampleScore, check_complete
-from models.vlm.protocol import VLMUnavailable
+from models.vlm.protocol import Completion, Usage, VLMUnavailable
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_evaluator.py")))
 
@@ -136,23 +136,50 @@ def test_queries_are_shortened_with_the_picture_seen_and_asked_once(vbvr, tmp_pa
     assert samples[0].image == benchmark.read_benchmark(vbvr)[1][0].image
 
 
-def test_queries_that_could_not_be_shortened_are_named_and_kept_long_only_when_asked(vbvr, tmp_path):
+def test_queries_that_could_not_be_shortened_are_named_and_stay_long_only_when_asked(vbvr, tmp_path):
     def rule(prompt):
         if "0 things" in prompt.text:
             return VLMUnavailable("timeout", "no answer") if "sample 1" in prompt.text else "I cannot"
         return 1.0
 
-    with pytest.raises(Incomplete, match=r"4 of 8 queries.*refused: I cannot"):
-        steps.rewrite_step(VbvrOptions(step="rewrite", benchmark=vbvr, out=tmp_path / "r"), fake_judge.FakeJudge(rule))
+    strict = VbvrOptions(step="rewrite", benchmark=vbvr, out=tmp_path / "r")
+    lenient = strict.model_copy(update={"keep_failed": True})
     _, samples = benchmark.read_benchmark(vbvr)
-    kept = rewriting.read_rewrites(tmp_path / "r")
+    with pytest.raises(Incomplete, match=r"4 of 8 queries.*refused: I cannot.*keep_failed: true"):
+        steps.rewrite_step(strict, fake_judge.FakeJudge(rule))
     with pytest.raises(ValueError, match="4 queries could not be shortened"):
-        rewriting.rewritten(samples, kept)
-    _, made = rewriting.rewritten(samples, kept, keep_failed=True)
-    assert sum(one.task == sample.task for one, sample in zip(made, samples, strict=True)) == 4
+        rewriting.rewritten(samples, rewriting.read_rewrites(tmp_path / "r"))
+    with pytest.raises(Incomplete, match=r"2 of 8 queries.*timeout"):  # what had no answer may have one the next time
+        steps.rewrite_step(lenient, fake_judge.FakeJudge(rule))
+    steps.rewrite_step(lenient, fake_judge.FakeJudge())
+    kept = rewriting.read_rewrites(tmp_path / "r")
+    version, made = rewriting.rewritten(samples, kept)
+    assert sum(one.task == sample.task for one, sample in zip(made, samples, strict=True)) == 2
+    assert rewriting.stayed_long(f"vbvr-1+{version}") == 2 and rewriting.stayed_long("vbvr-1+rewrite-2") == 0
     changed = [replace(samples[0], task="Another query."), *samples[1:]]
     with pytest.raises(ValueError, match="rewrite again"):
-        rewriting.rewritten(changed, kept, keep_failed=True)
+        rewriting.rewritten(changed, kept)
+
+
+class Wordy(fake_judge.FakeJudge):
+    """Answers as it was asked to, but at length."""
+
+    async def complete(self, prompt, media, schema, *, max_tokens, seed=0):
+        return Completion({"task": "on " * 61}, "{}", Usage())
+
+
+def test_what_the_vlm_made_no_shorter_is_asked_again_when_told(vbvr, tmp_path):
+    chosen = VbvrOptions(step="rewrite", benchmark=vbvr, out=tmp_path / "r")
+    again = chosen.model_copy(update={"ask_failed_again": True})
+    with pytest.raises(Incomplete, match=r"8 of 8 .*malformed: 61 words"):
+        steps.rewrite_step(chosen, Wordy())
+    well = fake_judge.FakeJudge()
+    with pytest.raises(Incomplete, match="ask_failed_again: true"):
+        steps.rewrite_step(chosen, well)
+    assert well.asked == []
+    assert [one.failure for one in steps.rewrite_step(again, well)] == [""] * 8 and len(well.asked) == 8
+    steps.rewrite_step(again, well)
+    assert len(well.asked) == 8  # what is shortened is not asked again
 
 
 def test_generation_takes_rewritten_samples(vbvr, tmp_path, judge_vlm):
@@ -196,7 +223,8 @@ def test_a_scored_run_is_a_table_that_says_which_scoring(vbvr, tmp_path, monkeyp
     (row,) = made.rows
     assert row.scoring == scoring and row.parts["All"].value == pytest.approx(0.15)
     assert row.parts["In-Domain"].samples == 4 and row.parts["Abstraction"].tasks == 2
-    assert f"official evaluator, {scoring}" in made.to_markdown() and "PARTIAL: 8 of 500" in made.to_markdown()
+    assert row.notes == (f"scored by the official evaluator, {scoring}", "PARTIAL: 8 of 500 samples")
+    assert "- base: PARTIAL: 8 of 500" in made.to_markdown()
     assert json.loads((run / "vbvr" / "table.json").read_text())["rows"][0]["variant"] == "vanilla"
 
 
@@ -317,6 +345,29 @@ def test_variants_are_compared_over_the_same_samples():
     assert "| trained (executor) |" in text and "+0.100 [+0.100, +0.100]" in text
     with pytest.raises(ValueError, match="one run only"):
         table.difference(scores_of(0.0)[1:], scores_of(0.0))
+
+
+@pytest.mark.parametrize(("lost", "samples", "said"), [(1, 7, "over the 7 samples"), (8, 0, "no sample")])
+def test_partial_runs_are_compared_over_the_samples_that_both_have(lost, samples, said, vbvr, tmp_path, monkeypatch):
+    say(monkeypatch, "")
+    ids = [sample.sample_id for sample in benchmark.read_benchmark(vbvr)[1]]
+    base = generated(tmp_path / "base", vbvr, failed=ids[4:] if lost == 8 else [])
+    executor = generated(tmp_path / "executor", vbvr, failed=ids[: 4 if lost == 8 else lost])
+    for run in (base, executor):
+        steps.score_step(options("score", benchmark=vbvr, run=run, allow_partial=True))
+    first, second = steps.table_step(options("table", run=base, others=(executor,), allow_partial=True)).rows
+    assert (second.difference.samples if second.difference else 0) == samples
+    assert said in second.notes[-1] and not any("All - first" in note for note in first.notes)
+
+
+def test_a_table_says_how_many_queries_stayed_long(vbvr, tmp_path, monkeypatch):
+    say(monkeypatch, "")
+    run = generated(tmp_path / "short", vbvr)
+    record = read_one(run / "run.json", RunRecord)
+    write_one(run / "run.json", replace(record, benchmark_version="vbvr-1+rewrite-0123456789abcdef-3-long"))
+    steps.score_step(options("score", benchmark=vbvr, run=run, allow_partial=True))
+    (row,) = steps.table_step(options("table", run=run, allow_partial=True)).rows
+    assert row.variant == "prompt_rewrite" and "3 queries could not be shortened" in " ".join(row.notes)
 
 
 def test_samples_of_one_task_count_as_one_when_drawn():
