@@ -4,14 +4,14 @@ The model stays the one place where options, ranges and rules are written. Dagst
 lists for tuples and a selector for a choice of blocks, so each block gets a subclass that differs in just that.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import copy
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import dagster as dg
-from pydantic import BaseModel, ValidationError, create_model, model_validator
+from pydantic import AfterValidator, BaseModel, ValidationError, create_model, model_validator
 from pydantic.fields import FieldInfo
 
 
@@ -76,6 +76,8 @@ def _fields(model: type[BaseModel], all_fields: bool = False) -> dict[str, tuple
         new = copy(field)
         default = field.default if field.default_factory is None else field.default_factory()
         new.annotation, new.default, new.default_factory = kind, _default(default), None
+        if words := _words(field.annotation):
+            new.metadata = [*new.metadata, AfterValidator(words)]
         found[name] = (kind, new)
     return found
 
@@ -96,11 +98,26 @@ def _kind(annotation: Any) -> Any:
 
 
 def _element(inner: Iterable[Any]) -> type:
-    """Of a tuple: the one type of its items. Which words are allowed there, the model itself checks."""
+    """Of a tuple: the one type of its items. Which words are allowed there, Dagster does not know: `_words` does."""
     kinds = {str if get_origin(kind) is Literal else kind for kind in inner if kind is not Ellipsis}
     if len(kinds) != 1:
         raise TypeError(f"a tuple of {sorted(map(str, kinds))}: items of one type are expected")
     return kinds.pop()
+
+
+def _words(annotation: Any) -> Callable[[list[Any]], list[Any]] | None:
+    """What refuses other words than those of a tuple of such; None for other fields."""
+    if get_origin(annotation) is not tuple or get_origin(get_args(annotation)[0]) is not Literal:
+        return None
+    known = get_args(get_args(annotation)[0])
+
+    def refuse_others(given: list[Any]) -> list[Any]:
+        others = [value for value in given if value not in known]
+        if others:
+            raise ValueError(f"{others[0]!r}: one of {', '.join(map(str, known))} is expected")
+        return given
+
+    return refuse_others
 
 
 def _default(value: Any) -> Any:

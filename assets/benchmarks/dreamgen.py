@@ -15,6 +15,7 @@ from assets.benchmarks.partitions import EVALUATION_RUNS, Recorded, made_names, 
 from assets.config_blocks import plain
 from assets.resources import CollectionResource
 from assets.run_config import PARTITION, check_run_config
+from evaluation.dreamgen.options import DreamgenTableOptions
 from storage.files import sha256_file
 
 STEPS = ("export", "score", "table")
@@ -47,10 +48,11 @@ def dreamgen_scores(
 def step_options(config: DreamgenScoresConfig, name: str, folder: Path, step: str) -> dict:
     """The options of `python -m evaluation.dreamgen` for one step on one run."""
     shared = plain(config)
-    options = {"step": step, "run": str(folder), "groups": shared["groups"], "judge": shared["judge"]}
+    options = {"step": step, "run": str(folder)}
+    options |= {one: shared[one] for one in DreamgenTableOptions.model_fields}
     if name in config.videophy:
         options |= {"videophy": config.videophy[name], "videophy_version": config.videophy_version}
-    return options | {"allow_partial": config.allow_partial}
+    return options
 
 
 def described(place: Path) -> Recorded:

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from assets.config_blocks import config_block
 from assets.store import NAME
 from evaluation.checks import WORST_FAILURE_RATE
-from evaluation.dreamgen.options import DreamgenJudgeOptions
+from evaluation.dreamgen.options import DreamgenTableOptions
 from evaluation.generation.options import SamplerOptions, WriterOptions
 from evaluation.generation.sources import AuthorsSource, DreamgenSource
 from evaluation.judging.options import JudgingOptions
@@ -216,14 +216,11 @@ class ReportConfig(dg.Config):
         return [run_name(name) for name in value]
 
 
-class DreamgenScoresConfig(dg.Config):
+class DreamgenScoresConfig(config_block(DreamgenTableOptions)):
     """DreamGen Bench: who judges, and what the table is of."""
 
-    judge: config_block(DreamgenJudgeOptions) = Field(config_block(DreamgenJudgeOptions)(), description="The judge.")
-    groups: list[str] = Field(["object", "behavior", "environment"], min_length=1, description="Of the table.")
     videophy: dict[str, str] = Field({}, description="Run name -> VideoPhy's output CSV of physics scores (PA-II).")
     videophy_version: int = Field(1, ge=1, le=2, description="1: P(yes) at 0.5. 2: scores 1 to 5 at 4.")
-    allow_partial: bool = Field(False, description="Report although samples are missing; the table says so.")
     grace_s: float = Field(60.0, gt=0, description=GRACE)
 
 
@@ -232,9 +229,15 @@ class VbvrQueriesConfig(dg.Config):
 
     path: str = Field(min_length=1, description="The downloaded data set.")
     unpack: bool = Field(False, description="Write first frames and prompts from VBVR-Bench.json first.")
-    rewrite: bool = Field(True, description="Shorten the queries, for runs with queries short.")
+    rewrite: bool = Field(True, description="Shorten the queries, where a run of the recipe has queries short.")
     vlm: VLM = Field(VLM(), description="Who shortens them.")
     concurrency: int = Field(16, ge=1, le=1024, description="Most requests in flight.")
+    ask_failed_again: bool = Field(
+        False, description="Ask again for queries that the VLM itself could not shorten; final otherwise."
+    )
+    keep_failed: bool = Field(
+        False, description="Queries that the VLM itself could not shorten stay as they are; the table says so."
+    )
     grace_s: float = Field(60.0, gt=0, description=GRACE)
 
 
@@ -245,6 +248,7 @@ class VbvrScoresConfig(dg.Config):
     evaluator: config_block(EvaluatorOptions) = Field(
         config_block(EvaluatorOptions)(), description="Which of its two scorings, and how it is started."
     )
+    seed: int | None = Field(None, description="Whose videos; null where the run has one seed only.")
     allow_partial: bool = Field(False, description="Go on although samples are missing; the table says so.")
     accept_errors: bool = Field(False, description="Report although the evaluator failed on samples (scored 0).")
     grace_s: float = Field(60.0, gt=0, description=GRACE)

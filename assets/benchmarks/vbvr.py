@@ -8,6 +8,7 @@ import dagster as dg
 
 from assets.benchmarks.child import run_command
 from assets.benchmarks.dreamgen import described
+from assets.benchmarks.launch import shortens
 from assets.benchmarks.options import VbvrQueriesConfig, VbvrScoresConfig
 from assets.benchmarks.partitions import EVALUATION_RUNS, made_names, recorded
 from assets.benchmarks.plan import queries_folder
@@ -18,19 +19,19 @@ from evaluation.vbvr.rewriting import REWRITES, read_rewrites
 from storage.files import sha256_file
 
 QUERIES = """VBVR-Bench made ready: first frames and prompts unpacked from its listing, and its long queries shortened
-to tasks by a VLM that sees the first frame, for the paper's third variant (runs with `queries: short`)."""
+to tasks by a VLM that sees the first frame, for the paper's third variant (where a run has `queries: short`)."""
 
 
 @dg.asset(group_name="evaluation", kinds={"python"}, code_version="1", pool="gpu", description=QUERIES)
 def vbvr_queries(
     context: dg.AssetExecutionContext, config: VbvrQueriesConfig, collection: CollectionResource
 ) -> dg.MaterializeResult:
-    check_run_config(context.run.run_config, context.run.tags.get(PARTITION))
+    checked = check_run_config(context.run.run_config, context.run.tags.get(PARTITION))
     store, given = collection.store(), plain(config)
     shared = {"benchmark": config.path, "out": str(queries_folder(store))}
-    shared |= {name: given[name] for name in ("vlm", "concurrency")}
-    steps = [step for step in ("unpack", "rewrite") if getattr(config, step)]
-    for step in steps:
+    shared |= {name: given[name] for name in ("vlm", "concurrency", "ask_failed_again", "keep_failed")}
+    steps = {"unpack": config.unpack, "rewrite": shortens(checked)}
+    for step in (step for step, wanted in steps.items() if wanted):
         run_command(context, store, "evaluation.vbvr", shared | {"step": step}, ["vbvr queries"], config.grace_s)
     lines = queries_folder(store) / REWRITES
     if not lines.is_file():
@@ -38,7 +39,8 @@ def vbvr_queries(
     made = read_rewrites(lines.parent)
     metadata = {
         "queries": dg.MetadataValue.path(str(lines)),
-        "shortened": len(made),
+        "shortened": sum(not one.failure for one in made),
+        "left as they are": sum(bool(one.failure) for one in made),
         "by": ", ".join(sorted({one.vlm for one in made})),
         "prompts": dg.MetadataValue.json(sorted({one.prompt_hash for one in made})),
     }
@@ -59,7 +61,7 @@ def vbvr_scores(
 ) -> dg.MaterializeResult:
     check_run_config(context.run.run_config, context.run.tags.get(PARTITION))
     store, given = collection.store(), plain(config)
-    shared = {name: given[name] for name in ("evaluator", "allow_partial", "accept_errors")}
+    shared = {name: given[name] for name in ("evaluator", "seed", "allow_partial", "accept_errors")}
     shared["benchmark"] = config.path
     folders = {name: str(store.evaluated(name)) for name in made_names(context, store)}
 

@@ -40,30 +40,35 @@ class DreamgenJudgeOptions(BaseModel):
     )
 
 
-class DreamgenOptions(BaseModel):
-    """One step on one run's folder. Unknown names are errors."""
+class DreamgenTableOptions(BaseModel):
+    """What a run is asked, and what its table is of. Unknown names are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    groups: tuple[Group, ...] = Field(("object", "behavior", "environment"), min_length=1, description="Of the table.")
+    seed: int | None = Field(None, description="Whose videos; null where the run has one seed only.")
+    judge: DreamgenJudgeOptions = Field(default_factory=DreamgenJudgeOptions, description="The judge.")
+    allow_partial: bool = Field(False, description="Report although samples are missing; the table says so.")
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "DreamgenTableOptions":
+        for name, values in (("groups", self.groups), ("judge.questions", self.judge.questions)):
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name} {list(values)}: each is expected once")
+        return self
+
+
+class DreamgenOptions(DreamgenTableOptions):
+    """One step on one run's folder. Unknown names are errors."""
 
     step: Literal["export", "score", "table"] = Field(
         description="export: videos under the benchmark's names. score: ask the judge. table: CSV files and the table."
     )
     run: Path = Field(description="The run's folder, as generation left it.")
     out: Path | None = Field(None, description="Folder of exports and tables; null: `dreamgen` in the run's folder.")
-    seed: int | None = Field(None, description="Whose videos; null where the run has one seed only.")
-    groups: tuple[Group, ...] = Field(("object", "behavior", "environment"), min_length=1, description="Of the table.")
     benchmark: Path | None = Field(None, description="export: the downloaded data set, to write batch_input.json too.")
-    judge: DreamgenJudgeOptions = Field(default_factory=DreamgenJudgeOptions, description="score: the judge.")
     videophy: Path | None = Field(None, description="table: VideoPhy's output CSV of physics scores (PA-II).")
     videophy_version: Literal[1, 2] = Field(1, description="table: 1 P(Yes) at 0.5 (published); 2 at 4 of 5.")
-    allow_partial: bool = Field(False, description="table: report although samples are missing; it then says so.")
-
-    @model_validator(mode="after")
-    def _each_once(self) -> "DreamgenOptions":
-        for name, values in (("groups", self.groups), ("judge.questions", self.judge.questions)):
-            if len(set(values)) != len(values):
-                raise ValueError(f"{name} {list(values)}: each is expected once")
-        return self
 
     @property
     def place(self) -> Path:

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from assets.benchmarks.dreamgen import step_options
+from assets.benchmarks.options import DreamgenScoresConfig
 from assets.run_config import WrongRunConfig, check_run_config
+from evaluation.dreamgen.options import DreamgenOptions
+from evaluation.exporting import Exported
+from evaluation.records import read_lines
 from tests.benchmarks.conftest import check_of, event_of, failure_of, materialized
 from tests.other_benchmarks import layouts
 from tests.vlm.chat_server import ChatServer
@@ -75,14 +80,19 @@ def test_vbvr_is_scored_by_the_official_program_and_rows_are_compared(fresh, run
     monkeypatch.setenv("FAKE_EVALUATOR", "")
     data = layouts.vbvr(tmp_path / "vbvr", tasks=1, each=2, folders=False)
     stages = {
-        "vbvr_queries": {"path": str(data), "unpack": True, "rewrite": False},
-        "vbvr_scores": {"path": str(data), "evaluator": {"command": FAKE}, "allow_partial": True},
+        "vbvr_queries": {"path": str(data), "unpack": True},
+        "vbvr_scores": {"path": str(data), "evaluator": {"command": FAKE}, "seed": 1, "allow_partial": True},
     }
-    result = run_job(recipe_for(fresh, {"vbvr": {"path": str(data)}}, stages), job="evaluate_vbvr")
+    recipe = recipe_for(fresh, {"vbvr": {"path": str(data)}}, stages)
+    recipe["ops"]["generated_videos"]["config"]["seeds"] = [0, 1]
+    result = run_job(recipe, job="evaluate_vbvr")
     assert result.success
     table = event_of(result, "vbvr_scores", "base").metadata["table"].value
     assert "vanilla (base)" in table and "trained (executor)" in table and "All - first" in table
+    # No run takes them short, so that no VLM is asked.
     assert event_of(result, "vbvr_queries").metadata["queries"].value == "as published"
+    exported = read_lines(next(fresh.folder("base").glob("vbvr/videos/*/manifest.jsonl")), Exported)
+    assert {one.seed for one in exported} == {1}
 
 
 def test_short_queries_are_a_run_of_their_own(fresh, run_job, tmp_path, monkeypatch):
@@ -103,6 +113,20 @@ def test_short_queries_are_a_run_of_their_own(fresh, run_job, tmp_path, monkeypa
     assert "rewrite-" in record["benchmark_version"]
 
 
+def test_queries_that_the_vlm_cannot_shorten_stop_the_job_until_they_may_stay_long(fresh, run_job, tmp_path):
+    data = layouts.vbvr(tmp_path / "vbvr", tasks=1, each=1)
+    with ChatServer(answer="I cannot.") as server:
+        block = {"path": str(data), "vlm": served(server)}
+        refused, kept = (
+            run_job(recipe_for(fresh, {}, {"vbvr_queries": one}), job="evaluate_vbvr", only=["vbvr_queries"])
+            for one in (block, block | {"keep_failed": True})
+        )
+    assert "2 of 2 queries" in failure_of(refused, "vbvr_queries")
+    assert "keep_failed: true" in failure_of(refused, "vbvr_queries")
+    metadata = event_of(kept, "vbvr_queries").metadata
+    assert (metadata["shortened"].value, metadata["left as they are"].value) == (0, 2)
+
+
 def test_an_evaluator_that_is_not_installed_is_told_before_anything_is_generated(fresh, run_job, tmp_path):
     data = layouts.vbvr(tmp_path / "vbvr", tasks=1, each=1)
     stages = {"vbvr_scores": {"path": str(data), "evaluator": {"command": [os.fspath(tmp_path / "absent")]}}}
@@ -118,4 +142,38 @@ def test_another_benchmarks_videos_are_refused_at_the_start(fresh, stage, kind):
     block = {"path": "x", "evaluator": {"command": FAKE}} if kind == "vbvr" else {}
     recipe = recipe_for(fresh, {"microworld": {"tasks": 1}}, {stage: block})
     with pytest.raises(WrongRunConfig, match=f"the benchmark of generated_videos is microworld: {kind} is expected"):
+        check_run_config(recipe)
+
+
+@pytest.mark.parametrize(
+    ("videos", "scores", "said"),
+    [
+        ({"seeds": [0, 1]}, {}, r"dreamgen_scores\.config\.seed: one of 0, 1 is expected"),
+        ({"seeds": [0, 1]}, {"seed": 2}, r"dreamgen_scores\.config\.seed = 2.*0, 1"),
+        ({}, {"groups": ["objects"]}, r"dreamgen_scores\.config\.groups.*'objects': one of object, behavior"),
+        ({}, {"groups": ["object", "object"]}, "each is expected once"),
+        ({}, {"groups": ["object", "robocasa"]}, "no videos are made of robocasa"),
+        ({}, {"judge": {"questions": ["physics"]}}, r"judge\.questions.*'physics': one of dreamgen_following"),
+        ({"benchmark": {"dreamgen": {"path": "x", "groups": ["gr1_env"]}}}, {}, r"generated_videos.*groups.*'gr1_env'"),
+    ],
+)
+def test_what_dreamgens_steps_would_refuse_is_refused_before_anything_is_generated(fresh, videos, scores, said):
+    recipe = recipe_for(fresh, {"dreamgen": {"path": "x"}}, {"dreamgen_scores": scores})
+    recipe["ops"]["generated_videos"]["config"] |= videos
+    with pytest.raises(WrongRunConfig, match=said):
+        check_run_config(recipe)
+
+
+def test_the_chosen_one_of_several_seeds_is_what_each_step_is_told(fresh, tmp_path):
+    recipe = recipe_for(fresh, {"dreamgen": {"path": "x"}}, {"dreamgen_scores": {"seed": 1}})
+    recipe["ops"]["generated_videos"]["config"]["seeds"] = [0, 1]
+    config: DreamgenScoresConfig = check_run_config(recipe)["dreamgen_scores"]
+    assert DreamgenOptions(**step_options(config, "base", tmp_path, "export")).seed == 1
+
+
+def test_one_of_several_seeds_is_to_be_chosen_for_vbvr(fresh):
+    stages = {"vbvr_scores": {"path": "x", "evaluator": {"command": FAKE}}}
+    recipe = recipe_for(fresh, {"vbvr": {"path": "x"}}, stages)
+    recipe["ops"]["generated_videos"]["config"]["seeds"] = [0, 1]
+    with pytest.raises(WrongRunConfig, match=r"vbvr_scores\.config\.seed: one of 0, 1 is expected"):
         check_run_config(recipe)
