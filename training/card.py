@@ -78,8 +78,8 @@ Shares of tasks judged as done, with 95 % intervals. A task whose judgement fail
 
 
 def snippet(facts: CardFacts, pipeline_class: str, loads_itself: bool, weights: str) -> str:
-    """Python that loads base and LoRA and makes one video, sampled as in training; runs in the card's own folder."""
-    model, steps = facts.recipe.get("model", {}), facts.recipe.get("rollout", {}).get("steps", 8)
+    """Python that loads base and LoRA and makes one video, sampled as for the scores; runs in the card's own folder."""
+    model, steps = facts.recipe.get("model", {}), facts.recipe.get("held_out", {}).get("steps", 8)
     base, dtype = public_name(facts.base_model), "float32" if model.get("dtype") == "float32" else "bfloat16"
     modules, vae_steps = own_parts(Path(facts.base_model))
     if loads_itself:

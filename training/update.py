@@ -70,12 +70,13 @@ def matching_states(model, rollouts: Rollouts, used: Tensor, objective: AWM | NF
 
 
 def distilled_steps(steps: int, count: int, seed: int, step: int) -> list[int]:
-    """The sampler's steps at which the teacher is asked: stratified, ascending."""
-    if count == steps:
-        return list(range(steps))
+    """`count` of the sampler's steps at which the teacher is asked: spread out, ascending, each as likely as any."""
     generator = torch.Generator().manual_seed(seed_of(seed, "distilled", step))
-    drawn = training_steps(range(steps), count, generator).tolist()
-    return sorted(set(drawn))
+    if steps % count == 0:
+        return training_steps(range(steps), count, generator).tolist()
+    # Strata would share steps, and one that two of them draw would be asked once. At equal distances none is twice.
+    first = float(torch.rand((), generator=generator, dtype=torch.float64))
+    return [min(int((place + first) * steps / count), steps - 1) for place in range(count)]
 
 
 def distillation_rewards(rollouts: Rollouts, teacher: Tensor, steps: Sequence[int], mask, flow_time: bool):

@@ -16,7 +16,7 @@ from dagster_pipes import PipesContext, open_dagster_pipes
 from assets.conditions import held_out
 from assets.conditions.folder import read_manifest
 from assets.conditions.options import ConditionsOptions
-from assets.conditions.release import ReleaseImages, read_pairs
+from assets.conditions.release import ReleaseImages, clips_of, read_pairs
 from training.condition_store import Pair
 
 
@@ -62,12 +62,21 @@ def labels_of(options: ConditionsOptions, job: dict) -> list:
     from models.vlm.build import VLMOptions, build_vlm
 
     vlm = VLMOptions(**job["vlm"])
-    clips = [(row, Path(path)) for row, path in job["clips"]]
+    # What benchmark pictures and held-out tasks show is as new to `sft` as to the methods that train on pairs.
+    bench = clips_of(Path(job["tree"]), "bench")
+    clips = [(row, Path(path)) for row, path in job["clips"] if row["clip_id"] not in bench]
+    fresh = options.held_out.source == "microworld"
     found = windows(clips, options.model, options.sft_videos, options.most_cropped)
     # The VLM, if it is in this process, is gone before the encoders fill the memory.
     with VLMSession(lambda: build_vlm(vlm)) as session:
         return label_windows(
-            found, session.client, Path(job["journal"]), options.sft_videos, vlm.concurrency, session.run
+            found,
+            session.client,
+            Path(job["journal"]),
+            options.sft_videos,
+            vlm.concurrency,
+            session.run,
+            wanted=lambda task: not (fresh and held_out.is_held_out(task)),
         )
 
 

@@ -39,10 +39,11 @@ def from_microworld(options: HeldOutOptions) -> tuple[list[Pair], dict[str, Held
 
 def seen_only(pairs: Sequence[Pair]) -> list[Pair]:
     """The pairs whose combination is not one of the microworld's held-out ones; texts it does not know stay."""
-    return [pair for pair in pairs if not _held_out(pair.task)]
+    return [pair for pair in pairs if not is_held_out(pair.task)]
 
 
-def _held_out(task: str) -> bool:
+def is_held_out(task: str) -> bool:
+    """Whether a task's combination is one of the microworld's held-out ones; a text that it does not know is not."""
     try:
         return held_out(parse(task).combination)
     except TaskNotUnderstood:

@@ -36,6 +36,12 @@ def read_pairs(tree: Path, split: str) -> Iterator[Pair]:
             )
 
 
+def clips_of(tree: Path, split: str) -> set[str]:
+    """The ids of the clips that a split's frames are of. Raises FileNotFoundError as `read_pairs`."""
+    with (tree / "ids" / f"{split}.jsonl").open(encoding="utf-8") as lines:
+        return {json.loads(line)["clip_id"] for line in lines}
+
+
 class ReleaseImages:
     """`images[frame_id]`: uint8 [H, W, 3] RGB. From the release's Parquet files; where it holds no pixels (sources that
     may not be redistributed), from the frames of the collection at `folder`."""

@@ -1,7 +1,7 @@
 """Windows of the collection's clips, each labelled with a task by the VLM: what the baseline `sft` is trained on."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -92,10 +92,16 @@ def read_window(window: Window, only: Sequence[int] | None = None, max_side_px: 
 
 
 def label_windows(
-    found: Sequence[Window], vlm: VLM, journal: Path, options: SFTVideoOptions, concurrency: int, run=asyncio.run
+    found: Sequence[Window],
+    vlm: VLM,
+    journal: Path,
+    options: SFTVideoOptions,
+    concurrency: int,
+    run=asyncio.run,
+    wanted: Callable[[str], bool] = bool,
 ) -> list[tuple[Window, str]]:
-    """The first `options.count` windows in which the VLM sees a task done, each with that task; fewer when it sees no
-    more. Windows are taken from all over the collection. A killed run asks none again: answers are journaled.
+    """The first `options.count` windows in which the VLM sees a `wanted` task done, each with that task; fewer when it
+    sees no more. Windows are taken from all over the collection. A killed run asks none again: answers are journaled.
 
     Raises vlm_calls.TooManyFailures.
     """
@@ -110,7 +116,7 @@ def label_windows(
         items = [{"window": window, "video": video} for window in some if (video := shown(window, options)) is not None]
         for item, answer in ask_all(items, ask, vlm, journal, concurrency, options.max_failed_share, run):
             task = tidy(answer.value["task"]) if isinstance(answer, Completion) and answer.value else ""
-            if task:
+            if task and wanted(task):
                 labels.append((item["window"], task))
         if len(labels) >= options.count:
             break

@@ -28,6 +28,7 @@ from microworld.model.clips import Clips, draw_clips
 from microworld.model.options import PretrainOptions
 from microworld.model.vae_training import fit_decoder, fit_vae, measure_latents, normalised_latents
 from models.video.frame_vae import FrameVAE
+from storage.folders import building
 from storage.strict_yaml import read_yaml
 
 SHIFT = 5.0  # leans noise levels towards noise, where motion is decided
@@ -224,11 +225,13 @@ def pretrain(options: PretrainOptions) -> dict:
     for stage, steps in zip(STAGES, (options.broad_steps, options.settled_steps, options.filmed_steps), strict=True):
         if steps:
             fit_flow(parts, options, stage, steps)
-    out = Path(options.out)
-    save(parts, out)
-    scores = score_model(out, options.held_out, options.seed + 1)
-    facts_of_it = {"options": options.model_dump(), "minutes": (time.perf_counter() - start) / 60, "scores": scores}
-    (out / "scores.json").write_text(json.dumps(facts_of_it, indent=2) + "\n")
+    # In place of an older checkpoint only when it is whole, with its own scores.
+    with building(Path(options.out)) as folder:
+        save(parts, folder)
+        scores = score_model(folder, options.held_out, options.seed + 1)
+        minutes = (time.perf_counter() - start) / 60
+        facts_of_it = {"options": options.model_dump(), "minutes": minutes, "scores": scores}
+        (folder / "scores.json").write_text(json.dumps(facts_of_it, indent=2) + "\n")
     return scores
 
 

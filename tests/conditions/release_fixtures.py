@@ -41,7 +41,9 @@ def write_release(store: Store, images: int = 8, pairs: int = 3, version: str = 
              "agent_category": "object", "task_type": task.family}
             for index, task in enumerate(tasks)
         ]  # fmt: skip
-        rows[split] += [pair | {"frame_id": frame, "image_sha256": sha256_bytes(data)} for pair in found]
+        rows[split] += [
+            pair | {"clip_id": frame[:8], "frame_id": frame, "image_sha256": sha256_bytes(data)} for pair in found
+        ]
         image = {"image": {"bytes": data, "path": f"{frame}.jpg"}, "width": 128, "height": 128}
         stored[split].append(image | {"frame_id": frame, "pairs": found})
     for split, lines in rows.items():

@@ -1,13 +1,17 @@
 """Windows of clips, labelled from their pixels: what the baseline `sft` is trained on."""
 
+import json
+
 import numpy as np
 import pytest
 
-from assets.conditions.options import SFTVideoOptions
+from assets.conditions.encode import labels_of
+from assets.conditions.options import ConditionsOptions, SFTVideoOptions
 from assets.conditions.windows import Window, label_windows, read_videos, read_window, windows
 from assets.media.probe import probe
 from microworld.clips import encode
 from microworld.families import sample_tasks
+from microworld.grammar import parse
 from microworld.judge import judge
 from microworld.motion import STILL
 from microworld.render import render_batch
@@ -77,6 +81,29 @@ def test_no_more_than_asked_for_and_the_same_each_time(clips, tmp_path):
     made = labels(clips, tmp_path, count=2)
     assert len(made) == 2
     assert labels(clips, tmp_path / "other", count=2) == made
+
+
+def test_sft_learns_nothing_of_the_benchmarks_clips_and_of_held_out_combinations(
+    clips, release_store, tiny_model, tmp_path, monkeypatch
+):
+    def labelled(source: str, place: str) -> list[tuple[str, str]]:
+        block = {"model": tiny_model, "held_out": {"source": source}, "sft_videos": {"count": 8}}
+        rows = [(row, str(path)) for row, path in clips]
+        job = {"clips": rows, "vlm": {"workers": 0}, "journal": str(tmp_path / place), "tree": str(tree)}
+        return [(window.id, task) for window, task in labels_of(ConditionsOptions(**block), job)]
+
+    tree = release_store.published / "latest"
+    ids = tree / "ids" / "bench.jsonl"
+    first = json.loads(ids.read_text().splitlines()[0])
+    every = labelled("bench", "a")
+    assert len(every) == 4
+    ids.write_text(json.dumps(first | {"clip_id": "clip1"}) + "\n")
+    assert labelled("bench", "b") == [one for one in every if not one[0].startswith("clip1")]
+    _, task = every[-1]
+    monkeypatch.setattr(
+        "assets.conditions.held_out.held_out", lambda combination: combination == parse(task).combination
+    )
+    assert labelled("microworld", "c") == [one for one in labelled("bench", "d") if one[1] != task]
 
 
 def test_a_second_run_asks_nothing_again(clips, tmp_path):

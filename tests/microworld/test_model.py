@@ -1,6 +1,7 @@
 """The microworld's own video model: what captions say, how clips are weighted, and that the shipped base follows D."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,21 @@ def test_a_vae_taken_from_a_checkpoint_is_not_trained_again(made, tmp_path, monk
     pretrain(PretrainOptions(out=str(tmp_path / "next"), vae_from=str(made), **SMALL))
     for file in ("diffusion_pytorch_model.safetensors", "config.json"):  # the mean and std of its latents too
         assert (tmp_path / "next" / "vae" / file).read_bytes() == (made / "vae" / file).read_bytes(), file
+
+
+def test_an_older_checkpoint_stays_until_the_new_one_is_whole_with_its_scores(made, tmp_path, monkeypatch):
+    out = tmp_path / "checkpoint"
+    shutil.copytree(made, out)
+    before = {path: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+
+    def scored(folder, *_) -> dict:
+        assert {path: path.read_bytes() for path in before} == before and folder != out
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("microworld.model.score.score_model", scored)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(PretrainOptions(out=str(out), vae_from=str(out), **SMALL))
+    assert {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()} == before
 
 
 def test_kept_averages_change_nothing_and_the_last_is_how_a_stage_ends(made, tmp_path, monkeypatch):

@@ -90,8 +90,9 @@ def test_a_few_steps_of_each_rollout_give_the_integral_on_average():
     """The teacher is asked at `distill.timesteps` of the states: what is left out must not bias the reward."""
     sigmas, values = torch.tensor([1.0, 0.9, 0.75, 0.5, 0.3, 0.0]).double(), torch.tensor([5.0, 1.0, 4.0, 2.0, 3.0])
     whole = distillation_reward(values[:, None].double(), step_weights(sigmas, 5))
-    for count in (1, 5):
+    for count in (1, 2, 3, 4, 5):
         drawn = [distilled_steps(5, count, 0, step) for step in range(3000)]
+        assert all(len(set(at)) == count and at == sorted(at) for at in drawn)
         weights = step_weights(sigmas, count)
         rewards = [distillation_reward(values[at][:, None].double(), weights[at]) for at in drawn]
         torch.testing.assert_close(torch.stack(rewards).mean(0), whole, rtol=0.03, atol=0)

@@ -19,7 +19,10 @@ seeds on one task are not independent, so each task counts once; beside it stand
 over. Comparisons go task by task: the interval resamples tasks, p is exact (sign flips of whole tasks), and a
 difference counts as shown when the interval leaves out zero and the seeds of the two sides do not overlap. Nothing
 is corrected for the number of comparisons. "Average" is the mean of a video's three verdicts. The paper's numbers
-in the charts come from another model, other tasks and another judge: only their shape compares."""
+in the charts come from another model, other tasks and another judge: only their shape compares. The recipe says where
+the Demonstrator is asked: `distill.states: renoised` puts the anchor of methods with a policy gradient at the states of
+that gradient, where Eq. 11 has the rollout's own trajectory, and `distill.flow_time: false` counts levels alike, where
+Eq. 9 and 11 count the flow time that each covers."""
 
 
 def reproduction_of(found: Findings, root: str) -> Reproduction:
