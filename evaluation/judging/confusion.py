@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from evaluation.records import Judgement
 from evaluation.statistics.rates import Z95, Rate
 
+Key = tuple[str, str, int]  # video, question, wording
+
 
 class Uninformative(ValueError):
     """A judge whose yes is no likelier where yes is right: nothing can be concluded from its rate."""
@@ -139,10 +141,15 @@ def _interval(judged: Rate, sensitivity: Rate, specificity: Rate) -> tuple[float
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def _by_key(judgements: Sequence[Judgement]) -> dict[tuple[str, str, int], Judgement]:
-    found: dict[tuple[str, str, int], Judgement] = {}
+def key_of(one: Judgement) -> Key:
+    """By what judgements of two judges are matched."""
+    return one.video_id, one.question, one.variant
+
+
+def _by_key(judgements: Sequence[Judgement]) -> dict[Key, Judgement]:
+    found: dict[Key, Judgement] = {}
     for one in judgements:
-        key = one.video_id, one.question, one.variant
+        key = key_of(one)
         if key in found:
             raise ValueError(f"{one.video_id}: {one.question} in wording {one.variant} stands twice")
         found[key] = one

@@ -8,7 +8,7 @@ from evaluation.records import QUESTIONS
 from evaluation.report.reading import Evaluated
 from evaluation.statistics.comparing import NotComparable, RunComparison, compare_runs
 from evaluation.statistics.published import published, table1, table4
-from evaluation.statistics.summary import Cell, Estimate
+from evaluation.statistics.summary import ALIKE, Cell, Estimate
 
 NAMES = {"task": "Task", "agent": "Agent", "consistency": "Realism", "average": "Average"}
 FIGURE7 = {"task_type": "task", "agent_category": "agent"}  # which question the paper breaks down by what
@@ -71,6 +71,8 @@ class Pair:
                 f"{question_name(question)}: {ours} {one.ours:.3f}, {theirs} {one.theirs:.3f} over {one.pairs} pairs; "
                 f"only {ours} succeeded in {one.better}, only {theirs} in {one.worse} ({one.test}, {p_value})."
             )
+            if ALIKE in one.gain.method:
+                sentence += f" Interval: {one.gain.method}."
             told.append((verdict(one.gain, one.p_value), sentence, one.gain))
         average = self.found.average
         told.append((verdict(average), f"Average of the questions ({average.method}).", average))

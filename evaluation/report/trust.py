@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from evaluation.checks import CheckResult, constant_judge, failure_rate, no_missing_video, same_judge
 from evaluation.judging.agreement import Agreement, agreement
-from evaluation.judging.confusion import Confusion, Corrected, confusion, corrected
+from evaluation.judging.confusion import Confusion, Corrected, Key, confusion, corrected, key_of
 from evaluation.records import Judgement
 from evaluation.report.reading import Evaluated
 
@@ -85,9 +85,11 @@ def trust(
             refused.append(f"exact judge {right!r} has judged none of these runs")
             continue
         for judge, judged in by_judge.items():
-            shared = [name for name in judged if name in by_judge[right]]
-            if judge == right or not shared:
+            both = [name for name in judged if name in by_judge[right]]
+            if judge == right or not both:
                 continue
+            # Runs of which the two were asked nothing in common tell nothing; where all are such, `confusion` says so.
+            shared = [name for name in both if asked(judged[name]) & asked(by_judge[right][name])] or both
             try:
                 found = confusion(_pooled(by_judge[right], shared), _pooled(judged, shared))
             except ValueError as error:
@@ -96,6 +98,11 @@ def trust(
             effects = _effects([run for run in shown if run.name in shared], by_judge[right], judged)
             against.append(Against(judge, right, len(shared), found, effects))
     return Trust(_checks(runs, expected), tuple(wordings), tuple(against), tuple(refused))
+
+
+def asked(judgements: Sequence[Judgement]) -> set[Key]:
+    """What a judge was asked about one run."""
+    return {key_of(one) for one in judgements}
 
 
 def _effects(

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from made_runs import MadeRun
 
+from evaluation.records import Judgement, read_lines, write_lines
 from evaluation.report.__main__ import run
 from evaluation.report.options import ReportOptions
 
@@ -213,6 +214,20 @@ def test_wordings_and_judges_are_set_against_each_other(report, movies, tmp_path
     assert "judge-1 against judge-noisy" in turned
 
 
+def test_a_run_of_which_two_judges_were_asked_nothing_in_common_is_passed_over(report, movies, tmp_path):
+    made = [MadeRun(tmp_path / name, 20, movies, role=name) for name in ("base", "executor", "vlm")]
+    for one in made:
+        one.write()
+        one.judged_again()
+    path = made[1].folder / "judgements.noisy.jsonl"
+    write_lines(path, [replace(one, variant=2) for one in read_lines(path, Judgement)])
+    trust = report([one.folder for one in made]).section("trust")
+    assert "judge-noisy against judge-1 , 2 runs" in trust and "What these errors do to each run's score" in trust
+    assert "Task Base" in trust and "Task Executor" not in trust
+    alone = report([made[1].folder], out="alone").section("trust")
+    assert "Not compared: judge-noisy against judge-1: 60 and 60 judgements share no video" in alone
+
+
 def test_a_judge_that_always_says_the_same_is_flagged(report, movies, tmp_path):
     made = MadeRun(tmp_path / "run", 25, movies)
     made.judgements = [replace(one, log_odds=2.0, yes=True) for one in made.judgements]
@@ -230,6 +245,19 @@ def test_runs_before_two_judges_stand_in_two_tables(report, movies, tmp_path):
     assert "not compared with runs before another judge: those before judge-2" in found.section("compared").lower()
     assert "failed same judge, blocking" in found.section("trust") and len(found.data["sets"]) == 2
     assert "judge judge-1" not in report(runs, out="alike").section("leaderboard")
+
+
+def test_runs_that_answered_alike_show_an_interval_and_how_it_was_made(report, movies, tmp_path):
+    made = [MadeRun(tmp_path / name, 12, movies, role=name) for name in ("base", "executor")]
+    for one, value in zip(made, (-2.0, 2.0), strict=True):
+        one.judgements = [replace(judged, log_odds=value, yes=value > 0) for judged in one.judgements]
+        one.pickscore = 19.0
+    part = MadeRun(tmp_path / "part", 5, movies, role="other", lora_sha256="e" * 64, extra={"part": True})
+    page = report([one.write() for one in (*made, part)])
+    board, compared = page.section("leaderboard"), page.section("compared")
+    assert "0.000 0.000 to 0.242 0 / 12" in board and "no interval: all alike" in board
+    assert "first 5 tasks alone" in board and "0.000 0.000 to 0.000" not in board
+    assert "Gain +1.000 [+0.515, +1.000]" in compared and "Interval: Tango's score interval over samples" in compared
 
 
 def test_where_and_in_which_batches_a_run_was_made_is_told(report, movies, tmp_path):
