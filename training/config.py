@@ -193,6 +193,7 @@ class TrainOptions(Options):
     memory: MemoryOptions = MemoryOptions()
     run: RunOptions = RunOptions()
     held_out: HeldOutOptions = HeldOutOptions()
+    licence: str = Field("", description="The base model's licence, which the LoRA inherits: an SPDX id, for its card.")
 
     @model_validator(mode="after")
     def _fits(self) -> "TrainOptions":

@@ -28,6 +28,7 @@ MAY_DIFFER = (
     "model.revision",
     "model.device",
     "memory",
+    "licence",
     *(f"rewards.judge.vlm.{name}" for name in sorted(VLMOptions.model_fields.keys() - DECIDES - ERRS)),
     "rewards.judge.concurrency",
     "rewards.judge.timeout_s",

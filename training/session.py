@@ -179,6 +179,7 @@ def finish(trainer: Trainer, results: dict[str, dict[str, np.ndarray]]) -> dict:
         dataset_version=trainer.store.dataset_version,
         scores=scores.to_markdown(),
         base_model=options.model.path,
+        licence=options.licence,
         numbers=facts["rates"],
     )
     export_lora(trainer.policies, "executor", output / "final", pipeline_class=PIPELINES[options.model.kind], card=card)

@@ -92,7 +92,10 @@ def test_paths_and_method_are_not_for_the_recipe_to_say():
         ({"rollout": {"groups": 4}}, r'unexpected config entry "groups" at path root:ops:executor:config:rollout'),
         ({"objective": {"flow_grpo": {"window": [0, 40]}}}, r"objective\.window .*rollout\.steps \(8\)"),
         ({"objective": {"ppo": {}}}, "ppo"),
-        ({"rewards": {"judge": {"questions": ["beauty"]}}}, r"rewards\.judge\.questions\.0 = 'beauty'"),
+        (
+            {"rewards": {"judge": {"questions": ["beauty"]}}},
+            r"rewards\.judge\.questions = \['beauty'\]: 'beauty': one of task, agent",
+        ),
         ({"rewards": {"judge": {"vlm": {"backend": "openai"}}}}, "needs the name of a model"),
         ({"name": "../elsewhere"}, r"executor\.config\.name = '\.\./elsewhere'"),
         ({"processes": 0}, r"executor\.config\.processes = 0"),

@@ -20,6 +20,7 @@ from models.video.protocol import Condition
 from training.card import model_card
 from training.export import CardFacts, PushFailed, export_lora, push
 from training.policy import Policies
+from training.push import main as command
 
 RECIPE = {
     "method": "wmsd",
@@ -242,6 +243,17 @@ def test_a_push_is_one_commit_of_the_three_files(exported: Path, monkeypatch):
     assert push(exported, "me/lora", True, hub) == "https://huggingface.co/me/lora/tree/abc123"
     assert hub.said[0] == {"repo_id": "me/lora", "repo_type": "model", "private": True, "exist_ok": True}
     assert hub.said[1]["allow_patterns"] == ["pytorch_lora_weights.safetensors", "README.md", "scores.json"]
+
+
+def test_a_final_folder_is_pushed_by_one_command_private_unless_told(exported: Path, monkeypatch, capsys):
+    hub = Hub()
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    monkeypatch.setattr("huggingface_hub.HfApi", lambda token: hub)
+    assert [command([str(exported), "me/lora", *more]) for more in ([], ["--public"])] == [0, 0]
+    assert [one["private"] for one in hub.said if "private" in one] == [True, False]
+    assert capsys.readouterr().out.splitlines() == ["https://huggingface.co/me/lora/tree/abc123"] * 2
+    assert command([str(exported / "nothing"), "me/lora"]) == 1
+    assert "a folder that export_lora wrote is expected" in capsys.readouterr().err
 
 
 def test_a_push_says_what_is_missing_and_never_the_token(exported: Path, monkeypatch):
