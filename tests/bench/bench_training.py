@@ -107,12 +107,12 @@ def step_seconds(trainer, number: int, update=None) -> tuple[float, dict[str, fl
 
     trainer._rollouts = timed("rollout", trainer._rollouts)
     trainer._ask_teacher = timed("teacher", trainer._ask_teacher)
-    trainer._advantages = timed("rewards", trainer._advantages)
+    trainer._told, trainer._advantages = (timed("rewards", f) for f in (trainer._told, trainer._advantages))
     trainer.update.run = timed("losses", update or run)
     start = seconds_now()
     trainer.train_step()
     whole = seconds_now() - start
-    del trainer._rollouts, trainer._ask_teacher, trainer._advantages, trainer.update.run
+    del trainer._rollouts, trainer._ask_teacher, trainer._told, trainer._advantages, trainer.update.run
     return whole, spent
 
 
