@@ -1,21 +1,12 @@
-"""Curves of trainings: an evaluated run for each LoRA that a training kept, and what a curve looks like to Dagster."""
+"""Curves of trainings: an evaluated run for each LoRA that a training kept."""
 
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
-
 from assets.benchmarks.options import GeneratedVideosConfig, TrainingCurve
-from assets.benchmarks.pictures import curves_picture
 from assets.store import Store
-from evaluation.records import RUN, SCORES, RunRecord, read_one
-from evaluation.report.curves import curves
-from evaluation.report.reading import read_runs
-from evaluation.scores import escaped
-from evaluation.statistics.curve import Point
-from evaluation.statistics.tables import interval_text
 from storage.files import confined
 from training.adapters import FOLDER, kept
 
@@ -60,34 +51,3 @@ def lacking(store: Store, config: GeneratedVideosConfig) -> list[str]:
             known = ", ".join(map(str, there)) or "none"
             told.append(f"curve {curve.name!r}: {place / FOLDER} holds {what}; there are: {known}")
     return told
-
-
-def curve_metadata(store: Store, names: Sequence[str]) -> dict[str, dg.MetadataValue]:
-    """A table and a picture of the curves that the runs `names` make, over the paper's traces; nothing without one."""
-    folders = [store.evaluated(name) for name in names if (store.evaluated(name) / SCORES).is_file()]
-    records = [(folder, read_one(folder / RUN, RunRecord)) for folder in folders]
-    if not any(record.step is not None for _, record in records):
-        return {}
-    needed = [folder for folder, record in records if record.step is not None or not record.lora]
-    found = curves(read_runs(needed, {}))
-    metadata = {}
-    if found.points:
-        metadata["curves"] = dg.MetadataValue.md(table(found.points))
-        metadata["curves over the paper's"] = dg.MetadataValue.md(curves_picture(found.charts))
-    if found.refused:
-        metadata["no curves"] = dg.MetadataValue.json([f"{name}: {why}" for name, why in found.refused])
-    return metadata
-
-
-def table(trainings: Sequence[tuple[str, Sequence[Point]]]) -> str:
-    """Markdown of (name, points): a row a step, scores with 95 % intervals."""
-    questions = list(dict.fromkeys(question for _, line in trainings for point in line for question in point.questions))
-    header = ["", "Step", *(question.capitalize() for question in questions), "Average", "PickScore / 26"]
-    rows = [header, ["---"] + ["--:"] * (len(header) - 1)]
-    for name, line in trainings:
-        for point in line:
-            row = [escaped(name), str(point.step)]
-            row += [interval_text(point.questions[one]) if one in point.questions else "-" for one in questions]
-            row += [interval_text(point.average), interval_text(point.pickscore, 4) if point.pickscore else "-"]
-            rows.append(row)
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -2,25 +2,22 @@
 breakdowns, side-by-side players with the judge's answers, ablation charts, and how far the judge can be trusted.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from assets.benchmarks.child import run_command
-from assets.benchmarks.curves import curve_metadata
 from assets.benchmarks.options import ReportConfig
 from assets.benchmarks.partitions import with_file
+from assets.benchmarks.pictures import curves_picture
 from assets.resources import CollectionResource
 from assets.run_config import PARTITION, check_run_config
 from assets.store import Store
 from evaluation.records import JUDGEMENTS, MANIFEST
 from evaluation.report.build import PAGE
 from evaluation.report.others import FOLDERS, TABLE
-from evaluation.report.reading import Evaluated, read_runs
-from evaluation.statistics.comparing import NotComparable, compare_runs
-from evaluation.statistics.tables import comparisons_markdown, scores_markdown
+from evaluation.report.summary import read_summary
 from storage.files import sha256_file
 from training.reproduction.files import JSON as REPRODUCTION
 
@@ -60,8 +57,7 @@ def report(
         "runs": ", ".join(names),
         "bytes": page.stat().st_size,
     }
-    metadata |= tables(read_runs([store.evaluated(name) for name in names], {}, "", config.expected), config.reference)
-    metadata |= curve_metadata(store, names)
+    metadata |= in_short(out)
     return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(sha256_file(page)[:16]))
 
 
@@ -87,23 +83,12 @@ def report_folder(store: Store, config: ReportConfig) -> Path:
     return store.evaluation / "reports" / (config.name or USUAL)
 
 
-def tables(runs: Sequence[Evaluated], reference: str) -> dict[str, dg.MetadataValue]:
-    """The table of the runs that can be scored, as the page scores them, why others cannot, and how each compares with
-    the reference (else the first of role base)."""
-    scored = {one.name: one for one in runs if one.scores}
-    found = {"table": dg.MetadataValue.md(scores_markdown([one.scores for one in scored.values()]))} if scored else {}
-    if problems := {one.name: one.problem for one in runs if one.problem}:
-        found["not scored"] = dg.MetadataValue.json(problems)
-    first = reference or next((name for name, one in scored.items() if one.record.role == "base"), "")
-    made, refused = [], []
-    for name, one in scored.items() if first in scored else ():
-        if name != first:
-            try:
-                made.append(compare_runs(one.run, scored[first].run))
-            except NotComparable as error:
-                refused.append(str(error))
-    if made:
-        found["comparisons"] = dg.MetadataValue.md(comparisons_markdown(made))
-    if refused:
-        found["not compared"] = dg.MetadataValue.json(refused)
-    return found
+def in_short(out: Path) -> dict[str, dg.MetadataValue]:
+    """What the page in the folder `out` says, as metadata: tables, why runs are not in them, the curves' picture."""
+    told = read_summary(out)
+    found = {"table": told.table, "comparisons": told.comparisons, "curves": told.curves}
+    if told.curves:
+        found["curves over the paper's"] = curves_picture(told.charts)
+    lists = {"not scored": told.not_scored, "not compared": list(told.not_compared), "no curves": list(told.no_curves)}
+    shown = {name: dg.MetadataValue.md(text) for name, text in found.items() if text}
+    return shown | {name: dg.MetadataValue.json(values) for name, values in lists.items() if values}

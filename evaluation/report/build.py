@@ -17,6 +17,7 @@ from evaluation.report.players import players
 from evaluation.report.reading import Evaluated, read_runs, shown_in_full
 from evaluation.report.reproduction import Reproduction, read_reproduction, usual_options
 from evaluation.report.settings import parts, settings
+from evaluation.report.summary import write_summary
 from evaluation.report.tables import Group, breakdowns, groups, pairs, question_name
 from evaluation.report.trust import trust
 from evaluation.statistics.summary import Estimate
@@ -41,7 +42,7 @@ def build_report(
     workers: int = 0,
     tell: Callable[[str], None] | None = None,
 ) -> Path:
-    """Writes `out`/report.html and the videos that it shows below `out`/videos/; returns the page's path.
+    """Writes `out`/report.html, its summary.json, and the videos that it shows below `out`/videos/; returns the page.
 
     runs: folders of runs; one that is not whole shows its videos and why it has no scores. Other arguments are those of
     evaluation/report/options.py. Videos are linked, or copied where that cannot be; those of an earlier report that
@@ -75,6 +76,7 @@ def build_report(
     made.filters |= {"share": share, "named": question_name}
     made.globals |= {"span": charts.span, "key": charts.key, "interval_words": interval_words, "made_on": made_on}
     page = out / PAGE
+    write_summary(out, found, [pair for _, some in view["pairs"] for pair in some], view["curves"])
     write_bytes(page, made.get_template("page.html.j2").render(view).encode("utf-8"))
     if tell:
         tell(f"wrote {page}: {page.stat().st_size / 1e6:.1f} MB")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from evaluation.scores import escaped
 from evaluation.statistics.comparing import RunComparison
+from evaluation.statistics.curve import Point
 from evaluation.statistics.summary import ALIKE, Estimate, RunScores
 
 NONE = "-"
@@ -51,6 +52,20 @@ def comparisons_markdown(comparisons: Sequence[RunComparison]) -> str:
         gain for one in comparisons for paired in one.questions.values() for gain in (paired.gain, paired.gain_soft)
     ]
     return _table(["", "Question", "Gain", "Gain in p(yes)", "Won / lost of pairs", "p"], rows) + _methods(shown)
+
+
+def curves_markdown(trainings: Sequence[tuple[str, Sequence[Point]]]) -> str:
+    """Curves as (name, points): a row a step, scores with 95 % intervals."""
+    questions = list(dict.fromkeys(question for _, line in trainings for point in line for question in point.questions))
+    rows = []
+    for name, line in trainings:
+        for point in line:
+            row = [escaped(name), str(point.step)]
+            row += [interval_text(point.questions[one]) if one in point.questions else NONE for one in questions]
+            row += [interval_text(point.average), interval_text(point.pickscore, 4) if point.pickscore else NONE]
+            rows.append(row)
+    table = _table(["", "Step", *(one.capitalize() for one in questions), "Average", "PickScore / 26"], rows)
+    return table + _methods([point.average for _, line in trainings for point in line])
 
 
 def interval_text(one: Estimate, decimals: int = 3, sign: bool = False) -> str:

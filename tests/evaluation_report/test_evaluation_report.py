@@ -11,6 +11,7 @@ from made_runs import MadeRun
 from evaluation.records import Judgement, read_lines, write_lines
 from evaluation.report.__main__ import run
 from evaluation.report.options import ReportOptions
+from evaluation.report.summary import read_summary
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'></script></title></style><!-- \u202e{{7*7}}"
 
@@ -51,6 +52,22 @@ def test_the_page_shows_the_numbers_of_the_statistics(four_page, four):
     assert f"{base.average.rate.value:.3f}" in four_page.section("leaderboard")
     gain = compare_runs(four[2], four[0]).questions["task"].gain
     assert f"Gain {gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]" in four_page.section("compared")
+
+
+def test_the_summary_beside_the_page_says_what_the_page_says(report, four, movies, tmp_path):
+    points = [
+        MadeRun(tmp_path / f"s{n}", 24, movies, n / 50, role="point", step=n, extra={"curve": "c"}) for n in (0, 20)
+    ]
+    broken = MadeRun(tmp_path / "broken", 3, movies)
+    broken.judgements = []
+    page = report([*four, *(one.write() for one in points), broken.write()], reference="vlm")
+    told = read_summary(page.path.parent)
+    assert list(told.not_scored) == ["broken"] and "no judgements" in told.not_scored["broken"]
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in told.table.splitlines()[2:]]
+    assert rows == ["base", "demonstrator", "executor", "vlm", "s0", "s20"]
+    assert "base - vlm" in told.comparisons and "executor - base" in told.comparisons and not told.not_compared
+    assert [line.split(" | ")[:2] for line in told.curves.splitlines()[2:]] == [["| c", "0"], ["| c", "20"]]
+    assert not told.no_curves and told.charts[0].title == "Task" and told.charts[0].series[0].x == (0, 20)
 
 
 def test_only_our_script_may_run_and_only_files_beside_the_page_are_loaded(four_page):
