@@ -6,7 +6,8 @@ from pathlib import Path
 import dagster as dg
 
 from evaluation.records import JUDGEMENTS
-from tests.benchmarks.conftest import check_of, materialized
+from pipelines.evaluate import tags_of
+from tests.benchmarks.conftest import RUNS, check_of, materialized
 
 
 def rewrite(path: Path, question: str, count: int | None = None, **values) -> None:
@@ -26,6 +27,16 @@ def test_another_judge_for_one_of_the_compared_runs_blocks_the_report(evaluated,
     assert "'base' and 'executor'" in check.description and "frames=4" in check.description
     assert not result.success and "report" not in materialized(result)
     assert evaluated.page.read_bytes() == page
+
+
+def test_an_evaluation_in_two_stretches_may_change_the_judge_of_both(evaluated, run_job):
+    """The first stretch is not set beside what the second is about to make anew; the second is set beside both."""
+    names, recipe = [run["name"] for run in RUNS], evaluated.changed("judgements", frames=4)
+    for stretch, tags, compared in zip((names[:2], names[2:]), tags_of([names[:2], names[2:]]), (2, 4), strict=True):
+        result = run_job(recipe, names=stretch, tags=tags)
+        check = check_of(result, "same_judge")
+        assert check.passed and check.metadata["runs"].value == compared, check.description
+        assert "frames=4" in check.metadata["judges"].value and "report" in materialized(result)
 
 
 def test_too_many_failed_judgements_are_a_warning(evaluated, run_job):
