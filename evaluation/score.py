@@ -31,7 +31,7 @@ class ScoreOptions(BaseModel):
     runs: tuple[str, ...] = Field(min_length=1, description="Folders of judged runs (evaluation/records.py).")
     judge: str = Field("", description="Whose judgements count, where a run has more than one judge's.")
     expected: int | None = Field(
-        None, ge=1, description="Samples of the whole benchmark; a run with others is refused."
+        None, ge=1, description="Samples of the whole benchmark; a run over others is refused, unless it stands aside."
     )
     reference: str = Field(
         "", description="Folder among `runs` that the others are compared with; none: no comparison."

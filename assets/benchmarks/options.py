@@ -192,7 +192,10 @@ class ScoresConfig(dg.Config):
     """How judged runs are scored."""
 
     expected: int | None = Field(
-        None, ge=1, description="Samples of the whole benchmark; a run with others is refused."
+        None,
+        ge=1,
+        description="Samples of the whole benchmark; a run over others is refused before anything is made. Points of "
+        "curves, and runs with fewer `samples` of their own, are not held to it.",
     )
 
 
