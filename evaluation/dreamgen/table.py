@@ -17,7 +17,7 @@ from evaluation.exporting import Run, listed
 from evaluation.foreign import harmless, write_csv, write_json
 from evaluation.records import Judgement
 from evaluation.scores import escaped
-from evaluation.statistics.bootstrap import percentiles, resampled_means
+from evaluation.statistics.bootstrap import percentiles, resampled_means, vary
 from evaluation.statistics.rates import Rate
 from evaluation.statistics.run import Incomplete
 from evaluation.videophy import PhysicsScore
@@ -185,7 +185,11 @@ def _row(run: Run, group: str, members, answers, asked, physics) -> Row:
         return row
     both = good[:, -2:]
     means = resampled_means(np.nan_to_num(both), (~np.isnan(both)).astype(float)).mean(axis=1)
-    return Row(group, videos, expected, rates, (rates["PA-I"].share + rates["PA-II"].share) / 2, *percentiles(means))
+    pa = (rates["PA-I"].share + rates["PA-II"].share) / 2
+    if math.isnan(pa) or vary(means):
+        return Row(group, videos, expected, rates, pa, *percentiles(means))
+    limits = np.mean([rates[name].interval for name in ("PA-I", "PA-II")], axis=0)  # all videos alike
+    return Row(group, videos, expected, rates, pa, *limits.tolist())
 
 
 def _of(good: np.ndarray, there: int) -> Rate:

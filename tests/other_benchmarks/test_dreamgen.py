@@ -456,6 +456,9 @@ def test_pa_is_the_mean_of_both_physics_judges(full_run):
     row = table(full_run, one, FULL_GROUPS, physics).rows[0]
     assert row.rates["PA-I"].share == 0.4 and row.rates["PA-II"].share == 0.5 and row.pa == pytest.approx(0.45)
     assert row.pa_low < row.pa < row.pa_high
+    none = {sample_id: PhysicsScore(sample_id, "", 0.1, 1) for sample_id in full_run.samples}
+    alike = table(full_run, one, FULL_GROUPS, none).rows[1]  # behavior: neither judge finds any good
+    assert (alike.pa, alike.pa_low, alike.pa_high) == pytest.approx((0, 0, interval(0, 47)[1]))
 
 
 # The command
