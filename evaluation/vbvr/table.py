@@ -1,7 +1,8 @@
 """VBVR's results as a table: In-Domain, Out-of-Domain, all, and by category, for the variants side by side.
 
 Scores are shares between 0 and 1, not successes. Intervals are 95 % bootstraps over tasks, since the five samples of a
-task are scored by one rule and succeed and fail together. Variants are compared over the same samples.
+task are scored by one rule and succeed and fail together; Wilson's, or Tango's for a difference, where all tasks are
+alike, so that a bootstrap has nothing to vary. Variants are compared over the same samples.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,8 @@ import numpy as np
 from evaluation.foreign import write_json
 from evaluation.records import RunRecord
 from evaluation.scores import escaped
-from evaluation.statistics.bootstrap import percentiles, resampled_means
+from evaluation.statistics.bootstrap import percentiles, resampled_means, vary
+from evaluation.statistics.rates import mean_interval, paired_interval
 from evaluation.statistics.run import Incomplete
 from evaluation.vbvr.options import Scoring, Variant
 from evaluation.vbvr.results import SampleScore
@@ -89,7 +91,7 @@ def difference(ours: Iterable[SampleScore], theirs: Iterable[SampleScore]) -> Me
     if first.keys() != second.keys():
         apart = len(first.keys() ^ second.keys())
         raise ValueError(f"{apart} samples are scored in one run only: variants are compared over the same samples")
-    return _mean_of([(one.task, one.score - second[place].score) for place, one in first.items()])
+    return _mean_of([(one.task, one.score - second[place].score) for place, one in first.items()], signed=True)
 
 
 def shared(ours: Iterable[SampleScore], theirs: Iterable[SampleScore]) -> tuple[list[SampleScore], list[SampleScore]]:
@@ -109,16 +111,20 @@ def _over(scores: Sequence[SampleScore]) -> Mean | None:
     return _mean_of([(one.task, one.score) for one in scores]) if scores else None
 
 
-def _mean_of(values: list[tuple[str, float]]) -> Mean:
-    """Of (task, value) pairs; the bootstrap draws tasks."""
+def _mean_of(values: list[tuple[str, float]], signed: bool = False) -> Mean:
+    """Of (task, value) pairs, values within 0..1 or, `signed`, within -1..1; the bootstrap draws tasks."""
     tasks = sorted({task for task, _ in values})
     place = {task: n for n, task in enumerate(tasks)}
     sums, counts = np.zeros((len(tasks), 1)), np.zeros((len(tasks), 1))
     for task, value in sorted(values):
         sums[place[task]] += value
         counts[place[task]] += 1
-    low, high = percentiles(resampled_means(sums, counts)[:, 0])
-    return Mean(float(sums.sum() / counts.sum()), low, high, len(values), len(tasks))
+    mean, drawn, n = float(sums.sum() / counts.sum()), resampled_means(sums, counts)[:, 0], len(tasks)
+    if vary(drawn):
+        limits = percentiles(drawn)
+    else:
+        limits = paired_interval(n * max(mean, 0.0), n * max(-mean, 0.0), n) if signed else mean_interval(mean, n)
+    return Mean(mean, *limits, len(values), n)
 
 
 def _mean(mean: Mean | None, sign: str = "") -> str:
