@@ -89,7 +89,7 @@ def trust(
             if judge == right or not both:
                 continue
             # Runs of which the two were asked nothing in common tell nothing; where all are such, `confusion` says so.
-            shared = [name for name in both if asked(judged[name]) & asked(by_judge[right][name])] or both
+            shared = [name for name in both if _asked(judged[name]) & _asked(by_judge[right][name])] or both
             try:
                 found = confusion(_pooled(by_judge[right], shared), _pooled(judged, shared))
             except ValueError as error:
@@ -100,7 +100,7 @@ def trust(
     return Trust(_checks(runs, expected), tuple(wordings), tuple(against), tuple(refused))
 
 
-def asked(judgements: Sequence[Judgement]) -> set[Key]:
+def _asked(judgements: Sequence[Judgement]) -> set[Key]:
     """What a judge was asked about one run."""
     return {key_of(one) for one in judgements}
 

@@ -12,7 +12,7 @@ import numpy as np
 RESAMPLES = 10_000
 BLOCK = 1_000_000  # samples drawn together, which bounds memory
 KEPT = 50_000_000  # draws of up to this many bytes are kept for the next call
-ALIKE = 1e-9  # the most by which sums of the same values in another order differ
+NOISE = 1e-9  # the most by which sums of the same values in another order differ
 
 
 def resampled(columns: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -59,7 +59,7 @@ def vary(means: np.ndarray) -> bool:
     """Whether bootstrap statistics float [N], NaN left out, differ. Where all samples are alike they do not: their
     percentiles are then one number, which is no interval, since nobody knows that other samples would be alike too."""
     known = means[~np.isnan(means)]
-    return len(known) > 0 and float(np.ptp(known)) > ALIKE
+    return len(known) > 0 and float(np.ptp(known)) > NOISE
 
 
 def spread(means: np.ndarray) -> tuple[float, float]:
