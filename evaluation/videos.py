@@ -129,9 +129,7 @@ def poster(frame: np.ndarray, side: int = 512, quality: int = 85) -> bytes:
     """A JPEG of a frame uint8 [H, W, 3] RGB: at most `side` pixels a side, small ones enlarged as in the MP4."""
     import cv2
 
-    height, width = frame.shape[:2]
-    scale = min(enlargement(height, width), max(1, side // max(height, width)))
-    shown = frame.repeat(scale, axis=0).repeat(scale, axis=1)
+    shown = enlarged(frame, max(1, side // max(frame.shape[:2])))
     share = side / max(shown.shape[:2])
     if share < 1:
         size = (max(1, round(shown.shape[1] * share)), max(1, round(shown.shape[0] * share)))
@@ -145,6 +143,18 @@ def poster(frame: np.ndarray, side: int = 512, quality: int = 85) -> bytes:
 def enlargement(height: int, width: int) -> int:
     """By how much frames of this size are enlarged: an even number, or 1."""
     return max(1, min(SHOWN // min(height, width), WIDEST // max(height, width)) // 2 * 2)
+
+
+def enlarged(frame: np.ndarray, most: int = SHOWN) -> np.ndarray:
+    """A frame uint8 [H, W, 3] as large as the MP4 shows it, or at most `most` times as large."""
+    scale = min(enlargement(*frame.shape[:2]), most)
+    return frame.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def shown_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width at which frames of this size are shown."""
+    scale = enlargement(height, width)
+    return height * scale, width * scale
 
 
 def fitted_size(scale: int, height: int, width: int) -> tuple[int, int]:

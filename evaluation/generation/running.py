@@ -13,6 +13,7 @@ from evaluation.generation.options import GenerateOptions
 from evaluation.generation.sampling import sample_videos
 from evaluation.generation.sources import open_benchmark
 from evaluation.records import RunRecord, VideoRecord
+from evaluation.strips import keep_strip
 from evaluation.videos import write_video
 from storage.files import exclusive, sha256_file
 
@@ -125,7 +126,8 @@ def _make_batch(model, folder: RunFolder, jobs: Sequence[Job]) -> None:
         began = time.perf_counter()
         path = folder.folder / job.path
         height, width = write_video(path, video, model.shape.fps)
-        written = time.perf_counter() - began
+        written, sha256 = time.perf_counter() - began, sha256_file(path)
+        keep_strip(folder.folder, sha256, video)  # the report would have to decode every video for it
         folder.finish(
             VideoRecord(
                 job.video_id,
@@ -134,7 +136,7 @@ def _make_batch(model, folder: RunFolder, jobs: Sequence[Job]) -> None:
                 job.path,
                 job.prompt,
                 job.image_sha256,
-                sha256_file(path),
+                sha256,
                 len(video),
                 height,
                 width,

@@ -1,25 +1,19 @@
 """Videos beside the page, under names made of their content, each with a strip of six of its frames."""
 
-import io
 import os
 import re
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from evaluation.records import OK, VideoRecord
-from models.vlm.frames import frame_indices
+from evaluation.strips import strip_of, strip_path
 from storage.files import PathOutsideRoot, confined, sha256_file
 from storage.links import link_or_copy
 
-VIDEOS, FRAMES, QUALITY = "videos", 6, 80  # a strip's frames, its JPEG's quality
-SIDE, LEAST = 192, 128  # pixels of a strip's frame along its longer side: half the video's, between these
+VIDEOS = "videos"
 SHA256 = re.compile(r"[0-9a-f]{64}")
-LOCAL = threading.local()
 
 
 @dataclass(frozen=True)
@@ -73,55 +67,21 @@ def placed(folder: Path, video: VideoRecord, out: Path) -> Footage:
         return Footage(missing="its path leaves the run's folder")
     except OSError as error:
         return Footage(missing=f"the file cannot be had: {error.strerror}")
-    return Footage(video.sha256, _strip(target))
+    return Footage(video.sha256, _strip(target, strip_path(folder, video.sha256)))
 
 
-def _strip(video: Path) -> bool:
-    """Whether there is a strip beside `video`; makes it when it is not there and the video decodes."""
+def _strip(video: Path, made: Path) -> bool:
+    """Whether there is a strip beside `video`: the one that was `made` with it, else one made now, if it decodes."""
     path = video.with_suffix(".jpg")
-    if not path.exists():
-        data = strip(video)
-        if data is None:
-            return False
+    if path.exists():
+        return True
+    if made.is_file():
+        _replace(path, lambda temporary: link_or_copy(made, temporary))
+        return True
+    data = strip_of(video)
+    if data is not None:
         _replace(path, lambda temporary: temporary.write_bytes(data))
-    return True
-
-
-def strip(video: Path) -> bytes | None:
-    """Six evenly spaced frames side by side as a JPEG, the first and the last among them; None if it does not decode.
-
-    A video of fewer frames shows its last one again, so that every strip has six.
-    """
-    import av
-    from PIL import Image
-
-    try:
-        with av.open(str(video)) as container:
-            stream = container.streams.video[0]
-            stream.codec_context.thread_count = 1
-            total = stream.frames or sum(1 for _ in container.decode(stream))
-            container.seek(0)
-            wanted = frame_indices(total, FRAMES)
-            pictures = [_small(picture) for at, picture in enumerate(container.decode(stream)) if at in wanted]
-        whole = np.concatenate(pictures + pictures[-1:] * (FRAMES - len(pictures)), axis=1)
-    except (av.FFmpegError, OSError, EOFError, IndexError, ValueError):
-        return None
-    data = io.BytesIO()
-    Image.fromarray(whole).save(data, "JPEG", quality=QUALITY)
-    return data.getvalue()
-
-
-def _small(picture):
-    """A decoded frame as RGB uint8 [h, w, 3]: half its size where that is LEAST to SIDE pixels along its longer side,
-    which is the microworld's every square again; else the nearer of the two, or its own size where that is less."""
-    from av.video.reformatter import Interpolation, VideoReformatter
-
-    if not hasattr(LOCAL, "reformatter"):
-        LOCAL.reformatter = VideoReformatter()  # setting one up takes longer than a frame of 256 x 256
-    side = max(picture.height, picture.width)
-    share = min(1.0, min(SIDE, max(LEAST, side / 2)) / side)
-    size = {"width": max(1, round(picture.width * share)), "height": max(1, round(picture.height * share))}
-    return LOCAL.reformatter.reformat(picture, **size, format="rgb24", interpolation=Interpolation.AREA).to_ndarray()
+    return data is not None
 
 
 def _replace(path: Path, make: Callable[[Path], object]) -> None:

@@ -14,10 +14,11 @@ from typing import Any
 
 from evaluation.pages.page import visible
 from evaluation.records import QUESTIONS, Judgement, VideoRecord
-from evaluation.report.footage import FRAMES, Footage
+from evaluation.report.footage import Footage
 from evaluation.report.reading import Evaluated
 from evaluation.report.tables import Group, question_name
 from evaluation.statistics.run import SCORED_VARIANT
+from evaluation.strips import FRAMES
 from models.vlm.frames import frame_indices
 
 LONGEST = 600  # characters of a text that are shown

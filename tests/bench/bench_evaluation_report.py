@@ -3,8 +3,9 @@
     python tests/bench/bench_evaluation_report.py [--quick]
 
 Five runs of made-up judgements (three questions a video) with a real MP4 file for each video, 8 frames of 256 x 256;
-each video's content is its own, so that each needs a strip. `first` builds into an empty folder: every video is
-checked, linked and decoded for its strip. `again` builds with videos and strips in place. Each build runs in a fresh
+each video's content is its own, and has the strip that its generation made. `first` builds into an empty folder: every
+video is checked and linked. `again` builds with videos and strips in place. `decoded` is the first one of videos that
+came without strips. Each build runs in a fresh
 process, which reads its own peak resident memory; CPU seconds stand beside the wall time, since a busy machine only
 stretches the latter.
 """
@@ -28,6 +29,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "evaluation_report")]
 from made_runs import MadeRun, films  # noqa: E402
 
 from evaluation.report.build import build_report  # noqa: E402
+from evaluation.strips import STRIPS, keep_strip  # noqa: E402
+from evaluation.videos import read_frames  # noqa: E402
 from storage.files import sha256_bytes  # noqa: E402
 
 RUNS = {"base": -1.0, "demonstrator": 0.5, "executor": 0.8, "vlm": 0.3, "other": 0.0}
@@ -35,7 +38,8 @@ RUNS = {"base": -1.0, "demonstrator": 0.5, "executor": 0.8, "vlm": 0.3, "other":
 
 def synthesise(root: Path, samples: int) -> None:
     """Runs whose videos all differ: a trailing box, which players pass over, makes every file another one."""
-    movies = [path.read_bytes() for path in films(root)]
+    made_of = films(root)
+    movies, frames = [path.read_bytes() for path in made_of], [read_frames(path) for path in made_of]
     for role, shift in RUNS.items():
         made = MadeRun(root / "runs" / role, samples, sorted(root.glob("*.mp4")), shift, role=role)
         videos = {}
@@ -46,6 +50,7 @@ def synthesise(root: Path, samples: int) -> None:
             path = made.folder / video.path
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
+            keep_strip(made.folder, sha256_bytes(data), frames[made.film_of[video.video_id]])
             videos[video.video_id] = replace(video, sha256=sha256_bytes(data), prompt=f"{video.prompt} " * 10)
         made.videos = list(videos.values())
         made.judgements = [replace(one, video_sha256=videos[one.video_id].sha256) for one in made.judgements]
@@ -89,6 +94,10 @@ def main() -> None:
                 shutil.rmtree(Path(folder) / "report", ignore_errors=True)
                 for name in found:
                     found[name].append(measured(Path(folder)))
+            for strips in (Path(folder) / "runs").glob(f"*/{STRIPS}"):
+                shutil.rmtree(strips)
+            shutil.rmtree(Path(folder) / "report")
+            found["decoded"] = [measured(Path(folder))]
         for name, runs in found.items():
             wall, cpu, peak, size = (statistics.median(values) for values in zip(*runs, strict=True))
             videos = samples * len(RUNS)

@@ -16,6 +16,7 @@ from evaluation.generation.options import GenerateCommand
 from evaluation.generation.running import generate, generate_runs
 from evaluation.generation.writing import Solution
 from evaluation.records import MANIFEST, RUN, SAMPLES, RunRecord, Sample, VideoRecord, read_lines, read_one
+from evaluation.strips import strip_path
 from evaluation.videos import read_frames, write_video
 from storage.files import exclusive, sha256_file
 
@@ -56,6 +57,7 @@ def test_a_run_leaves_its_record_its_samples_its_videos_and_a_manifest(bench, tm
         assert sha256_file(path) == one.sha256 and (one.height, one.width, one.fps) == (256, 256, 4.0)
         assert read_frames(path, one.frames).shape == (8, 32, 32, 3)
         assert one.seconds > 0 and one.vlm_seconds == 0 and not one.failure
+        assert strip_path(tmp_path / "run", one.sha256).read_bytes().startswith(b"\xff\xd8")
     assert len(set(hashes(tmp_path / "run"))) == 6
     record = read_one(tmp_path / "run" / RUN, RunRecord)
     assert (record.name, record.role, record.samples, record.seeds) == ("run", "base", 3, (1, 5))
