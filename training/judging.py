@@ -33,9 +33,6 @@ class Pending:
         """
         return self._future.result()
 
-    def done(self) -> bool:
-        return self._future.done()
-
     def wait(self, seconds: float) -> bool:
         """Waits at most so long; whether `result` would return, or raise, at once."""
         return bool(futures.wait([self._future], timeout=seconds).done)

@@ -73,6 +73,9 @@ class Answered:
     seed: int
     count: int
 
+    def wait(self, seconds: float) -> bool:
+        return True
+
     def result(self) -> Judgements:
         values = np.random.default_rng(self.seed).standard_normal((len(QUESTIONS), self.count))
         none = {question: np.zeros(self.count, dtype=bool) for question in QUESTIONS}

@@ -172,8 +172,8 @@ def test_submission_returns_while_nothing_is_answered_yet_and_batches_share_the_
     with Judge(JudgeOptions(**FAST, questions=("task",), concurrency=2), vlm) as judge:
         first = judge.submit(clips(2), tasks[:2], 8)
         second = judge.submit(clips(2, seed=1), tasks[2:], 8)
-        assert not first.done()
-        assert not second.done()
+        assert not first.wait(0)
+        assert not second.wait(0)
         gate.set()
         assert second.result().log_odds["task"].tolist() == [2, 3]
         assert Judgements.cat([first.result(), second.result()]).log_odds["task"].tolist() == [0, 1, 2, 3]
