@@ -162,12 +162,17 @@ def against_released(repeats: int, quick: bool) -> None:
                 trainer = rig.trainer(build(name, Path(root) / name), options(quick, **given))
             theirs, gradients = released_update(trainer), []
             ours, loop, ours_update, loop_update = [], [], [], []
-            held = [p.detach().clone() for p in trainer.policies.parameters("executor")]
+            trained = trainer.trained["executor"]
+            moved = [
+                *trainer.policies.parameters("executor"),
+                *(t for s in trained.shadows.values() for t in s.tensors),
+            ]
+            held = [tensor.detach().clone() for tensor in moved]
             for number in range(repeats + 1):
                 for update, whole, part in ((None, ours, ours_update), (theirs, loop, loop_update)):
                     with torch.no_grad():
-                        for p, value in zip(trainer.policies.parameters("executor"), held, strict=True):
-                            p.copy_(value)
+                        for tensor, value in zip(moved, held, strict=True):
+                            tensor.copy_(value)
                     trainer.judge.asked = number
                     seconds, spent = step_seconds(trainer, 1 + number, update)
                     whole.append(seconds)
