@@ -22,7 +22,7 @@ from typing import IO
 
 import dagster as dg
 
-from storage.processes import death_signal
+from storage.processes import asked_to_end, death_signal
 
 # A part of Pipes is marked as a preview; two lines of that at every start would bury what matters.
 warnings.filterwarnings("ignore", category=dg.PreviewWarning, module=r"dagster\._core\.pipes.*")
@@ -205,9 +205,5 @@ def _undisturbed() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with asked_to_end(signal.SIG_IGN):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from evaluation.pipes import reporting
+from storage.processes import asked_to_end
 from storage.strict_yaml import read_yaml
 
 FAILED, INVALID, STOPPED = 1, 2, 3
@@ -49,12 +50,8 @@ def stopping() -> Iterator[None]:
     def stop(number: int, _) -> None:
         raise Stopped(f"stopped by {signal.Signals(number).name}; what is finished is kept")
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
+    with asked_to_end(stop):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def run_command(

@@ -34,9 +34,7 @@ def keep_strip(folder: Path, sha256: str, frames: np.ndarray) -> None:
         cv2.resize(enlarged(frames[at]), (wide, tall), interpolation=cv2.INTER_AREA)
         for at in frame_indices(len(frames), FRAMES)
     ]
-    path = strip_path(folder, sha256)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, _joined(pictures))
+    write_bytes(strip_path(folder, sha256), _joined(pictures))
 
 
 def strip_of(video: Path) -> bytes | None:

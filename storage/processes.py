@@ -1,10 +1,24 @@
-"""Child processes that do not outlive who started them unasked."""
+"""Processes that are asked to end, and child processes that do not outlive who started them unasked."""
 
+import contextlib
 import ctypes
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import FrameType
 
 SET_DEATH_SIGNAL = 1  # of prctl(2)
+Handler = Callable[[int, FrameType | None], object] | signal.Handlers
+
+
+@contextlib.contextmanager
+def asked_to_end(handler: Handler) -> Iterator[None]:
+    """Inside, SIGTERM and SIGINT go to `handler`; afterwards to whoever had them before. For the main thread alone."""
+    before = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
 def death_signal() -> Callable[[], None]:

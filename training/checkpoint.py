@@ -16,9 +16,10 @@ from torch import Tensor
 from storage.files import sha256_bytes
 from storage.folders import building, sweep
 from training import step_folders
+from training.step_folders import STATE
 
 FORMAT = 2
-TENSORS, STATE = "state.safetensors", "state.json"
+TENSORS = "state.safetensors"
 OPTIMIZER, RNG = "optimizer/", "rng/"
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import signal
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 
 from models.video.build import build_video_model
 from storage.files import write_bytes
+from storage.processes import asked_to_end
 from training import adapters, checkpoint
 from training.checks import check_data, check_options
 from training.condition_store import ConditionStore
@@ -23,7 +23,7 @@ from training.judging import Judge
 from training.log import RunLog, rollout_grid
 from training.pipes import reporter
 from training.state import folder_of, restore
-from training.stopping import SIGNALS, Stopped
+from training.stopping import Stopped
 from training.trainer import Trainer
 
 GRID = 4  # held-out tasks in a picture of rollouts
@@ -75,12 +75,8 @@ def ended_by_signals() -> Iterator[None]:
     def end(number: int, frame) -> None:
         raise Stopped(f"asked to end by signal {number} outside of training: nothing to save since the last checkpoint")
 
-    before = {number: signal.signal(number, end) for number in SIGNALS}
-    try:
+    with asked_to_end(end):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class Evaluation:

@@ -7,13 +7,14 @@ import torch
 
 from training import adapters, checkpoint
 from training.recipe_change import check_goes_on
+from training.step_folders import CHECKPOINTS
 
 if TYPE_CHECKING:
     from training.trainer import Trainer
 
 
 def folder_of(trainer: "Trainer") -> Path:
-    return Path(trainer.options.output) / "checkpoints"
+    return Path(trainer.options.output) / CHECKPOINTS
 
 
 def save(trainer: "Trainer") -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from storage.folders import sweep
 
+CHECKPOINTS, STATE = "checkpoints", "state.json"  # in a run's folder, and in each of its checkpoints
 NAME = re.compile(r"step-(\d{8,})", re.ASCII)
 
 

@@ -1,14 +1,12 @@
 """How a run is asked to end: a signal drops the step at hand on all processes, however long it would still take."""
 
 import contextlib
-import signal
 from collections.abc import Iterator
 
 import torch
 
+from storage.processes import asked_to_end
 from training.distributed import World
-
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stopped(Exception):
@@ -46,12 +44,8 @@ class Stopping:
         def remember(number: int, frame) -> None:
             self.asked = number
 
-        before = {number: signal.signal(number, remember) for number in SIGNALS}
-        try:
+        with asked_to_end(remember):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def heed(self) -> None:
         """Within a phase, raises Left when this process was asked to end."""

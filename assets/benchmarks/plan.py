@@ -12,9 +12,10 @@ from assets.config_blocks import plain
 from assets.store import Store
 from evaluation.generation.options import GenerateOptions
 from storage.files import confined
+from training.step_folders import CHECKPOINTS, STATE, step_folders
 
 # Of a training run's folder; done.json is there when it is finished.
-FINAL, DONE, STATES = "final", "done.json", "checkpoints/step-*/state.json"
+FINAL, DONE = "final", "done.json"
 
 
 def planned(
@@ -102,7 +103,8 @@ def trained(store: Store, run: EvaluatedRun) -> str:
 
 def dataset_version(training: Path) -> str:
     """Of the dataset that is trained on in the folder `training`: its own note, or its newest checkpoint's; else ""."""
-    notes = [(training / DONE, ()), *((path, ("state",)) for path in sorted(training.glob(STATES), reverse=True))]
+    states = [folder / STATE for _, folder in reversed(step_folders(training / CHECKPOINTS))]
+    notes = [(training / DONE, ()), *((path, ("state",)) for path in states)]
     for path, within in notes:
         with contextlib.suppress(FileNotFoundError):  # a running one removes older checkpoints
             told = json.loads(path.read_text(encoding="utf-8"))

@@ -22,24 +22,26 @@ def read_pairs(tree: Path, split: str) -> Iterator[Pair]:
 
     Raises FileNotFoundError where the release has no such split.
     """
-    with (tree / "ids" / f"{split}.jsonl").open(encoding="utf-8") as lines:
-        for line in lines:
-            row = json.loads(line)
-            yield Pair(
-                row["id"],
-                row["frame_id"],
-                row["task"],
-                row["solution"],
-                row["task_type"],
-                row["agent_category"],
-                row["agent"],
-            )
+    for row in _rows(tree, split):
+        yield Pair(
+            row["id"],
+            row["frame_id"],
+            row["task"],
+            row["solution"],
+            row["task_type"],
+            row["agent_category"],
+            row["agent"],
+        )
 
 
 def clips_of(tree: Path, split: str) -> set[str]:
     """The ids of the clips that a split's frames are of. Raises FileNotFoundError as `read_pairs`."""
+    return {row["clip_id"] for row in _rows(tree, split)}
+
+
+def _rows(tree: Path, split: str) -> Iterator[dict]:
     with (tree / "ids" / f"{split}.jsonl").open(encoding="utf-8") as lines:
-        return {json.loads(line)["clip_id"] for line in lines}
+        yield from map(json.loads, lines)
 
 
 class ReleaseImages:

@@ -19,13 +19,13 @@ from models.video.options import VideoModelOptions
 from storage.files import confined, sha256_bytes, sha256_file, write_bytes
 from training.config import Method, TrainOptions
 from training.recipe_change import ChangedRecipe, check_goes_on
-from training.step_folders import step_folders
+from training.step_folders import CHECKPOINTS, STATE, step_folders
 
 # Changes when the same options train otherwise.
 VERSION = "1"
 # What lies in a run's folder: ours, then the trainer's (training/session.py).
 CONFIG, DONE = "config.yaml", "done.json"
-TABLE, SCORES, WEIGHTS, CHECKPOINTS, STATE = "table.txt", "scores.json", "final", "checkpoints", "state.json"
+TABLE, SCORES, WEIGHTS = "table.txt", "scores.json", "final"
 # What changes nothing about the weights: a finished run is not repeated for it.
 INCIDENTAL = {"conditions", "output"}
 

@@ -16,7 +16,7 @@ from typing import IO, Literal
 import yaml
 
 from storage.files import write_bytes
-from storage.processes import death_signal
+from storage.processes import asked_to_end, death_signal
 from training.log import METRICS
 from training.reproduction.plan import SECONDS_A_STATE, START_S, Run, cost, forecast, next_run
 from training.train import DIVERGED, STOPPED
@@ -239,12 +239,8 @@ class Runner:
         def ask(number: int, frame) -> None:
             self.asked = number
 
-        before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
+        with asked_to_end(ask):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def last_line(log: Path, start: int) -> str:
