@@ -19,9 +19,9 @@ from evaluation.records import (
     read_lines,
     read_one,
 )
-from evaluation.statistics.comparing import differences
-from evaluation.statistics.rates import ENOUGH
-from evaluation.statistics.summary import RunScores
+from evaluation.scoring.comparing import differences
+from evaluation.scoring.score_file import RunScores
+from stats.rates import ENOUGH
 
 WORST_FAILURE_RATE = 0.03  # of the paper's Table 4: 6 of 200
 SHOWN = 10

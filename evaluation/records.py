@@ -7,7 +7,7 @@
       manifest.jsonl             one VideoRecord a line; nothing has to be read from a file name
       judgements.jsonl           one Judgement a line
       pickscore.jsonl            evaluation/pickscore/
-      scores.json                evaluation/statistics/scoring.py
+      scores.json                evaluation/scoring/run_scores.py
 
 Records are JSON objects with exactly these fields, of these types; reading refuses others.
 """

@@ -17,8 +17,8 @@ from pathlib import Path
 import dagster as dg
 from pydantic import ValidationError
 
-from assets.run_config import check_run_config, resolved
-from assets.shards import ALL_SHARDS, SHARDS
+from assets.support.partitions import ALL_SHARDS, SHARDS
+from assets.support.run_config import check_run_config, resolved
 from pipelines.recipes import job_of, load_recipe
 
 ROOT = Path(__file__).resolve().parent.parent

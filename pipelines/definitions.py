@@ -4,29 +4,31 @@ from datetime import timedelta
 
 import dagster as dg
 
-from assets.aesthetics.asset import aesthetics
-from assets.benchmarks import checks as benchmark_checks
-from assets.benchmarks.dreamgen import dreamgen_scores
-from assets.benchmarks.generated_videos import generated_videos
-from assets.benchmarks.judgements import judgements
-from assets.benchmarks.report import report
-from assets.benchmarks.scores import scores
-from assets.benchmarks.vbvr import vbvr_queries, vbvr_scores
-from assets.clips.asset import clips
-from assets.conditions.asset import conditions
-from assets.conditions.data_asset import training_data
-from assets.executor.asset import executor, executor_ablations
-from assets.executor.microworld_model import microworld_model
-from assets.executor.reproduction import reproduction
-from assets.frames.asset import frames
-from assets.quality.asset import quality
-from assets.report.asset import curation_report
-from assets.screening.asset import screening
-from assets.tasks.asset import tasks
-from assets.tasks.taxonomy_asset import taxonomy
-from assets.worldtasks import checks
-from assets.worldtasks.asset import worldtasks
-from assets.worldtasks.publish_asset import published_dataset
+from assets.curation.aesthetics import aesthetics
+from assets.curation.clips import clips
+from assets.curation.frames import frames
+from assets.curation.quality import quality
+from assets.curation.screening import screening
+from assets.curation.tasks import tasks
+from assets.curation.taxonomy import taxonomy
+from assets.evaluation import checks as benchmark_checks
+from assets.evaluation.dreamgen_scores import dreamgen_scores
+from assets.evaluation.generated_videos import generated_videos
+from assets.evaluation.judgements import judgements
+from assets.evaluation.report import report
+from assets.evaluation.scores import scores
+from assets.evaluation.vbvr_queries import vbvr_queries
+from assets.evaluation.vbvr_scores import vbvr_scores
+from assets.release import checks
+from assets.release.curation_report import curation_report
+from assets.release.published_dataset import published_dataset
+from assets.release.worldtasks import worldtasks
+from assets.training.conditions import conditions
+from assets.training.executor import executor
+from assets.training.executor_ablations import executor_ablations
+from assets.training.microworld_model import microworld_model
+from assets.training.reproduction import reproduction
+from assets.training.training_data import training_data
 from pipelines.jobs import (
     build_microworld,
     build_worldtasks,

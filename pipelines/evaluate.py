@@ -18,11 +18,11 @@ from pathlib import Path
 import dagster as dg
 from pydantic import ValidationError
 
-from assets.benchmarks.curves import lacking, points
-from assets.benchmarks.options import GeneratedVideosConfig, ReportConfig
-from assets.benchmarks.partitions import EVALUATION_RUNS, LATER, RANGE, STARTED_FOR
-from assets.benchmarks.report import report_folder
-from assets.run_config import PARTITION
+from assets.evaluation.report import report_folder
+from assets.support.evaluation.curves import lacking, points
+from assets.support.evaluation.options import GeneratedVideosConfig, ReportConfig
+from assets.support.evaluation.partitions import EVALUATION_RUNS, LATER, RANGE, STARTED_FOR
+from assets.support.run_config import PARTITION
 from evaluation.report.build import PAGE
 from pipelines.build import ROOT
 from pipelines.recipes import job_of, store_of

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from assets.resources import CollectionResource
-from assets.store import Store
+from assets.support.resources import CollectionResource
+from storage.collection import Store
 from storage.strict_yaml import read_yaml
 
 RECIPES = Path(__file__).resolve().parent.parent / "recipes"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.resources import CollectionResource, DatasetBuilder, VLMResource
-from assets.shards import ALL_SHARDS
+from assets.support.partitions import ALL_SHARDS
+from assets.support.resources import CollectionResource, DatasetBuilder, VLMResource
 from pipelines.recipes import RECIPES, load_recipe
 
 

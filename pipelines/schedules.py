@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.shards import ALL_SHARDS
+from assets.support.partitions import ALL_SHARDS
 from pipelines.jobs import build_worldtasks
 from pipelines.recipes import scheduled_recipe
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.benchmarks.curves import points
-from assets.benchmarks.options import GeneratedVideosConfig
-from assets.benchmarks.partitions import EVALUATION_RUNS
-from assets.clips.folder import list_videos
-from assets.run_config import resolved
-from assets.shards import ALL_SHARDS
+from assets.support.evaluation.curves import points
+from assets.support.evaluation.options import GeneratedVideosConfig
+from assets.support.evaluation.partitions import EVALUATION_RUNS
+from assets.support.partitions import ALL_SHARDS
+from assets.support.run_config import resolved
+from curation.clips.folder import list_videos
 from pipelines.evaluate import tags_of
 from pipelines.jobs import build_worldtasks, evaluate_worldtasks
 from pipelines.recipes import evaluation_recipe, scheduled_recipe, store_of

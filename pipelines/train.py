@@ -20,7 +20,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import ValidationError
 
-from assets.run_config import check_run_config, resolved
+from assets.support.run_config import check_run_config, resolved
 from pipelines.build import ROOT
 from pipelines.recipes import job_of, load_recipe
 

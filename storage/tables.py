@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from storage.files import replacing
 
 META_KEY = b"wmsd"
+KEPT, REJECTED = "kept", "rejected"  # the `status` of a row
 ROW_GROUP = 10_000
 
 
@@ -85,3 +86,8 @@ def read_meta(path: Path) -> dict[str, Any]:
     except (FileNotFoundError, pa.ArrowInvalid):
         return {}
     return json.loads(metadata.get(META_KEY, b"{}"))
+
+
+def kept_rows(path: Path) -> Iterator[dict]:
+    """The kept rows of a stage's table, in its order."""
+    return (row for row in read_rows(path) if row["status"] == KEPT)

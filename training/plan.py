@@ -29,11 +29,11 @@ TITLES = {
 
 def plan(recipe: Path, gpus: int, gpu_name: str, method: str | None, configs: Path | None, mfu: float) -> dict:
     """Everything that is printed, as JSON values. Raises ValueError for what cannot be planned."""
-    from training.calls import calls, calls_of_run
-    from training.costs import compute, judge_load, lora_parameters, memory
-    from training.planning import lora_targets, planned_model, recipe_options, what_fits
-    from training.prompts import share_of_rank
-    from training.published import gpu_named
+    from training.methods.calls import calls, calls_of_run
+    from training.methods.tasks import share_of_rank
+    from training.planning.costs import compute, judge_load, lora_parameters, memory
+    from training.planning.planning import lora_targets, planned_model, recipe_options, what_fits
+    from training.planning.published import gpu_named
 
     if gpus < 1:
         raise ValueError(f"--gpus {gpus}: at least 1 is expected")
@@ -84,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    from training.plan_text import text
+    from training.planning.text import text
 
     print(json.dumps(found, indent=2) if given.json else text(found, TITLES))
     return 0

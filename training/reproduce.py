@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True, help="options of the reproduction (YAML or JSON)")
     parser.add_argument("--only-report", action="store_true", help="train nothing: write the report of what is there")
     given = parser.parse_args(arguments)
-    from training.config import InvalidOptions
+    from training.options import InvalidOptions
     from training.reproduction.options import read_options
 
     try:
@@ -31,8 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     except InvalidOptions as error:
         print(error, file=sys.stderr)
         return 2
-    from training.checks import check_options
-    from training.pipes import reporter
+    from training.loop.checks import check_options
+    from training.loop.pipes import reporter
     from training.reproduction.files import write_report
     from training.reproduction.plan import planned_runs
     from training.reproduction.running import Runner

@@ -3,7 +3,7 @@
     python -m training.train --config config.yaml
     python -m torch.distributed.run --standalone --nproc_per_node 2 -m training.train --config config.yaml
 
-The file holds the options of training/config.py (YAML or JSON). A run whose folder has checkpoints goes on from the
+The file holds the options of training/options.py (YAML or JSON). A run whose folder has checkpoints goes on from the
 newest one; --fresh begins anew. SIGTERM and SIGINT save and end it (exit status 3); exit status 4: it diverged.
 """
 
@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True, help="options of the run (YAML or JSON)")
     parser.add_argument("--fresh", action="store_true", help="forget earlier checkpoints of this folder")
     given = parser.parse_args(arguments)
-    from training.config import InvalidOptions, read_options
+    from training.options import InvalidOptions, read_options
 
     try:
         options = read_options(given.config)
@@ -29,15 +29,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     import torch
 
-    from training.checkpoint import DamagedCheckpoint
-    from training.condition_store import DamagedConditions, StaleConditions
-    from training.distributed import join_world, leave_world
-    from training.optimise import Diverged
-    from training.policy import NoSuchLayer
-    from training.recipe_change import ChangedRecipe
-    from training.rewards import TooManyFailures
-    from training.session import run
-    from training.stopping import Stopped
+    from training.conditions.store import DamagedConditions, StaleConditions
+    from training.loop.checkpoint import DamagedCheckpoint
+    from training.loop.optimise import Diverged
+    from training.loop.recipe_change import ChangedRecipe
+    from training.loop.session import run
+    from training.loop.stopping import Stopped
+    from training.loop.world import join_world, leave_world
+    from training.policies.lora import NoSuchLayer
+    from training.rewards.judgements import TooManyFailures
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     world = join_world()

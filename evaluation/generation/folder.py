@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from evaluation.benchmark import BadBenchmark, Benchmark
+from evaluation.benchmarks.benchmark import BadBenchmark, Benchmark
 from evaluation.generation.images import UnreadableImage, read_image
 from evaluation.generation.names import video_id, video_paths
 from evaluation.generation.options import GenerateOptions

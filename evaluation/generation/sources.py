@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from evaluation.benchmark import Benchmark
+from evaluation.benchmarks.benchmark import Benchmark
 
 
 class Source(BaseModel):
@@ -58,7 +58,7 @@ class VbvrSource(Source):
 
     kind: Literal["vbvr"] = "vbvr"
     path: str = Field(min_length=1, description="The downloaded data set.")
-    rewrites: str = Field("", description="Folder of shortened queries (evaluation.vbvr, step rewrite).")
+    rewrites: str = Field("", description="Folder of shortened queries (evaluation.benchmarks.vbvr, step rewrite).")
 
 
 AnySource = Annotated[
@@ -71,24 +71,24 @@ def open_benchmark(source: AnySource) -> Benchmark:
     path = Path(source.path)
     match source:
         case ReleaseSource():
-            from evaluation.worldtasks.release import read_release
+            from evaluation.benchmarks.worldtasks.release import read_release
 
             return read_release(path, _folder(source.extracted), _folder(source.collection), source.missing_images)
         case AuthorsSource():
-            from evaluation.worldtasks.authors import read_authors
+            from evaluation.benchmarks.worldtasks.authors import read_authors
 
             return read_authors(path, source.file, source.missing_images)
         case MicroworldSource():
-            from evaluation.worldtasks.microworld import read_microworld
+            from evaluation.benchmarks.worldtasks.microworld import read_microworld
 
             return read_microworld(path, source.tasks, source.seed, source.unseen_share)
         case DreamgenSource():
-            from evaluation.dreamgen import benchmark as dreamgen
+            from evaluation.benchmarks.dreamgen import benchmark as dreamgen
 
             version, samples = dreamgen.read_benchmark(path, source.groups)
         case VbvrSource():
-            from evaluation.vbvr import benchmark as vbvr
-            from evaluation.vbvr.rewriting import read_rewrites, rewritten
+            from evaluation.benchmarks.vbvr import benchmark as vbvr
+            from evaluation.benchmarks.vbvr.rewriting import read_rewrites, rewritten
 
             version, samples = vbvr.read_benchmark(path)
             if source.rewrites:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.generation.options import WriterOptions
-from models.vlm.build import VLMOptions, build_vlm
+from microworld.vlm import build_vlm
+from models.vlm.build import VLMOptions
 from models.vlm.gather import map_bounded
 from models.vlm.journaled import request_key
 from models.vlm.prompts import prompt, template_hash

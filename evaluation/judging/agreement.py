@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluation.records import Judgement
-from evaluation.statistics.bootstrap import percentiles, resampled
-from evaluation.statistics.rates import ENOUGH, interval
+from stats.bootstrap import percentiles, resampled
+from stats.rates import ENOUGH, interval
 
 LOW = 0.6  # a kappa below it is flagged: Landis and Koch (1977) call more than that substantial
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evaluation.records import Judgement
-from evaluation.statistics.rates import Z95, Rate
+from stats.rates import Z95, Rate
 
 Key = tuple[str, str, int]  # video, question, wording
 

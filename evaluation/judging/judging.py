@@ -31,8 +31,8 @@ from evaluation.records import (
     read_lines,
     write_lines,
 )
+from microworld.vlm import build_vlm
 from models.vlm.asking import judge_prompt
-from models.vlm.build import build_vlm
 from models.vlm.gather import map_bounded
 from models.vlm.protocol import VLM, Media
 from storage.files import exclusive, write_bytes

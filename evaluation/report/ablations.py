@@ -8,7 +8,7 @@ from evaluation.report.charts import Level, Series, lines
 from evaluation.report.curves import METHODS, Chart, chart, paper_series
 from evaluation.report.reproduction import Experiment, Reproduction
 from evaluation.report.tables import question_name
-from evaluation.statistics.published import demonstrator, published
+from evaluation.scoring.published import demonstrator, published
 
 MEASURES = ("task", "agent", "consistency", "average")
 WITH_REWARDS = ("wmsd", "rl_only", "alternating", "off_policy_teacher_rl")

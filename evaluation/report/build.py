@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.generation.folder import MADE_ON
-from evaluation.pages.page import environment
 from evaluation.records import RUN, RunRecord
 from evaluation.report import charts
 from evaluation.report.ablations import ablations, measure_names
@@ -20,7 +19,8 @@ from evaluation.report.settings import parts, settings
 from evaluation.report.summary import write_summary
 from evaluation.report.tables import Group, breakdowns, groups, pairs, question_name
 from evaluation.report.trust import trust
-from evaluation.statistics.summary import Estimate
+from evaluation.scoring.score_file import Estimate
+from pages.page import environment
 from storage.files import write_bytes
 
 HERE = Path(__file__).parent

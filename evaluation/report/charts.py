@@ -1,4 +1,4 @@
-"""Lines with bands, and dots with intervals, as inline SVG in the manner of evaluation/pages/svg.py.
+"""Lines with bands, and dots with intervals, as inline SVG in the manner of pages/svg.py.
 
 Series differ in marker and dash as well as in colour. Curves lie in an inner picture that stretches to any width;
 letters and markers are placed by percentages and keep their size.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from evaluation.pages.svg import number, short, value_ticks
+from pages.svg import number, short, value_ticks
 
 HEIGHT, FOOT = 250, 40  # pixels: plot, below it (tick labels and the axis' name)
 ABOVE, ABOVE_TWICE = 10, 40  # above the plot, without and with an axis of the paper's there

@@ -12,12 +12,12 @@ from evaluation.records import QUESTIONS
 from evaluation.report.charts import Level, Series, lines
 from evaluation.report.reading import Evaluated, training_of
 from evaluation.report.tables import question_name
-from evaluation.statistics.comparing import NotComparable, differences
-from evaluation.statistics.curve import Point, curve
-from evaluation.statistics.published import demonstrator, traces
-from evaluation.statistics.run import load_run
-from evaluation.statistics.scoring import score
-from evaluation.statistics.summary import Estimate, RunScores
+from evaluation.scoring.comparing import NotComparable, differences
+from evaluation.scoring.curve import Point, curve
+from evaluation.scoring.judged_run import load_run
+from evaluation.scoring.published import demonstrator, traces
+from evaluation.scoring.run_scores import score
+from evaluation.scoring.score_file import Estimate, RunScores
 
 # Training method -> what the paper calls it, and its colour and marker wherever it is drawn.
 METHODS = {

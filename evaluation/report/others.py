@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pydantic import Field, ValidationError
 
 from evaluation.report.reading import Evaluated
-from evaluation.statistics.published import published
-from evaluation.statistics.summary import Strict
+from evaluation.scoring.published import published
+from evaluation.scoring.score_file import Strict
 
 TABLE, FOLDERS = "table.json", ("dreamgen", "vbvr", "vbench")  # in a run's folder
 

@@ -12,14 +12,14 @@ each run of the set:
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evaluation.pages.page import visible
 from evaluation.records import QUESTIONS, Judgement, VideoRecord
 from evaluation.report.footage import Footage
 from evaluation.report.reading import Evaluated
 from evaluation.report.tables import Group, question_name
-from evaluation.statistics.run import SCORED_VARIANT
+from evaluation.scoring.judged_run import SCORED_VARIANT
 from evaluation.strips import FRAMES
 from models.vlm.frames import frame_indices
+from pages.page import visible
 
 LONGEST = 600  # characters of a text that are shown
 DECIMALS = 4

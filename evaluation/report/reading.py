@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.pickscore.records import read_skipped
+from evaluation.preference.records import read_skipped
 from evaluation.records import (
     JUDGEMENTS,
     MANIFEST,
@@ -19,9 +19,9 @@ from evaluation.records import (
     read_one,
 )
 from evaluation.report.options import ROLES
-from evaluation.statistics.run import Run, load_run
-from evaluation.statistics.scoring import score
-from evaluation.statistics.summary import RunScores
+from evaluation.scoring.judged_run import Run, load_run
+from evaluation.scoring.run_scores import score
+from evaluation.scoring.score_file import RunScores
 
 # Judgements of other benchmarks' own scripts: their questions and denominators are not those of this page.
 FOREIGN = ("judgements.dreamgen.jsonl",)

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from evaluation.statistics.summary import Strict
+from evaluation.scoring.score_file import Strict
 from storage.files import confined
 from storage.strict_yaml import read_yaml
 

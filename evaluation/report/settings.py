@@ -11,10 +11,10 @@ from evaluation.report.curves import Chart, estimate_of, measured
 from evaluation.report.options import ROLES
 from evaluation.report.reading import Evaluated
 from evaluation.report.tables import question_name
-from evaluation.statistics.comparing import RunComparison, compare_runs
-from evaluation.statistics.run import load_run
-from evaluation.statistics.scoring import score
-from evaluation.statistics.summary import RunScores
+from evaluation.scoring.comparing import RunComparison, compare_runs
+from evaluation.scoring.judged_run import load_run
+from evaluation.scoring.run_scores import score
+from evaluation.scoring.score_file import RunScores
 
 SIZE = ("height", "width")
 FEW = 20  # shared tasks, below which the page says that a chart shows little

@@ -7,8 +7,8 @@ from evaluation.report.charts import Level, Series
 from evaluation.report.curves import Curves
 from evaluation.report.reading import Evaluated
 from evaluation.report.tables import Pair
-from evaluation.statistics.summary import Strict, write_model
-from evaluation.statistics.tables import comparisons_markdown, curves_markdown, scores_markdown
+from evaluation.scoring.score_file import Strict, write_model
+from evaluation.scoring.tables import comparisons_markdown, curves_markdown, scores_markdown
 
 SUMMARY = "summary.json"
 

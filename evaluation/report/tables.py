@@ -6,9 +6,9 @@ from itertools import combinations
 
 from evaluation.records import QUESTIONS
 from evaluation.report.reading import Evaluated
-from evaluation.statistics.comparing import NotComparable, RunComparison, compare_runs
-from evaluation.statistics.published import published, table1, table4
-from evaluation.statistics.summary import ALIKE, Cell, Estimate
+from evaluation.scoring.comparing import NotComparable, RunComparison, compare_runs
+from evaluation.scoring.published import published, table1, table4
+from evaluation.scoring.score_file import ALIKE, Cell, Estimate
 
 NAMES = {"task": "Task", "agent": "Agent", "consistency": "Realism", "average": "Average"}
 FIGURE7 = {"task_type": "task", "agent_category": "agent"}  # which question the paper breaks down by what

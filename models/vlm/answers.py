@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -94,3 +95,8 @@ def log_odds(yes: list[float], no: list[float], usage: Usage, *, floor: float | 
     log_p_yes = log_sum_exp(yes) if yes else floor
     log_p_no = log_sum_exp(no) if no else floor
     return LogOdds(log_p_yes - log_p_no, log_p_yes, log_p_no, bool(yes and no), usage, text)
+
+
+def tidy(text: str) -> str:
+    """NFC text with runs of white space folded into one space."""
+    return " ".join(unicodedata.normalize("NFC", text).split())

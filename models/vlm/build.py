@@ -1,6 +1,6 @@
 """A VLM from options: the block that a recipe writes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -99,22 +99,19 @@ class VLMOptions(BaseModel):
         return self
 
 
-def build_vlm(options: VLMOptions) -> VLM:
+Makers = Mapping[str, Callable[[VLMOptions], VLM]]
+
+
+def build_vlm(options: VLMOptions, makers: Makers | None = None) -> VLM:
     """The VLM that `options` describe. Loads weights for the backends in this process.
 
-    Raises ValueError for a missing environment variable, RuntimeError where a package or a GPU is missing.
+    `makers` build the backends that this room does not know, by name: the microworld's `scripted` (microworld/vlm.py).
+    Raises ValueError for a missing environment variable and for a backend without a maker, RuntimeError where a
+    package or a GPU is missing.
     """
+    if maker := (makers or {}).get(options.backend):
+        return maker(options)
     match options.backend:
-        case "scripted":
-            from microworld.scripted_vlm import ScriptedVLM  # the one import upwards: models know no world otherwise
-
-            return ScriptedVLM(
-                flaw_rate=options.flaw_rate,
-                photo_tasks=options.photo_tasks,
-                workers=options.workers,
-                judge_noise=options.judge_noise,
-                judge_flip=options.judge_flip,
-            )
         case "openai":
             from models.vlm.openai_server import OpenAIServer
 
@@ -153,3 +150,4 @@ def build_vlm(options: VLMOptions) -> VLM:
                 thinking=bool(options.thinking),
                 engine_options=options.engine_options,
             )
+    raise ValueError(f"backend {options.backend!r} has no maker here: makers for {sorted(makers or {})} were handed in")

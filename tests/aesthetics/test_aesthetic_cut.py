@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from assets.aesthetics.combine import Reference, ScoreWeights
-from assets.aesthetics.score import AestheticsOptions, score_frames
-from assets.schemas import AESTHETICS
+from curation.aesthetics.combine import Reference, ScoreWeights
+from curation.aesthetics.score import AestheticsOptions, score_frames
+from curation.schemas import AESTHETICS
 from storage.tables import write_table
 
 OPTIONS = AestheticsOptions()

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from assets.aesthetics.score import AestheticsOptions, score_frames
-from assets.schemas import AESTHETICS
+from curation.aesthetics.score import AestheticsOptions, score_frames
+from curation.schemas import AESTHETICS
 from models.clip import ARCHITECTURE, HEAD_LAYERS, ClipAesthetics, collapse_head, load_head, weights_file
 
 WIDTHS = (768, 1024, 128, 64, 16, 1)

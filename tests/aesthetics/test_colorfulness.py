@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from assets.aesthetics.colorfulness import Colorfulness, colorfulness
+from curation.aesthetics.colorfulness import Colorfulness, colorfulness
 
 RED, GREEN, BLUE = (0, 0, 255), (0, 255, 0), (255, 0, 0)  # in OpenCV's order
 

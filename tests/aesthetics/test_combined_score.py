@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from assets.aesthetics.combine import (
+from curation.aesthetics.combine import (
     MAX_KNOTS,
     Reference,
     ScoreWeights,

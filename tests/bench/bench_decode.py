@@ -23,10 +23,10 @@ import cv2
 import numpy as np
 from machine import machine
 
-from assets.media.decode import decode_stills
-from assets.media.index import FrameIndex
-from assets.media.plan import Plan, plan_clip
-from assets.media.probe import probe
+from media.decode import decode_stills
+from media.index import FrameIndex
+from media.plan import Plan, plan_clip
+from media.probe import probe
 
 SCENE_CLIPS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "scene_clips"
 FRAMES = 8

@@ -26,8 +26,8 @@ from microworld.render import render_batch  # noqa: E402
 from models.video.build import build_video_model  # noqa: E402
 from models.video.sampling import ode  # noqa: E402
 from models.video.seeds import seed_of  # noqa: E402
-from training.advantages import group_advantages  # noqa: E402
-from training.matching import matching_error, renoise  # noqa: E402
+from training.objectives.matching import matching_error, renoise  # noqa: E402
+from training.rewards.advantages import group_advantages  # noqa: E402
 
 CHECKPOINT = HERE.parent.parent / "microworld" / "checkpoint"
 GROUP, BATCH = 4, 8  # rollouts of a task, tasks at a time

@@ -15,8 +15,8 @@ from microworld.families import sample_tasks
 from microworld.judge import judge
 from microworld.render import render_batch
 from microworld.scene import sample_scene
-from training.judging import Judge
-from training.rewards import JudgeOptions
+from training.rewards.judge import Judge
+from training.rewards.judgements import JudgeOptions
 
 
 def rollouts(count: int, size: int, noise: float, rng: np.random.Generator) -> tuple[np.ndarray, list[str]]:

@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 from machine import machine
 
-from assets.quality.filter import QualityOptions, filter_frames
-from assets.quality.measure import at_working_size, decode_luma, measure, perceptual_hash
+from curation.quality.filter import QualityOptions, filter_frames
+from curation.quality.measure import at_working_size, decode_luma, measure, perceptual_hash
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 WANTED = 1.5

@@ -25,8 +25,8 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from assets import schemas  # noqa: E402
-from assets.report.build import build_report  # noqa: E402
+from curation import schemas  # noqa: E402
+from curation.report.build import build_report  # noqa: E402
 
 SCHEMAS = {
     "clips": schemas.CLIPS,

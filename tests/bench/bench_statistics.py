@@ -22,10 +22,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "statistics")]
 
 from conftest import RunFolder  # noqa: E402
 
-from evaluation.statistics import bootstrap  # noqa: E402
-from evaluation.statistics.comparing import compare_runs  # noqa: E402
-from evaluation.statistics.run import load_run  # noqa: E402
-from evaluation.statistics.scoring import score  # noqa: E402
+from evaluation.scoring.comparing import compare_runs  # noqa: E402
+from evaluation.scoring.judged_run import load_run  # noqa: E402
+from evaluation.scoring.run_scores import score  # noqa: E402
+from stats import bootstrap  # noqa: E402
 
 
 def folders(root: Path, runs: int, samples: int) -> list[Path]:

@@ -34,8 +34,8 @@ def make_inputs(folder: Path, pairs: int) -> tuple[list[Path], list[Path]]:
     import pyarrow as pa
     from PIL import Image
 
-    from assets.schemas import CLIPS, KEPT, TAXONOMY
-    from assets.tasks.taxonomy import AGENT_CATEGORIES, TASK_TYPES
+    from curation.schemas import CLIPS, KEPT, TAXONOMY
+    from curation.taxonomy.classify import AGENT_CATEGORIES, TASK_TYPES
     from storage.tables import write_batches
 
     frames = pairs // 8
@@ -97,14 +97,14 @@ def measure(folder: Path) -> dict:
     """Seconds of each step and peak resident memory in MB of this process, on inputs made before."""
     import numpy as np
 
-    from assets.worldtasks.assemble import assemble
-    from assets.worldtasks.charts import taxonomy_png
-    from assets.worldtasks.dedup import near_duplicates
-    from assets.worldtasks.index import read_index
-    from assets.worldtasks.options import PublishOptions, WorldtasksOptions
-    from assets.worldtasks.pictures import image_schema
-    from assets.worldtasks.publish import publish_tree
-    from assets.worldtasks.split import leaks
+    from curation.assembly.assemble import assemble
+    from curation.assembly.dedup import near_duplicates
+    from curation.assembly.index import read_index
+    from curation.assembly.options import PublishOptions, WorldtasksOptions
+    from curation.assembly.split import leaks
+    from curation.release.charts import taxonomy_png
+    from curation.release.pictures import image_schema
+    from curation.release.publish import publish_tree
 
     taxonomy, clips = sorted(folder.glob("t?.parquet")), sorted(folder.glob("c?.parquet"))
     index = read_index(taxonomy)

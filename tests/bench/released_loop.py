@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 import torch
 
-from training.bundle import States
-from training.distillation import anchor_loss
-from training.matching import velocity_kl
-from training.policy import Shadow
-from training.update import MEASURED, matching_states
+from training.methods.update import MEASURED, matching_states
+from training.objectives.distillation import anchor_loss
+from training.objectives.matching import velocity_kl
+from training.policies.lora import Shadow
+from training.policies.predictor import States
 
 
 def released_update(trainer) -> Callable[..., dict]:

@@ -10,9 +10,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.benchmarks.partitions import EVALUATION_RUNS, RANGE
-from assets.store import Store
+from assets.support.evaluation.partitions import EVALUATION_RUNS, RANGE
 from models.video.lora import WEIGHTS
+from storage.collection import Store
 from tests.conditions import release_fixtures as make
 from tests.conditions.conftest import QUIET, tiny_checkpoint, tiny_model
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from dagster._core.utils import make_new_run_id
 
-from assets.benchmarks.partitions import RANGE, asked_names
+from assets.support.evaluation.partitions import RANGE, asked_names
 from pipelines import evaluate
 from pipelines.recipes import RECIPES, job_of, load_recipe
 from pipelines.sensors import new_executors

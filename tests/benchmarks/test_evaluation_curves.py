@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from assets.benchmarks.curves import is_point, lacking, points
-from assets.benchmarks.options import GeneratedVideosConfig
+from assets.support.evaluation.curves import is_point, lacking, points
+from assets.support.evaluation.options import GeneratedVideosConfig
 from evaluation.records import MANIFEST, RUN, RunRecord, read_one
 from storage.files import sha256_file
 from tests.benchmarks.conftest import check_of, event_of, failure_of, write_lora
@@ -92,7 +92,7 @@ def test_the_report_draws_the_curve_from_the_base_on_and_lists_rows_alone(drawn)
 
 
 def test_step_0_is_the_base_over_the_same_tasks(drawn):
-    from evaluation.statistics.run import load_run
+    from evaluation.scoring.judged_run import load_run
 
     ids = {one.sample_id for one in load_run(drawn.folder(POINTS[0])).samples}
     whole, part = load_run(drawn.folder("base")), load_run(drawn.folder("base"), only=ids)
@@ -161,7 +161,7 @@ def test_what_a_curve_lacks_is_told_with_the_steps_there_are(fresh, tiny_checkpo
     ],
 )
 def test_a_wrong_curve_stops_the_job_at_its_first_step(fresh, options, said):
-    from assets.run_config import WrongRunConfig, check_run_config
+    from assets.support.run_config import WrongRunConfig, check_run_config
 
     with pytest.raises(WrongRunConfig, match=rf"ops\.generated_videos\.config.*{said}"):
         check_run_config(fresh.changed("generated_videos", **options))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from assets.child import descendants
+from assets.support.child import descendants
 from tests.benchmarks.conftest import event_of
 from tests.started import started
 

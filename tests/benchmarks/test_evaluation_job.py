@@ -96,7 +96,7 @@ def test_a_further_judge_is_heard_beside_the_first(evaluated, run_job):
 
 @pytest.mark.parametrize("name", ["../out", "a/b", "", ".hidden", "a...b", "a..b", "x" * 65, "a\nb", "<script>"])
 def test_a_name_that_is_no_folder_or_partition_is_refused(fresh, run_job, name):
-    from assets.run_config import WrongRunConfig, check_run_config
+    from assets.support.run_config import WrongRunConfig, check_run_config
 
     recipe = fresh.changed("generated_videos", runs=[{"name": name}])
     with pytest.raises(WrongRunConfig, match=r"ops\.generated_videos\.config\.runs.*letters, digits"):
@@ -141,7 +141,7 @@ def test_a_lora_that_is_not_trained_yet_is_told_before_anything_starts(fresh, ru
     ],
 )
 def test_a_wrong_option_stops_the_job_at_its_first_step(fresh, run_job, stage, options, said):
-    from assets.run_config import WrongRunConfig, check_run_config
+    from assets.support.run_config import WrongRunConfig, check_run_config
 
     with pytest.raises(WrongRunConfig, match=rf"ops\.{stage}\.config.*{said}"):
         check_run_config(fresh.changed(stage, **options))

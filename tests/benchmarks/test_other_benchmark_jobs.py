@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from assets.benchmarks.dreamgen import step_options
-from assets.benchmarks.options import DreamgenScoresConfig
-from assets.run_config import WrongRunConfig, check_run_config
-from evaluation.dreamgen.options import DreamgenOptions
-from evaluation.exporting import Exported
+from assets.evaluation.dreamgen_scores import step_options
+from assets.support.evaluation.options import DreamgenScoresConfig
+from assets.support.run_config import WrongRunConfig, check_run_config
+from evaluation.benchmarks.dreamgen.options import DreamgenOptions
+from evaluation.benchmarks.exporting import Exported
 from evaluation.records import read_lines
 from tests.benchmarks.conftest import check_of, event_of, failure_of, materialized
 from tests.other_benchmarks import layouts

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.clips.folder import content_digest, list_videos, printable
-from assets.clips.manifest import folder_candidates, in_shard
-from assets.shards import shard_count, shard_of
+from curation.clips.folder import content_digest, list_videos, printable
+from curation.clips.manifest import folder_candidates, in_shard
+from curation.shards import shard_count, shard_of
 from storage.journal import Journal
 
 
@@ -114,7 +114,7 @@ def test_files_of_every_size_differ_when_their_sampled_parts_differ(tmp_path):
 def test_a_second_listing_reads_no_file(tmp_path, digests, monkeypatch):
     (tmp_path / "a.mp4").write_bytes(b"1")
     first = folder_candidates(tmp_path, True, digests)
-    monkeypatch.setattr("assets.clips.manifest.content_digest", None)
+    monkeypatch.setattr("curation.clips.manifest.content_digest", None)
     assert folder_candidates(tmp_path, True, digests) == first
 
 

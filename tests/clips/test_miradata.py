@@ -2,8 +2,8 @@
 
 import pytest
 
-from assets.clips.manifest import miradata_candidates
-from assets.clips.miradata import read_miradata
+from curation.clips.manifest import miradata_candidates
+from curation.clips.miradata import read_miradata
 from storage.journal import Journal
 
 V0 = "index,video_id,start_frame,end_frame,short_caption,fps,start_timestep,end_timestep,,\n"

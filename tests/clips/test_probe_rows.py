@@ -2,9 +2,9 @@
 
 import pytest
 
-from assets.clips.manifest import folder_candidates, probe_rows
-from assets.media.pool import MediaPool
-from assets.schemas import CLIPS
+from curation.clips.manifest import folder_candidates, probe_rows
+from curation.schemas import CLIPS
+from media.pool import MediaPool
 from storage.journal import Journal
 from storage.tables import read_rows, write_table
 

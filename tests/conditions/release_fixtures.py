@@ -8,17 +8,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets.store import Store
 from microworld.families import sample_tasks
 from microworld.render import render_scene
 from microworld.scene import sample_scene
+from storage.collection import Store
 from storage.files import sha256_bytes, sha256_file
 
 VERSION = "0123456789ab"
 
 
 def store_at(root: Path) -> Store:
-    from assets.shards import SHARDS
+    from assets.support.partitions import SHARDS
 
     return Store(root, "small", tuple(SHARDS.get_partition_keys()))
 

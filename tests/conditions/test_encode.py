@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from assets.conditions import encode
+from training import encode
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,7 @@
 import numpy as np
 import pytest
 
-from assets.conditions.encode import splits
-from assets.conditions.held_out import from_bench, from_microworld, seen_only
-from assets.conditions.options import ConditionsOptions, HeldOutOptions
-from assets.conditions.release import NoPixels, ReleaseImages, read_pairs
-from assets.schemas import KEPT, WORLDTASKS
+from curation.schemas import WORLDTASKS
 from microworld.families import build_task
 from microworld.grammar import parse
 from microworld.held_out import UNSEEN
@@ -15,7 +11,12 @@ from microworld.scene import held_out
 from microworld.vision import observe
 from models.video.pixels import cut_share, fit
 from models.video.protocol import VideoShape
-from training.condition_store import Pair
+from storage.tables import KEPT
+from training.conditions.held_out import from_bench, from_microworld, seen_only
+from training.conditions.options import ConditionsOptions, HeldOutOptions
+from training.conditions.release import NoPixels, ReleaseImages, read_pairs
+from training.conditions.store import Pair
+from training.encode import splits
 
 
 def options(**given) -> HeldOutOptions:

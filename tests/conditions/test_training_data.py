@@ -3,8 +3,8 @@
 import dagster as dg
 import pytest
 
-from assets.conditions.data_asset import find_release, training_data
-from assets.resources import CollectionResource, DatasetBuilder
+from assets.support.resources import CollectionResource, DatasetBuilder
+from assets.training.training_data import find_release, training_data
 from tests.conditions import release_fixtures as make
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.scores import Rate, ScoreTable, compare, interval, rate, score, sign_test
+from stats.success import Rate, ScoreTable, compare, interval, rate, score, sign_test
 
 
 # The paper's DreamGen counts; the intervals were computed apart from this code.

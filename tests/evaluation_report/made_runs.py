@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from evaluation import records
-from evaluation.pickscore.records import PICKSCORES, PickScored
+from evaluation.preference.records import PICKSCORES, PickScored
 from evaluation.records import Judgement, RunRecord, Sample, VideoRecord
 from evaluation.videos import write_video
 from storage.files import sha256_file

@@ -41,9 +41,9 @@ def test_every_section_is_there_with_scores_intervals_and_the_papers_rows(four_p
 
 
 def test_the_page_shows_the_numbers_of_the_statistics(four_page, four):
-    from evaluation.statistics.comparing import compare_runs
-    from evaluation.statistics.run import load_run
-    from evaluation.statistics.scoring import score
+    from evaluation.scoring.comparing import compare_runs
+    from evaluation.scoring.judged_run import load_run
+    from evaluation.scoring.run_scores import score
 
     base, executor = score(load_run(four[0])), score(load_run(four[2]))
     task = executor.questions["task"]

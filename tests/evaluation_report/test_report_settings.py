@@ -9,7 +9,7 @@ from made_runs import MadeRun
 
 from evaluation.report.reading import read_runs
 from evaluation.report.settings import parts, settings
-from evaluation.statistics.run import load_run
+from evaluation.scoring.judged_run import load_run
 
 EVIL = "<script>alert(1)</script>"
 
@@ -108,10 +108,10 @@ def test_results_of_other_benchmarks_have_tables_with_intervals_and_denominators
 
 def test_a_table_that_a_step_wrote_is_read(tmp_path):
     """The strict reader follows the forms that the benchmarks' own modules write."""
-    from evaluation.dreamgen import table as dreamgen
+    from evaluation.benchmarks.dreamgen import table as dreamgen
+    from evaluation.benchmarks.vbvr import table as vbvr
     from evaluation.report import others as ours
-    from evaluation.statistics.rates import Rate
-    from evaluation.vbvr import table as vbvr
+    from stats.rates import Rate
 
     row = dreamgen.Row("object", 2, 50, {"PA-I": Rate(0, 0, 2), "PA-II": Rate(1, 2, 0)}, 0.5, 0.1, 0.9)
     ours.DreamgenTable.model_validate_json(json.dumps(dreamgen.Table("r", "j", (row,), ("n",)).to_json()))

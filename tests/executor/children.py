@@ -5,7 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.child import run_child
+from assets.support.child import run_child
 
 REPORTS = """
 from dagster_pipes import open_dagster_pipes
@@ -62,14 +62,14 @@ def main() -> None:
     """children.py PROGRAM FOLDER GRACE: a run of the asset in this process, as the command line makes one."""
     from dagster._utils.interrupts import capture_interrupts, setup_interrupt_handlers
 
-    from assets.alive import enter_run
+    from assets.support.alive import enter_run
 
     name, folder, grace_s = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])
     pools = {"concurrency": {"pools": {"default_limit": 1, "granularity": "op"}}}
     setup_interrupt_handlers()
 
     class Alive(dg.ConfigurableResource):
-        """Frees what dead runs hold, as assets.resources.CollectionResource does."""
+        """Frees what dead runs hold, as assets.support.resources.CollectionResource does."""
 
         def setup_for_execution(self, context: dg.InitResourceContext) -> None:
             print("freed:", enter_run(context.instance, context.run.run_id), flush=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.store import Store
+from storage.collection import Store
 from tests.conditions import release_fixtures as make
 from tests.conditions.conftest import QUIET, tiny_checkpoint, tiny_model
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.child import last_error
+from assets.support.child import last_error
 from tests.executor import children
 
 

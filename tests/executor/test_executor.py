@@ -10,7 +10,7 @@ import pytest
 
 from tests.conditions import release_fixtures as make
 from tests.started import started
-from training.config import read_options
+from training.options import read_options
 
 
 def event_of(result: dg.ExecuteInProcessResult, asset: str):

@@ -7,14 +7,14 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from assets.config_blocks import config_block, plain
-from assets.executor.options import ExecutorConfig, train_options
-from assets.executor.training import command
-from assets.run_config import WrongRunConfig, check_run_config
+from assets.support.config_blocks import config_block, plain
+from assets.support.run_config import WrongRunConfig, check_run_config
+from assets.support.training_options import ExecutorConfig, train_options
+from assets.support.training_run import command
 from pipelines.build import checked as checked_build
 from pipelines.train import checked
 from storage.strict_yaml import DuplicateKey
-from training.config import TrainOptions
+from training.options import TrainOptions
 
 MODEL = {"kind": "wan", "path": "model", "frames": 8, "height": 32, "width": 32, "fps": 4.0}
 SERVED = {"backend": "openai", "model": "m", "base_url": "http://127.0.0.1:1/v1"}
@@ -73,7 +73,7 @@ def test_blocks_choices_and_lists_mean_what_they_mean_to_the_trainer(block, same
 
 
 def test_what_the_asset_writes_the_trainer_reads_back(tmp_path):
-    from training.config import read_options
+    from training.options import read_options
 
     options = through_dagster({"model": MODEL, "objective": {"nft": {}}, "run": {"steps": 7}})
     path = tmp_path / "config.yaml"

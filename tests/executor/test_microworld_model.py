@@ -4,8 +4,8 @@ import sys
 
 import dagster as dg
 
-from assets.executor import microworld_model as room
-from assets.executor.microworld_model import MicroworldModelConfig
+from assets.training import microworld_model as room
+from assets.training.microworld_model import MicroworldModelConfig
 
 
 def test_the_assets_options_are_those_of_the_program():

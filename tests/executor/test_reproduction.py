@@ -4,9 +4,9 @@ import copy
 
 import pytest
 
-from assets.conditions.asset import lora_targets
-from assets.executor.reproduction import results
-from assets.run_config import WrongRunConfig, check_run_config
+from assets.support.run_config import WrongRunConfig, check_run_config
+from assets.training.conditions import lora_targets
+from assets.training.reproduction import results
 from pipelines.recipes import RECIPES, load_recipe
 from pipelines.train import checked, output_of
 from tests.executor.conftest import TINY

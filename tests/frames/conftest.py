@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from assets.media.probe import probe
-from assets.schemas import KEPT
+from media.probe import probe
+from storage.tables import KEPT
 from tests.media import media_fixtures as make
 
 
 def clip_row(folder: Path, path: Path, clip_id: str) -> dict:
-    """The columns of assets.schemas.CLIPS that frame extraction reads."""
+    """The columns of curation.schemas.CLIPS that frame extraction reads."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     relative = str(path.relative_to(folder))
     return {"clip_id": clip_id, "path": relative, "digest": digest, "status": KEPT, **probe(path)}

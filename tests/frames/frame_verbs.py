@@ -5,7 +5,7 @@ import os
 import signal
 from pathlib import Path
 
-from assets.media.verbs import VERBS as REAL
+from media.verbs import VERBS as REAL
 
 
 def full_disk(job):

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from assets.frames.extract import FramesOptions, extract_frames
-from assets.media.pool import MediaPool
-from assets.schemas import FRAMES, KEPT, REJECTED
+from curation.frames.extract import FramesOptions, extract_frames
+from curation.schemas import FRAMES
+from media.pool import MediaPool
 from storage.journal import Journal
-from storage.tables import write_table
+from storage.tables import KEPT, REJECTED, write_table
 from tests.media import media_fixtures as make
 
 VERBS = "tests.frames.frame_verbs"
@@ -213,8 +213,8 @@ def test_wrong_options_name_their_field(wrong):
 RUN = """
 import json, sys
 from pathlib import Path
-from assets.frames.extract import FramesOptions, extract_frames
-from assets.media.pool import MediaPool
+from curation.frames.extract import FramesOptions, extract_frames
+from media.pool import MediaPool
 from storage.journal import Journal
 clips, source, out = json.loads(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
 with Journal(out / "s00.journal") as journal, MediaPool(2, verbs="tests.frames.frame_verbs") as pool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from evaluation.benchmark import BadBenchmark
+from evaluation.benchmarks.benchmark import BadBenchmark
 from evaluation.generation import folder as run_folder
 from evaluation.generation import running
 from evaluation.generation.folder import ChangedRun

@@ -15,9 +15,9 @@ from models.video.build import build_video_model
 from models.video.lora import METADATA, WEIGHTS, BadLoRA, find_lora, wearing
 from models.video.options import VideoModelOptions
 from storage.files import sha256_file
-from training.export import CardFacts, export_lora
-from training.heldout import BASE, DEMONSTRATOR, EXECUTOR, HeldOut
-from training.policy import Policies
+from training.loop.held_out import BASE, DEMONSTRATOR, EXECUTOR, HeldOut
+from training.policies.export import CardFacts, export_lora
+from training.policies.lora import Policies
 
 CARD = CardFacts({"method": "wmsd"}, "v1", "", "base", numbers={})
 

@@ -43,7 +43,7 @@ def test_published_pictures_of_any_size_are_fitted(tiny_video, shared_data, tmp_
     (folder / "bench" / "bench.jsonl").write_text("\n".join(lines))
     block = tiny_video.options_for("ltx2", tiny_video.BUILDERS["ltx2"](tmp_path / "checkpoint"))
     bench = Bench(folder, block)
-    from evaluation.benchmark import BadBenchmark
+    from evaluation.benchmarks.benchmark import BadBenchmark
 
     with pytest.raises(BadBenchmark, match="leaves"):
         generate(bench.options(tmp_path / "run"), quiet)

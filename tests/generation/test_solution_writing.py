@@ -118,7 +118,7 @@ def test_a_run_of_another_writer_in_the_same_folder_is_refused(bench, tmp_path, 
 
 
 def test_the_scripted_vlm_writes_the_exact_solution_from_pixels_but_for_its_flaws(tmp_path):
-    from evaluation.worldtasks.microworld import read_microworld
+    from evaluation.benchmarks.worldtasks.microworld import read_microworld
 
     benchmark = read_microworld(tmp_path / "microworld", 24, 5)
     asked = {s.sample_id: (s.task, benchmark.folder / s.image) for s in benchmark.samples}

@@ -6,17 +6,17 @@ import cv2
 import numpy as np
 import pytest
 
-from assets.conditions.held_out import from_microworld
-from assets.conditions.options import HeldOutOptions
-from evaluation.benchmark import BadBenchmark
+from evaluation.benchmarks.benchmark import BadBenchmark
+from evaluation.benchmarks.worldtasks.authors import read_authors
+from evaluation.benchmarks.worldtasks.microworld import read_microworld
+from evaluation.benchmarks.worldtasks.release import read_release
 from evaluation.generation.images import read_image
 from evaluation.generation.sources import MicroworldSource, ReleaseSource, open_benchmark
-from evaluation.worldtasks.authors import read_authors
-from evaluation.worldtasks.microworld import read_microworld
-from evaluation.worldtasks.release import read_release
 from storage.files import sha256_file
 from tests.conditions import release_fixtures
 from tests.generation.conftest import png, write_authors
+from training.conditions.held_out import from_microworld
+from training.conditions.options import HeldOutOptions
 
 
 @pytest.fixture

@@ -11,12 +11,13 @@ from evaluation.judging.confusion import Confusion, Uninformative, confusion, co
 from evaluation.judging.judging import judge_runs
 from evaluation.judging.options import JudgingOptions
 from evaluation.records import Judgement, read_lines
-from evaluation.statistics.rates import Rate
 from microworld.scripted_vlm import ScriptedVLM
+from microworld.vlm import build_vlm
 from models.vlm.asking import judge_prompt
-from models.vlm.build import VLMOptions, build_vlm
+from models.vlm.build import VLMOptions
 from models.vlm.protocol import Video
-from training.rewards import JudgeOptions
+from stats.rates import Rate
+from training.rewards.judgements import JudgeOptions
 
 
 def judged(answers: str, **fields) -> list[Judgement]:

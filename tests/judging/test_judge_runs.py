@@ -270,7 +270,7 @@ def test_a_further_judge_that_scores_are_made_of_now_is_no_further_one_any_more(
 
 
 def test_the_file_of_another_benchmarks_questions_is_not_a_further_judges():
-    from evaluation.dreamgen.judging import JUDGEMENTS
+    from evaluation.benchmarks.dreamgen.judging import JUDGEMENTS
 
     with pytest.raises(ValidationError, match=rf"{JUDGEMENTS} is another benchmark's"):
         JudgingOptions(name=JUDGEMENTS.split(".")[1])

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 
-from assets.media.errors import MediaError
+from media.errors import MediaError
 
 
 def echo(job):

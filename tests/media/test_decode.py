@@ -5,12 +5,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-import assets.media.decode as decode
-from assets.media.decode import decode_stills
-from assets.media.index import FrameIndex
-from assets.media.picture import Orientation, display_size
-from assets.media.plan import Plan, Run, Wanted, plan_clip
-from assets.media.probe import probe
+import media.decode as decode
+from media.decode import decode_stills
+from media.index import FrameIndex
+from media.picture import Orientation, display_size
+from media.plan import Plan, Run, Wanted, plan_clip
+from media.probe import probe
 from tests.media import media_fixtures as make
 
 # Targets spread so that runs start, continue and end everywhere: thirds, every frame, and few.

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.media.index import FrameIndex
-from assets.media.plan import (
+from media.index import FrameIndex
+from media.plan import (
     SEEK_COST_FRAMES,
     Plan,
     Run,

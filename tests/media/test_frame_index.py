@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.media.index import MAX_FRAMES, FrameIndex, decode_runs, encode_runs
+from media.index import MAX_FRAMES, FrameIndex, decode_runs, encode_runs
 
 TICK = Fraction(1, 90_000)
 

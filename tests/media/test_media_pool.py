@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from assets.media.errors import MediaError
-from assets.media.pool import MediaPool
+from media.errors import MediaError
+from media.pool import MediaPool
 
 VERBS = "tests.media.bad_verbs"
 
@@ -133,7 +133,7 @@ def test_jobs_are_taken_only_as_workers_become_free():
 def test_workers_die_with_their_parent_even_while_they_hang(repository, tmp_path, verb):
     script = f"""
 import json, sys, threading, time
-from assets.media.pool import MediaPool
+from media.pool import MediaPool
 with MediaPool(1, verbs={VERBS!r}) as pool:
     list(pool.run([{{"verb": "echo", "value": 0}}]))
     print(pool._idle[0]._process.pid, flush=True)
@@ -150,7 +150,7 @@ with MediaPool(1, verbs={VERBS!r}) as pool:
 
 
 def test_a_worker_ends_at_the_end_of_its_input(repository):
-    command = [sys.executable, "-m", "assets.media.worker", VERBS, str(4 << 30), str(os.getpid())]
+    command = [sys.executable, "-m", "media.worker", VERBS, str(4 << 30), str(os.getpid())]
     job = json.dumps({"verb": "echo", "value": 5}) + "\n"
     done = subprocess.run(command, input=job, capture_output=True, text=True, cwd=repository, timeout=20)
     assert done.returncode == 0

@@ -5,11 +5,11 @@ from fractions import Fraction
 import av
 import pytest
 
-from assets.media.container import FORMATS
-from assets.media.errors import MediaError
-from assets.media.index import FrameIndex
-from assets.media.probe import probe
-from assets.schemas import CLIPS
+from curation.schemas import CLIPS
+from media.container import FORMATS
+from media.errors import MediaError
+from media.index import FrameIndex
+from media.probe import probe
 from tests.media import media_fixtures as make
 
 REASONS = [

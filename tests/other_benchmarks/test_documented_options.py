@@ -10,10 +10,10 @@ import layouts
 import pytest
 import yaml
 
-from assets.run_config import check_run_config
-from evaluation.dreamgen.options import DreamgenOptions
-from evaluation.vbench import VbenchOptions
-from evaluation.vbvr.options import VbvrOptions
+from assets.support.run_config import check_run_config
+from evaluation.benchmarks.dreamgen.options import DreamgenOptions
+from evaluation.benchmarks.vbench import VbenchOptions
+from evaluation.benchmarks.vbvr.options import VbvrOptions
 from models.video.options import VideoModelOptions
 from pipelines.recipes import job_of
 

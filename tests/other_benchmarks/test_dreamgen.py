@@ -16,20 +16,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.dreamgen import __main__ as command
-from evaluation.dreamgen import steps
-from evaluation.dreamgen.benchmark import EXPECTED, count_complaints, instruction, read_benchmark, video_name
-from evaluation.dreamgen.exporting import warnings
-from evaluation.dreamgen.judging import JOURNAL, JUDGEMENTS, judge
-from evaluation.dreamgen.looking import scaled, uniform_indices
-from evaluation.dreamgen.options import DreamgenJudgeOptions, DreamgenOptions
-from evaluation.dreamgen.table import table
-from evaluation.exporting import read_run
+from evaluation.benchmarks.dreamgen import __main__ as command
+from evaluation.benchmarks.dreamgen import steps
+from evaluation.benchmarks.dreamgen.benchmark import EXPECTED, count_complaints, instruction, read_benchmark, video_name
+from evaluation.benchmarks.dreamgen.exporting import warnings
+from evaluation.benchmarks.dreamgen.judging import JOURNAL, JUDGEMENTS, judge
+from evaluation.benchmarks.dreamgen.looking import scaled, uniform_indices
+from evaluation.benchmarks.dreamgen.options import DreamgenJudgeOptions, DreamgenOptions
+from evaluation.benchmarks.dreamgen.table import table
+from evaluation.benchmarks.exporting import read_run
 from evaluation.judging.bench import JudgeGone
 from evaluation.records import Judgement, Sample, read_lines, write_lines
-from evaluation.statistics.rates import interval
-from evaluation.statistics.run import Incomplete
+from evaluation.scoring.judged_run import Incomplete
 from models.vlm.protocol import Image, Video, VLMUnavailable
+from stats.rates import interval
 from storage.journal import Journal
 
 FULL = {"gr1_object": 50, "gr1_behavior": 47, "gr1_env": 29}
@@ -288,7 +288,7 @@ def test_the_server_is_given_as_many_requests_as_the_judge_may_have(dreamgen, tm
     run = read_run(layouts.run(tmp_path / "run", samples[:1]))
     built = []
     monkeypatch.setattr(
-        "evaluation.dreamgen.judging.build_vlm", lambda vlm: built.append(vlm) or fake_judge.FakeJudge()
+        "evaluation.benchmarks.dreamgen.judging.build_vlm", lambda vlm: built.append(vlm) or fake_judge.FakeJudge()
     )
     judge(run, options(concurrency=64), read=frames_of)
     assert built[0].concurrency == 64
@@ -308,13 +308,13 @@ CHILD = """
 import asyncio, sys
 sys.path.insert(0, {helpers!r})
 import fake_judge
-from evaluation.dreamgen import judging
+from evaluation.benchmarks.dreamgen import judging
 class Slow(fake_judge.FakeJudge):
     async def log_odds(self, question, media):
         await asyncio.sleep(0 if len(self.asked) < 3 else 600)
         return await super().log_odds(question, media)
 judging.build_vlm = lambda options: Slow()
-from evaluation.dreamgen.__main__ import main
+from evaluation.benchmarks.dreamgen.__main__ import main
 sys.exit(main(["--config", {config!r}]))
 """
 
@@ -361,7 +361,7 @@ def test_real_vlm_classes_take_stills_and_footage(dreamgen, tmp_path, repository
 
 
 def test_generation_takes_the_samples(dreamgen):
-    from evaluation.benchmark import check_samples
+    from evaluation.benchmarks.benchmark import check_samples
     from evaluation.generation.sources import DreamgenSource, open_benchmark
 
     found = open_benchmark(DreamgenSource(path=str(dreamgen)))
@@ -447,7 +447,7 @@ def test_judgements_of_two_judges_or_of_another_file_are_refused(full_run):
 
 
 def test_pa_is_the_mean_of_both_physics_judges(full_run):
-    from evaluation.videophy import PhysicsScore
+    from evaluation.benchmarks.videophy import PhysicsScore
 
     one = judged(full_run, {"object": 20, "behavior": 0, "environment": 29}, "dreamgen_physics")
     physics = {

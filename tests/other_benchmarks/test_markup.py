@@ -5,12 +5,12 @@ from dataclasses import replace
 import layouts
 import pytest
 
-from evaluation import vbench
-from evaluation.dreamgen.table import table as dreamgen_table
-from evaluation.exporting import Run, read_run
+from evaluation.benchmarks import vbench
+from evaluation.benchmarks.dreamgen.table import table as dreamgen_table
+from evaluation.benchmarks.exporting import Run, read_run
+from evaluation.benchmarks.vbvr.results import SampleScore
+from evaluation.benchmarks.vbvr.table import Table, row
 from evaluation.records import Sample
-from evaluation.vbvr.results import SampleScore
-from evaluation.vbvr.table import Table, row
 
 HOSTILE = "![seen](http://a.example/p.png) [click](http://a.example) <img src=x> `code` | **bold**\n# heading"
 SAFE = (

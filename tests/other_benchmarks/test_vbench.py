@@ -5,10 +5,10 @@ import json
 import layouts
 import pytest
 
-from evaluation import vbench
-from evaluation.exporting import read_run
+from evaluation.benchmarks import vbench
+from evaluation.benchmarks.exporting import read_run
 from evaluation.records import Sample
-from evaluation.statistics.run import Incomplete
+from evaluation.scoring.judged_run import Incomplete
 
 IDS = ("plain-1", "split/task/00000", "../../evil", "<b>", "..")
 

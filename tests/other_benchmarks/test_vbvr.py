@@ -14,15 +14,15 @@ import fake_judge
 import layouts
 import pytest
 
+from evaluation.benchmarks.vbvr import __main__ as command
+from evaluation.benchmarks.vbvr import benchmark, evaluator, rewriting, steps, table
+from evaluation.benchmarks.vbvr.evaluator import EvaluatorFailed, NoEvaluator
+from evaluation.benchmarks.vbvr.options import EvaluatorOptions, VbvrOptions
+from evaluation.benchmarks.vbvr.results import SampleScore, check_complete
 from evaluation.records import RunRecord, read_one, write_one
-from evaluation.statistics.rates import interval, paired_interval
-from evaluation.statistics.run import Incomplete
-from evaluation.vbvr import __main__ as command
-from evaluation.vbvr import benchmark, evaluator, rewriting, steps, table
-from evaluation.vbvr.evaluator import EvaluatorFailed, NoEvaluator
-from evaluation.vbvr.options import EvaluatorOptions, VbvrOptions
-from evaluation.vbvr.results import SampleScore, check_complete
+from evaluation.scoring.judged_run import Incomplete
 from models.vlm.protocol import Completion, Usage, VLMUnavailable
+from stats.rates import interval, paired_interval
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_evaluator.py")))
 
@@ -184,7 +184,7 @@ def test_what_the_vlm_made_no_shorter_is_asked_again_when_told(vbvr, tmp_path):
 
 
 def test_generation_takes_rewritten_samples(vbvr, tmp_path, judge_vlm):
-    from evaluation.benchmark import check_samples
+    from evaluation.benchmarks.benchmark import check_samples
     from evaluation.generation.sources import VbvrSource, open_benchmark
 
     steps.rewrite_step(VbvrOptions(step="rewrite", benchmark=vbvr, out=tmp_path / "r"), judge_vlm)
@@ -442,7 +442,7 @@ def test_a_stopped_command_ends_the_evaluator_and_leaves_with_3(vbvr, tmp_path, 
     chosen = {"run": str(run), "benchmark": str(vbvr), "allow_partial": True, "evaluator": {"command": FAKE}}
     path = config(tmp_path / "c", step="score", **chosen)
     child = subprocess.Popen(
-        [sys.executable, "-m", "evaluation.vbvr", "--config", path],
+        [sys.executable, "-m", "evaluation.benchmarks.vbvr", "--config", path],
         cwd=repository,
         env={**os.environ, "FAKE_EVALUATOR": "slow"},
     )

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from assets.pictures import MAX_BYTES, bars_png, contact_sheet_jpeg, histogram_png
-from evaluation.pages.pictures import plain
+from curation.pictures import MAX_BYTES, bars_png, contact_sheet_jpeg, histogram_png
+from pages.pictures import plain
 
 RNG = np.random.default_rng(0)
 HOSTILE = [

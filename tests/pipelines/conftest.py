@@ -66,9 +66,9 @@ def small_store(tmp_path_factory):
     """The store of the small collection after one whole run over all shards, and the run's result."""
     import dagster as dg
 
-    from assets.shards import ALL_SHARDS, SHARDS
-    from assets.store import Store
+    from assets.support.partitions import ALL_SHARDS, SHARDS
     from pipelines.definitions import defs
+    from storage.collection import Store
 
     root = tmp_path_factory.mktemp("data")
     with dg.instance_for_test() as instance:

@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 import yaml
 
-from assets.shards import ALL_SHARDS
+from assets.support.partitions import ALL_SHARDS
 from pipelines.definitions import defs
 from pipelines.schedules import rebuild_worldtasks_weekly
 from pipelines.sensors import new_clips

@@ -13,10 +13,9 @@ import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 
-from assets.schemas import KEPT
-from assets.shards import ALL_SHARDS
-from assets.store import STAGES
-from storage.tables import read_rows
+from assets.support.partitions import ALL_SHARDS
+from storage.collection import STAGES
+from storage.tables import KEPT, read_rows
 
 
 def digests(store) -> dict[str, str]:

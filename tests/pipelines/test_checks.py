@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from assets.worldtasks.audit import counts_problems, drift, schema_problems, shard_problems, split_sizes
-from assets.worldtasks.split import leaks
+from curation.assembly.audit import counts_problems, drift, schema_problems, shard_problems, split_sizes
+from curation.assembly.split import leaks
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_drift_is_told_beyond_the_tolerance_only():
 def test_a_release_that_is_too_small_is_not_published(small_store, tmp_path, job_tools):
     import dagster as dg
 
-    from assets.shards import ALL_SHARDS
+    from assets.support.partitions import ALL_SHARDS
     from pipelines.definitions import defs
 
     store, _ = small_store

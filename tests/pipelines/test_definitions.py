@@ -10,8 +10,8 @@ GOLDEN = Path(__file__).with_name("definitions.txt")
 
 def described() -> str:
     """Assets with their parents, partitions, pool and group; checks; jobs; schedules; sensors."""
-    from assets.benchmarks.partitions import EVALUATION_RUNS
-    from assets.shards import SHARDS
+    from assets.support.evaluation.partitions import EVALUATION_RUNS
+    from assets.support.partitions import SHARDS
     from pipelines.definitions import defs
 
     named = {SHARDS: "by shard", EVALUATION_RUNS: "by evaluated run"}

@@ -5,7 +5,7 @@ import importlib
 import dagster as dg
 import pytest
 
-from assets.run_config import OPTIONS, WrongRunConfig, check_run_config
+from assets.support.run_config import OPTIONS, WrongRunConfig, check_run_config
 from pipelines.recipes import RECIPES, job_of, load_recipe
 from storage.strict_yaml import DuplicateKey
 

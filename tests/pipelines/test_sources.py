@@ -6,11 +6,10 @@ from collections import Counter
 import dagster as dg
 import pytest
 
-from assets.schemas import KEPT
-from assets.shards import ALL_SHARDS, SHARDS
-from assets.store import Store
+from assets.support.partitions import ALL_SHARDS, SHARDS
 from pipelines.definitions import defs
-from storage.tables import read_rows
+from storage.collection import Store
+from storage.tables import KEPT, read_rows
 
 
 def build(root, source: dict, vlm: dict | None = None, count: int = 2) -> Store:

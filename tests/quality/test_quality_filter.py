@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from assets.quality.filter import QUEUED_PER_WORKER, QualityOptions, filter_frames, verdict
-from assets.quality.measure import Quality
-from assets.schemas import QUALITY
+from curation.quality.filter import QUEUED_PER_WORKER, QualityOptions, filter_frames, verdict
+from curation.quality.measure import Quality
+from curation.schemas import QUALITY
 
 GOOD = {"laplacian_var": 100.0, "mean_luma": 120.0, "luma_std": 50.0, "black_ratio": 0.1, "white_ratio": 0.1}
 

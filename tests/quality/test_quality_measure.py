@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from assets.quality.measure import UnreadableImage, at_working_size, decode_luma, measure, moments, perceptual_hash
+from curation.quality.measure import UnreadableImage, at_working_size, decode_luma, measure, moments, perceptual_hash
 
 LUMAS = arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40)))
 

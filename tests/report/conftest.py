@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from assets import schemas
+from curation import schemas
 from storage.tables import write_table
 
 SCHEMAS = {

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.report import svg
-from assets.report.distributions import distributions
-from assets.report.measures import BINS, MEASURES, QUANTILES
-from assets.schemas import AESTHETICS, QUALITY, SCREENING
+from curation.report import svg
+from curation.report.distributions import distributions
+from curation.report.measures import BINS, MEASURES, QUANTILES
+from curation.schemas import AESTHETICS, QUALITY, SCREENING
 from storage.tables import write_table
 
 LIMITS = {
@@ -169,7 +169,7 @@ def test_the_page_gets_few_numbers_however_many_rows(tmp_path, make_row):
 
 
 def test_every_measure_names_columns_that_exist():
-    from assets.report.summaries import UNITS
+    from curation.report.summaries import UNITS
 
     schemas = {"quality": QUALITY, "aesthetics": AESTHETICS, "screening": SCREENING}
     for measure in MEASURES:

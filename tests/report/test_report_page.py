@@ -9,14 +9,14 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from assets.report.build import build_report
-from assets.report.composition import word_counts
-from assets.report.galleries import Caps
-from assets.report.honesty import answered_by, kind_of
-from assets.report.samples import LONGEST_TEXT, clipped, hamming
-from assets.report.thumbnails import Thumbnails
-from assets.schemas import TASKS
-from evaluation.pages.page import policy, visible
+from curation.report.build import build_report
+from curation.report.composition import word_counts
+from curation.report.galleries import Caps
+from curation.report.honesty import answered_by, kind_of
+from curation.report.samples import LONGEST_TEXT, clipped, hamming
+from curation.report.thumbnails import Thumbnails
+from curation.schemas import TASKS
+from pages.page import policy, visible
 from storage.tables import write_table
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'></script></title></style><!--"

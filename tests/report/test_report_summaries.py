@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.report.summaries import (
+from curation.report.summaries import (
     STAGES,
     VLM_STAGES,
     StageCount,
@@ -14,7 +14,7 @@ from assets.report.summaries import (
     percent,
     token_totals,
 )
-from assets.schemas import SCREENING, TASKS
+from curation.schemas import SCREENING, TASKS
 from storage.tables import write_table
 
 

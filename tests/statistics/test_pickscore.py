@@ -13,11 +13,11 @@ import pytest
 import tiny_clip
 import yaml
 
-from evaluation.pickscore.records import PICKSCORES, SKIPPED, PickScored, read_skipped
-from evaluation.pickscore.videos import JOURNAL, PickScoreOptions, pickscore_run, pickscore_runs
+from evaluation.preference.pickscore import JOURNAL, PickScoreOptions, pickscore_run, pickscore_runs
+from evaluation.preference.records import PICKSCORES, SKIPPED, PickScored, read_skipped
 from evaluation.records import read_lines
-from evaluation.statistics.run import load_run
-from evaluation.statistics.scoring import score
+from evaluation.scoring.judged_run import load_run
+from evaluation.scoring.run_scores import score
 from evaluation.videos import read_frames, write_video
 from models.pickscore import PickScore, WeightsAbsent
 from models.vlm.frames import frame_indices
@@ -256,7 +256,7 @@ def test_the_command_leaves_pickscore_out_with_a_reason_when_weights_are_absent(
     (folder / PICKSCORES).write_text("old")
     options = tmp_path / "options.yaml"
     options.write_text(yaml.safe_dump({"runs": [str(folder)], "weights": str(tmp_path / "nowhere")}))
-    command = [sys.executable, "-m", "evaluation.pickscore", "--config", str(options)]
+    command = [sys.executable, "-m", "evaluation.preference", "--config", str(options)]
     done = subprocess.run(
         command, cwd=REPOSITORY, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
     )

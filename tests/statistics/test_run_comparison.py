@@ -12,16 +12,16 @@ import pytest
 import yaml
 
 from evaluation.checks import WORST_FAILURE_RATE, constant_judge, failure_rate, no_missing_video, same_judge
-from evaluation.pickscore.records import PICKSCORES, PickScored, write_skipped
+from evaluation.preference.records import PICKSCORES, PickScored, write_skipped
 from evaluation.records import PART, SCORES, write_lines
 from evaluation.score import COMPARISONS, TABLES, ScoreOptions, score_runs
-from evaluation.statistics.comparing import NotComparable, compare_runs, differences
-from evaluation.statistics.curve import curve
-from evaluation.statistics.paired import FLIPS, MCNEMAR, compare, sign_test
-from evaluation.statistics.run import Incomplete, load_run
-from evaluation.statistics.scoring import score
-from evaluation.statistics.summary import ALIKE, read_scores
-from evaluation.statistics.tables import comparisons_markdown, scores_markdown
+from evaluation.scoring.comparing import NotComparable, compare_runs, differences
+from evaluation.scoring.curve import curve
+from evaluation.scoring.judged_run import Incomplete, load_run
+from evaluation.scoring.run_scores import score
+from evaluation.scoring.score_file import ALIKE, read_scores
+from evaluation.scoring.tables import comparisons_markdown, scores_markdown
+from stats.paired import FLIPS, MCNEMAR, compare, sign_test
 
 
 def test_a_comparison_is_that_of_pairs_question_by_question(run_folder, drawn):

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.statistics.bootstrap import RESAMPLES, percentiles, resampled, resampled_means, spread, vary
-from evaluation.statistics.duration import median, seconds_of
-from evaluation.statistics.paired import FLIPS, MCNEMAR, compare, flip_test, sign_test
-from evaluation.statistics.rates import Rate, interval, mean_interval, paired_interval
-from evaluation.statistics.scoring import BOOTSTRAP, WILSON, WILSON_SAMPLES, probability, rate_estimate
+from evaluation.scoring.duration import median, seconds_of
+from evaluation.scoring.run_scores import BOOTSTRAP, WILSON, WILSON_SAMPLES, probability, rate_estimate
+from stats.bootstrap import RESAMPLES, percentiles, resampled, resampled_means, spread, vary
+from stats.paired import FLIPS, MCNEMAR, compare, flip_test, sign_test
+from stats.rates import Rate, interval, mean_interval, paired_interval
 
 
 def test_wilson_by_hand():

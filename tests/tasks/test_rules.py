@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.tasks.rules import RULES, Pair, RuleOptions, judge_pairs, tidy
+from curation.tasks.rules import RULES, Pair, RuleOptions, judge_pairs
+from models.vlm.answers import tidy
 
 OPTIONS = RuleOptions()
 TASK = "[Man in blue shirt]: Step onto the yellow lane marking."

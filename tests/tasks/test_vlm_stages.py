@@ -4,11 +4,11 @@ import pyarrow as pa
 import pytest
 from jsonschema import Draft202012Validator
 
-from assets.schemas import SCREENING, TASKS, TAXONOMY
-from assets.screening.screen import ScreeningOptions, screen_frames
-from assets.tasks.generate import TasksOptions, pairs_schema, write_tasks
-from assets.tasks.taxonomy import AGENT_CATEGORIES, TASK_TYPES, TaxonomyOptions, label_tasks, labels_schema
-from assets.vlm_calls import TooManyFailures, VLMSession
+from curation.schemas import SCREENING, TASKS, TAXONOMY
+from curation.screening.screen import ScreeningOptions, screen_frames
+from curation.tasks.generate import TasksOptions, pairs_schema, write_tasks
+from curation.taxonomy.classify import AGENT_CATEGORIES, TASK_TYPES, TaxonomyOptions, label_tasks, labels_schema
+from models.vlm.many import TooManyFailures, VLMSession
 from models.vlm.prompts import prompt, template
 from models.vlm.protocol import VLMUnavailable
 

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from models.video.protocol import Condition, VideoModel
-from training.condition_store import Pair
-from training.config import TrainOptions
-from training.distributed import World
-from training.rewards import Judgements
-from training.trainer import Trainer
+from training.conditions.store import Pair
+from training.loop.trainer import Trainer
+from training.loop.world import World
+from training.options import TrainOptions
+from training.rewards.judgements import Judgements
 
 QUESTIONS = ("task", "agent", "consistency")
 

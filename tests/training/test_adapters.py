@@ -4,13 +4,14 @@ import torch
 
 from models.video.lora import find_lora, read_lora, wearing
 from tests.training.tiny_run import Brightness, adapter
-from training import adapters, checkpoint
-from training.export import WEIGHTS
+from training.loop import checkpoint
+from training.policies import adapters
+from training.policies.export import WEIGHTS
 from training.train import main
 
 
 def test_adapters_stay_when_checkpoints_go_and_the_last_is_the_final_one(tiny_bench, tmp_path, monkeypatch):
-    monkeypatch.setattr("training.judging.build_vlm", lambda _: Brightness())
+    monkeypatch.setattr("training.rewards.judge.build_vlm", lambda _: Brightness())
     output = tmp_path / "run"
     run = {"steps": 5, "checkpoint_every": 2, "keep": 1}
     assert main(["--config", str(tiny_bench.config(output, run=run))]) == 0

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.advantages import RewardNormaliser, combine, group_advantages, group_spread, weighted
+from training.rewards.advantages import RewardNormaliser, combine, group_advantages, group_spread, weighted
 
 
 def doubles(*values: float) -> torch.Tensor:

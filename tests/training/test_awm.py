@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from training.matching import matching_error, renoise
 from training.objectives.awm import awm_loss
+from training.objectives.matching import matching_error, renoise
 
 
 def test_on_policy_the_ratio_is_one_to_the_bit(rows):

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from tests.training import tiny_run
-from training.conditions import write_conditions
-from training.distributed import World
+from training.conditions.encoding import write_conditions
+from training.loop.world import World
 from training.train import main
 
 
@@ -159,8 +159,8 @@ def tiny_model_with_encoders(tiny_bench):
 
 
 def test_tasks_that_cannot_be_shared_out_are_refused(tiny_bench, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("training.distributed.join_world", lambda: World(0, 3))
-    monkeypatch.setattr("training.distributed.leave_world", lambda world: None)
+    monkeypatch.setattr("training.loop.world.join_world", lambda: World(0, 3))
+    monkeypatch.setattr("training.loop.world.leave_world", lambda world: None)
     status, said = refused(capsys, tiny_bench.config(tmp_path / "run"))
     assert status == 1 and "rollout.tasks 2: a multiple of the 3 processes is expected" in said
 
@@ -170,7 +170,7 @@ def begun(tiny_bench, tmp_path, monkeypatch):
     """A folder with a checkpoint of step 2."""
     trainer = tiny_bench.trainer(tmp_path / "run")
     trainer.step = 2
-    from training.state import save
+    from training.loop.state import save
 
     save(trainer)
     return tmp_path / "run"

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from storage.folders import building, sweep
-from training import checkpoint
-from training.checkpoint import DamagedCheckpoint, latest, load, save
+from training.loop import checkpoint
+from training.loop.checkpoint import DamagedCheckpoint, latest, load, save
 
 
 def tensors_of(step: int, size: int = 50_000) -> dict[str, torch.Tensor]:

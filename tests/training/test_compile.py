@@ -2,7 +2,7 @@
 
 import torch
 
-from training.policy import Shadow
+from training.policies.lora import Shadow
 
 
 def test_compiled_velocities_are_those_of_the_policy_that_is_asked(tiny_bench, tmp_path, monkeypatch):

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from models.video.sampling import ode
-from training.distillation import anchor_loss, disagreement, distillation_reward, step_lengths, step_weights
-from training.update import distilled_steps
+from training.methods.update import distilled_steps
+from training.objectives.distillation import anchor_loss, disagreement, distillation_reward, step_lengths, step_weights
 
 
 def test_disagreement_is_a_mean_over_masked_dims(rows):

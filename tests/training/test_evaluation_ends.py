@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from tests.training.tiny_run import Brightness, metrics_of
-from training import checkpoint
-from training.condition_store import Pair
-from training.distributed import World
-from training.heldout import EXECUTOR, HeldOut, Interrupted
-from training.session import Evaluation
-from training.stopping import Stopped
+from training.conditions.store import Pair
+from training.loop import checkpoint
+from training.loop.held_out import EXECUTOR, HeldOut, Interrupted
+from training.loop.session import Evaluation
+from training.loop.stopping import Stopped
+from training.loop.world import World
 from training.train import main
 
 
@@ -120,7 +120,7 @@ def curve_and_pictures(output: Path) -> tuple[list, list[str], dict]:
 
 
 def test_a_resumed_run_makes_the_evaluation_and_the_picture_that_a_signal_ended(tiny_bench, tmp_path, monkeypatch):
-    monkeypatch.setattr("training.judging.build_vlm", lambda _: Brightness())
+    monkeypatch.setattr("training.rewards.judge.build_vlm", lambda _: Brightness())
     real, calls = HeldOut.batches, []
 
     def batches(self, arm, places):
@@ -147,7 +147,7 @@ def test_a_resumed_run_makes_the_evaluation_and_the_picture_that_a_signal_ended(
 
 
 def test_a_picture_that_a_signal_cut_off_is_made_where_no_evaluation_was_due(tiny_bench, tmp_path, monkeypatch):
-    monkeypatch.setattr("training.judging.build_vlm", lambda _: Brightness())
+    monkeypatch.setattr("training.rewards.judge.build_vlm", lambda _: Brightness())
 
     def cut(self, step: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)

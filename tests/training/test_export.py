@@ -17,9 +17,9 @@ import torch
 import yaml
 
 from models.video.protocol import Condition
-from training.card import model_card
-from training.export import CardFacts, PushFailed, export_lora, push
-from training.policy import Policies
+from training.policies.card import model_card
+from training.policies.export import CardFacts, PushFailed, export_lora, push
+from training.policies.lora import Policies
 from training.push import main as command
 
 RECIPE = {

@@ -18,8 +18,8 @@ from microworld.scripted_vlm import ScriptedVLM
 from models.vlm.asking import judge_prompt
 from models.vlm.frames import encoded, frame_indices
 from models.vlm.protocol import LogOdds, Usage, Video, VLMUnavailable
-from training.judging import Judge
-from training.rewards import Judgements, JudgeOptions, TooManyFailures, check_failures
+from training.rewards.judge import Judge
+from training.rewards.judgements import Judgements, JudgeOptions, TooManyFailures, check_failures
 
 QUESTIONS = ("task", "agent", "consistency")
 FAST = {"retry_wait_s": 0.0, "timeout_s": 20.0}

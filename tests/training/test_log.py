@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.log import RunLog
+from training.loop.log import RunLog
 
 
 class Clock:

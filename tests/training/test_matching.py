@@ -7,8 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.config import Levels
-from training.matching import (
+from training.objectives.matching import (
     clean_prediction,
     flow_matching_loss,
     matching_error,
@@ -19,6 +18,7 @@ from training.matching import (
     training_steps,
     velocity_kl,
 )
+from training.options import Levels
 
 
 def seeded(seed: int = 0) -> torch.Generator:

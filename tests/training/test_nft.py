@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from training.matching import clean_prediction, mean_over_state, renoise
+from training.objectives.matching import clean_prediction, mean_over_state, renoise
 from training.objectives.nft import nft_loss, nft_loss_clean
 
 

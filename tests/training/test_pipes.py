@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, DAGSTER_PIPES_MESSAGES_ENV_VAR, encode_param
 
-from training.pipes import reporter
+from training.loop.pipes import reporter
 
 
 def test_without_dagster_nobody_listens():
@@ -20,8 +20,8 @@ CHILD = """
 import shutil, sys
 from pathlib import Path
 import numpy as np
-from training.log import RunLog
-from training.pipes import reporter
+from training.loop.log import RunLog
+from training.loop.pipes import reporter
 
 with reporter(False) as nobody:
     assert nobody is None, "only the first process speaks"

@@ -9,10 +9,10 @@ import torch
 
 from tests.training import rig
 from training import plan
-from training.calls import calls, calls_of_run
-from training.costs import Model, compute, forward_flops, lora_parameters, memory
-from training.planning import from_table, linear_layers, lora_targets, planned_model, recipe_options, what_fits
-from training.published import PUBLISHED, VAES, gpu_named, published
+from training.methods.calls import calls, calls_of_run
+from training.planning.costs import Model, compute, forward_flops, lora_parameters, memory
+from training.planning.planning import from_table, linear_layers, lora_targets, planned_model, recipe_options, what_fits
+from training.planning.published import PUBLISHED, VAES, gpu_named, published
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 NFT = {"kind": "nft", "timesteps": 2}

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from models.video.protocol import Condition
-from training.policy import NoSuchLayer, Policies, Shadow
+from training.policies.lora import NoSuchLayer, Policies, Shadow
 
 
 def velocity(model) -> Tensor:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.config import TrainOptions
-from training.recipe_change import ChangedRecipe, completed, same_recipe
+from training.loop.recipe_change import ChangedRecipe, completed, same_recipe
+from training.options import TrainOptions
 
 RECIPE = {"method": "wmsd", "run": {"steps": 10, "seed": 0}, "lora": {"targets": ["to_q"], "rank": 4}, "ltx2": None}
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.training.made_up_runs import MODEL, options_of
-from training.config import InvalidOptions
+from training.options import InvalidOptions
 from training.reproduce import main
 from training.reproduction.options import dotted, merged, read_options
 from training.reproduction.plan import planned_runs

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from evaluation.statistics.rates import interval
+from stats.rates import interval
 from tests.training.made_up_runs import TASKS, climbing, found, judged, run_of
 from training.reproduction.charts import charts
 from training.reproduction.files import CHARTS

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tests.training.tiny_run import Brightness, metrics_of
-from training import checkpoint
+from training.loop import checkpoint
 from training.train import main
 
 # Everything that a checkpoint must hold: two adapters with optimizers, old and EMA shadows of both, a normaliser.
@@ -31,7 +31,8 @@ EVERYTHING = {
 JUDGED = """
 import sys
 from tests.training.tiny_run import Brightness
-from training import judging, train
+from training import train
+from training.rewards import judge as judging
 judging.build_vlm = lambda _: Brightness()
 sys.exit(train.main())
 """
@@ -79,7 +80,7 @@ def same_end(left: Path, right: Path) -> None:
 
 
 def test_a_killed_run_resumes_to_the_same_bits(tiny_bench, tmp_path, repository, monkeypatch):
-    monkeypatch.setattr("training.judging.build_vlm", lambda _: Brightness())
+    monkeypatch.setattr("training.rewards.judge.build_vlm", lambda _: Brightness())
     run = {"run": {"steps": 24, "checkpoint_every": 8}}
     config = tiny_bench.config(tmp_path / "killed", EVERYTHING, **run)
     output = tmp_path / "killed"
@@ -113,7 +114,7 @@ def test_a_run_asked_to_end_saves_with_status_3_and_goes_on(tiny_bench, tmp_path
 
 @pytest.mark.parametrize("method", ["alternating", "dmd", "sft", "off_policy_teacher_rl"])
 def test_a_run_in_two_halves_is_the_run_in_one(tiny_bench, tmp_path, monkeypatch, method):
-    monkeypatch.setattr("training.judging.build_vlm", lambda _: Brightness())
+    monkeypatch.setattr("training.rewards.judge.build_vlm", lambda _: Brightness())
     everything = EVERYTHING | {"method": method, "optimizer": {"warmup": 1}}
     for output, halves in (("two", (2, 4)), ("one", (4,))):
         for steps in halves:

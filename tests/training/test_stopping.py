@@ -9,13 +9,14 @@ import torch
 from tests.training import tiny_run
 from tests.training.test_resume import same_end
 from tests.training.tiny_run import Brightness
-from training import adapters, checkpoint
-from training.distributed import World
-from training.heldout import EXECUTOR, HeldOut
-from training.rewards import TooManyFailures
-from training.stopping import Dropped, Left, Stopped, Stopping
+from training.loop import checkpoint
+from training.loop.held_out import EXECUTOR, HeldOut
+from training.loop.stopping import Dropped, Left, Stopped, Stopping
+from training.loop.trainer import Trainer
+from training.loop.world import World
+from training.policies import adapters
+from training.rewards.judgements import TooManyFailures
 from training.train import main
-from training.trainer import Trainer
 
 OBJECTIVES = {
     "wmsd": {},
@@ -39,8 +40,8 @@ def session(bench, output, monkeypatch, changes, told=lambda trainer: None, fail
         return trainer
 
     with monkeypatch.context() as patch:
-        patch.setattr("training.judging.build_vlm", lambda _: Brightness(fails=fails))
-        patch.setattr("training.session.Trainer", make)
+        patch.setattr("training.rewards.judge.build_vlm", lambda _: Brightness(fails=fails))
+        patch.setattr("training.loop.session.Trainer", make)
         return main(["--config", str(bench.config(output, changes))])
 
 

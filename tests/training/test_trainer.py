@@ -11,13 +11,13 @@ import torch
 
 from tests.training import tiny_run
 from tests.training.tiny_run import Brightness
-from training import checkpoint
-from training.distributed import World
-from training.heldout import BASE, HeldOut
-from training.optimise import Diverged
-from training.rewards import TooManyFailures
+from training.loop import checkpoint
+from training.loop.held_out import BASE, HeldOut
+from training.loop.optimise import Diverged
+from training.loop.trainer import Trainer
+from training.loop.world import World
+from training.rewards.judgements import TooManyFailures
 from training.train import main
-from training.trainer import Trainer
 
 NFT = {"kind": "nft", "timesteps": 2}
 
@@ -193,7 +193,7 @@ def strict(path) -> dict:
 
 def session(bench, output, monkeypatch, changes=None, vlm=Brightness, **more) -> int:
     """`training.train` in this process, judged by a stand-in that it makes itself."""
-    monkeypatch.setattr("training.judging.build_vlm", lambda _: vlm())
+    monkeypatch.setattr("training.rewards.judge.build_vlm", lambda _: vlm())
     return main(["--config", str(bench.config(output, changes or {}, **more))])
 
 
@@ -239,7 +239,7 @@ def test_a_signal_before_training_ends_it_with_the_status_of_a_stop(tiny_bench, 
     def stopped(*_):
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr("training.heldout.HeldOut.judge_arm", stopped)
+    monkeypatch.setattr("training.loop.held_out.HeldOut.judge_arm", stopped)
     assert session(tiny_bench, tmp_path / "run", monkeypatch) == 3
     assert "asked to end by signal 15" in capsys.readouterr().err
 

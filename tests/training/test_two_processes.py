@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from tests.training.tiny_run import judge_of, metrics_of
-from training import checkpoint
-from training.distributed import World, join_world
+from training.loop import checkpoint
+from training.loop.world import World, join_world
 from training.train import main
 
 STEPS = 3
@@ -49,7 +49,7 @@ def runs(tiny_bench, tmp_path_factory, repository):
     with pytest.MonkeyPatch.context() as patch:
         for name, changes in RUNS.items():
             config = tiny_bench.config(root / f"{name}-1", changes, **SAME)
-            patch.setattr("training.judging.build_vlm", partial(judge_of, config))
+            patch.setattr("training.rewards.judge.build_vlm", partial(judge_of, config))
             assert main(["--config", str(config)]) == 0
     return {
         name: (root / f"{name}-2", root / f"{name}-1", [count[str(config)] for count in counts])

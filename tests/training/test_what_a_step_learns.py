@@ -6,9 +6,9 @@ import torch
 
 from tests.training import tiny_run
 from tests.training.tiny_run import Brightness
-from training.rewards import spoiled
-from training.rollout import plan
-from training.state import restore, save
+from training.loop.state import restore, save
+from training.methods.rollout import plan
+from training.rewards.judgements import spoiled
 
 
 def step(trainer) -> dict[str, float]:
@@ -32,7 +32,7 @@ def everything(trainer) -> list[torch.Tensor]:
 @pytest.mark.parametrize("normalise", [False, True])
 def test_each_reward_tells_its_spread_within_groups_after_weighting(tiny_bench, tmp_path, monkeypatch, normalise):
     seen = {}
-    monkeypatch.setattr("training.trainer.combine", lambda terms: seen.update(terms) or sum(terms.values()))
+    monkeypatch.setattr("training.loop.trainer.combine", lambda terms: seen.update(terms) or sum(terms.values()))
     rewards = {"task": 2.0, "consistency": 0.25, "distill": 10.0, "normalise": normalise}
     trainer = tiny_bench.trainer(tmp_path / "run", {"rewards": rewards})
     metrics = step(trainer)

@@ -15,13 +15,13 @@ from microworld.model.build import make_parts, save
 from models.video.build import build_video_model
 from models.video.frame_vae import FrameVAE
 from models.vlm.protocol import LogOdds, Usage, VLMUnavailable
-from training.condition_store import ConditionStore
-from training.conditions import Pair, write_conditions
-from training.config import TrainOptions
-from training.distributed import World
-from training.judging import Judge
-from training.log import RunLog
-from training.trainer import Trainer
+from training.conditions.encoding import Pair, write_conditions
+from training.conditions.store import ConditionStore
+from training.loop.log import RunLog
+from training.loop.trainer import Trainer
+from training.loop.world import World
+from training.options import TrainOptions
+from training.rewards.judge import Judge
 
 VERSION = "v1"
 SHADES = {f"image {n}": np.random.default_rng(n).integers(0, 256, (32, 32, 3), np.uint8) for n in range(6)}

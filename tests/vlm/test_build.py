@@ -6,7 +6,8 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from models.vlm.build import VLMOptions, build_vlm
+from microworld.vlm import build_vlm
+from models.vlm.build import VLMOptions
 
 OPENAI = {"backend": "openai", "model": "m", "base_url": "http://127.0.0.1:8000/v1"}
 

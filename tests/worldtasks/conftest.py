@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from assets.schemas import AESTHETICS, CLIPS, KEPT, TAXONOMY
-from storage.tables import write_table
+from curation.schemas import AESTHETICS, CLIPS, TAXONOMY
+from storage.tables import KEPT, write_table
 
 AGENTS = ("first_person", "human", "vehicle")
 TYPES = ("navigation", "positioning", "other")

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from assets.schemas import KEPT, REJECTED, WORLDTASKS
-from assets.worldtasks.assemble import assemble
-from assets.worldtasks.options import WorldtasksOptions
-from assets.worldtasks.split import leaks
-from storage.tables import read_meta, read_rows
+from curation.assembly.assemble import assemble
+from curation.assembly.options import WorldtasksOptions
+from curation.assembly.split import leaks
+from curation.schemas import WORLDTASKS
+from storage.tables import KEPT, REJECTED, read_meta, read_rows
 
 
 def built(collection, out, shards=2, aesthetics=(), **options):

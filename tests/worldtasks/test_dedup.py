@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.worldtasks.dedup import near_duplicates, parse_hashes
-from assets.worldtasks.neighbours import SCALE, Embedded
+from curation.assembly.dedup import near_duplicates, parse_hashes
+from curation.assembly.neighbours import SCALE, Embedded
 
 
 def clusters_by_brute_force(hashes: list[int], distance: int) -> list[int]:

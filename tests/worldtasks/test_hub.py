@@ -11,7 +11,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.hf_api import RepoFile, RepoFolder
 
-from assets.worldtasks.hub import PushFailed, TagTaken, push
+from curation.release.hub import PushFailed, TagTaken, push
 
 TOKEN = "hf_secretsecretsecret"
 
@@ -157,10 +157,10 @@ def test_a_release_without_a_contact_or_a_token_is_refused(tree, hub):
 
 
 def test_trees_beyond_the_hubs_limits_are_refused_before_the_first_call(tree, hub, monkeypatch):
-    monkeypatch.setattr("assets.worldtasks.hub.MOST_IN_FOLDER", 2)
+    monkeypatch.setattr("curation.release.hub.MOST_IN_FOLDER", 2)
     with pytest.raises(ValueError, match="the Hub takes fewer than 2: set images_per_folder"):
         pushed(tree, hub)
-    monkeypatch.setattr("assets.worldtasks.hub.MOST_FILES", 3)
+    monkeypatch.setattr("curation.release.hub.MOST_FILES", 3)
     with pytest.raises(ValueError, match="3 files, the Hub takes fewer than 3: publish with image_files off"):
         pushed(tree, hub)
     assert hub.calls == []

@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from assets.worldtasks.assemble import assemble
-from assets.worldtasks.options import PublishOptions, WorldtasksOptions
-from assets.worldtasks.pictures import DamagedImage
-from assets.worldtasks.publish import publish_tree
+from curation.assembly.assemble import assemble
+from curation.assembly.options import PublishOptions, WorldtasksOptions
+from curation.release.pictures import DamagedImage
+from curation.release.publish import publish_tree
 from storage.files import PathOutsideRoot, sha256_file
 from storage.tables import read_rows
 
@@ -194,7 +194,7 @@ def test_hostile_names_and_words_stay_data(collection, scattered, tmp_path, monk
 
 
 def test_parquet_files_stay_under_the_limit_with_small_row_groups(collection, tmp_path):
-    from assets.worldtasks.pictures import GROUP_ROWS, ImageParquet, Picture, image_schema
+    from curation.release.pictures import GROUP_ROWS, ImageParquet, Picture, image_schema
 
     writer = ImageParquet(tmp_path, "bench", image_schema(), 10**6)
     pixels = os.urandom(9000)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.schemas import KEPT, WORLDTASKS
-from assets.worldtasks.split import apportion, bench_target, choose, leaks, stable_order
-from storage.tables import write_table
+from curation.assembly.split import apportion, bench_target, choose, leaks, stable_order
+from curation.schemas import WORLDTASKS
+from storage.tables import KEPT, write_table
 
 
 @pytest.mark.parametrize(
@@ -111,8 +111,8 @@ def test_tables_without_a_benchmark_or_without_rows_have_no_leak(tmp_path):
 
 def test_a_split_that_was_tampered_with_is_caught(forty, tmp_path):
     """The check reads the finished table alone: it finds what the splitter would never do."""
-    from assets.worldtasks.assemble import assemble
-    from assets.worldtasks.options import WorldtasksOptions
+    from curation.assembly.assemble import assemble
+    from curation.assembly.options import WorldtasksOptions
 
     path = tmp_path / "w.parquet"
     assemble(*forty.write(), [], path, WorldtasksOptions(), {})

@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.schemas import KEPT
-from assets.worldtasks.assemble import assemble
-from assets.worldtasks.options import WorldtasksOptions
-from assets.worldtasks.statistics import statistics, whole_frames
-from storage.tables import read_rows, write_batches, write_table
+from curation.assembly.assemble import assemble
+from curation.assembly.options import WorldtasksOptions
+from curation.assembly.statistics import statistics, whole_frames
+from storage.tables import KEPT, read_rows, write_batches, write_table
 
 
 def test_counts_equal_a_count_by_hand(forty, scattered, tmp_path):

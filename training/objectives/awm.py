@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from training.matching import Weighting, matching_error
+from training.objectives.matching import Weighting, matching_error
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from training.matching import squared_distance
+from training.objectives.matching import squared_distance
 
 
 @dataclass(frozen=True)

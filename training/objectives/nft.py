@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from training.matching import clean_prediction, full_precision, mean_over_state
+from training.objectives.matching import clean_prediction, full_precision, mean_over_state
 
 FLOOR = 1e-5  # of the adaptive weight
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evaluation.statistics.published import demonstrator, published, traces
-from training.config import Method
-from training.pictures import FAINT, INK, PAPER, palette_png, plain_axes
+from evaluation.scoring.published import demonstrator, published, traces
+from training.loop.pictures import FAINT, INK, PAPER, palette_png, plain_axes
+from training.options import Method
 from training.reproduction.files import CHARTS
 from training.reproduction.pooling import Pool, pooled
 from training.reproduction.results import RunData, verdicts

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from storage.strict_yaml import read_yaml
-from training.config import InvalidOptions, Method, Options, RunOptions, TrainOptions
+from training.options import InvalidOptions, Method, Options, RunOptions, TrainOptions
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 # What experiments may not change, and where it is said instead. The second half keeps runs comparable: the same
@@ -105,7 +105,7 @@ class ReproductionOptions(Options):
 
 
 def read_options(path: Path) -> ReproductionOptions:
-    """The options in a YAML or JSON file. Raises InvalidOptions, as training.config.read_options does."""
+    """The options in a YAML or JSON file. Raises InvalidOptions, as training.options.read_options does."""
     try:
         return ReproductionOptions.model_validate(read_yaml(path))
     except OSError as error:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.statistics.bootstrap import percentiles, resampled
-from evaluation.statistics.paired import flip_test, sign_test
-from evaluation.statistics.rates import interval
+from stats.bootstrap import percentiles, resampled
+from stats.paired import flip_test, sign_test
+from stats.rates import interval
 
 VERDICTS = 6  # an average of up to three verdicts is a whole number of sixths
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evaluation.scores import escaped
+from stats.success import escaped
 from training.reproduction import results
 from training.reproduction.pooling import Pool
 from training.reproduction.results import MEASURES, Claim, MethodRow, Reproduction, RunResult, reference_of, run_result

@@ -8,10 +8,10 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from evaluation.statistics.rates import interval
-from training.config import Method, Options
-from training.heldout import BASE, DEMONSTRATOR, EXECUTOR
-from training.log import JUDGED
+from stats.rates import interval
+from training.loop.held_out import BASE, DEMONSTRATOR, EXECUTOR
+from training.loop.log import JUDGED
+from training.options import Method, Options
 from training.reproduction.plan import Run
 from training.reproduction.running import Record, Status, record_of, steps_logged
 

@@ -17,7 +17,7 @@ import yaml
 
 from storage.files import write_bytes
 from storage.processes import asked_to_end, death_signal
-from training.log import METRICS
+from training.loop.log import METRICS
 from training.reproduction.plan import SECONDS_A_STATE, START_S, Run, cost, forecast, next_run
 from training.train import DIVERGED, STOPPED
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.config import Method
+from training.options import Method
 from training.reproduction.options import Experiment, dotted
 from training.reproduction.pooling import Pool, pooled
 from training.reproduction.results import RunData

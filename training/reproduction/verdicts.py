@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from training.config import Method
-from training.heldout import BASE, DEMONSTRATOR
+from training.loop.held_out import BASE, DEMONSTRATOR
+from training.options import Method
 from training.reproduction.pooling import Paired, paired, pooled
 from training.reproduction.results import Claim, RunData, verdicts
 from training.reproduction.running import ENDED

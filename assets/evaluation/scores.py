@@ -1,0 +1,67 @@
+"""What an evaluated run scored: Table 1's rates with 95 % intervals, by task type and addressed agent, and seconds.
+
+Hard rates and mean p(yes), failed judgements dropped and as 0, PickScore where it was taken. Numbers are plotted by
+Dagster over partitions; a run's record names dataset, checkpoint, LoRA, judge and prompts that they come from.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import dagster as dg
+
+from assets.support.evaluation.options import ScoresConfig
+from assets.support.evaluation.partitions import EVALUATION_RUNS, Recorded, made_names, recorded
+from assets.support.resources import CollectionResource
+from assets.support.run_config import PARTITION, check_run_config
+from evaluation.records import JUDGEMENTS, RUN, SCORES, RunRecord, read_one
+from evaluation.score import ScoreOptions, score_runs
+from evaluation.scoring.score_file import RunScores
+from evaluation.scoring.tables import scores_markdown
+from storage.files import sha256_file
+
+
+@dg.asset(
+    deps=["judgements"],
+    partitions_def=EVALUATION_RUNS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    group_name="evaluation",
+    kinds={"python"},
+    code_version="1",
+    description=__doc__,
+)
+def scores(
+    context: dg.AssetExecutionContext, config: ScoresConfig, collection: CollectionResource
+) -> dg.MaterializeResult:
+    check_run_config(context.run.run_config, context.run.tags.get(PARTITION))
+    store = collection.store()
+    names = made_names(context, store, JUDGEMENTS)
+    folders = tuple(str(store.evaluated(name)) for name in names)
+    try:
+        made, _ = score_runs(ScoreOptions(runs=folders, expected=config.expected))
+    except ValueError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    found = {name: described(store.evaluated(name), one) for name, one in zip(names, made, strict=True)}
+    return recorded(context, found, {"table of all": dg.MetadataValue.md(scores_markdown(made))})
+
+
+def described(folder: Path, one: RunScores) -> Recorded:
+    record = dataclasses.asdict(read_one(folder / RUN, RunRecord))
+    shares = {question: scored.rate.value for question, scored in one.questions.items()}
+    shares |= {f"{question} p(yes)": scored.soft.value for question, scored in one.questions.items()}
+    shares |= {"average": one.average.rate.value, "average p(yes)": one.average.soft.value}
+    if one.pickscore:
+        shares["PickScore"] = one.pickscore.scaled.value
+    metadata = {
+        "table": dg.MetadataValue.md(scores_markdown([one])),
+        **{name: value for name, value in shares.items() if value is not None},
+        "scores": dg.MetadataValue.path(str(folder / SCORES)),
+        "judge": one.judge,
+        "prompts": dg.MetadataValue.json(one.prompts),
+        "benchmark": f"{one.benchmark} {one.benchmark_version}",
+        "dataset version": one.dataset_version or "none",
+        "run record": dg.MetadataValue.json(json.loads(json.dumps(record))),
+    }
+    if one.step is not None:
+        metadata["step"] = one.step
+    return Recorded(metadata, sha256_file(folder / SCORES)[:16])

@@ -1,0 +1,48 @@
+"""VBVR-Bench of evaluated runs: the official evaluator's scores, or why there are none.
+
+All 500 samples are expected: the evaluator skips missing videos without a word, so what lacks one is refused here by
+name. Which of its two scorings was used stands in the table. docs/benchmarks.md says how to install it.
+"""
+
+import dagster as dg
+
+from assets.evaluation.dreamgen_scores import described
+from assets.support.config_blocks import plain
+from assets.support.evaluation.command import run_command
+from assets.support.evaluation.options import VbvrScoresConfig
+from assets.support.evaluation.partitions import EVALUATION_RUNS, made_names, recorded
+from assets.support.resources import CollectionResource
+from assets.support.run_config import PARTITION, check_run_config
+
+
+@dg.asset(
+    deps=["generated_videos"],
+    partitions_def=EVALUATION_RUNS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    group_name="evaluation",
+    kinds={"python"},
+    code_version="1",
+    description=__doc__,
+)
+def vbvr_scores(
+    context: dg.AssetExecutionContext, config: VbvrScoresConfig, collection: CollectionResource
+) -> dg.MaterializeResult:
+    check_run_config(context.run.run_config, context.run.tags.get(PARTITION))
+    store, given = collection.store(), plain(config)
+    shared = {name: given[name] for name in ("evaluator", "seed", "allow_partial", "accept_errors")}
+    shared["benchmark"] = config.path
+    folders = {name: str(store.evaluated(name)) for name in made_names(context, store)}
+
+    def run(step: str, name: str, **more) -> None:
+        options = shared | {"step": step, "run": folders[name]} | more
+        run_command(context, store, "evaluation.benchmarks.vbvr", options, [name], config.grace_s)
+
+    for name in folders:
+        run("score", name)
+    first, *others = folders
+    for name in others:
+        run("table", name)
+    # The first run's table has all rows, each compared with it.
+    run("table", first, others=[folders[name] for name in others])
+    found = {name: described(store.evaluated(name) / "vbvr") for name in folders}
+    return recorded(context, found)

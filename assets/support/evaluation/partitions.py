@@ -1,0 +1,145 @@
+"""Evaluated runs as partitions: which of them a Dagster run is about, and what is recorded of each.
+
+Partitions side by side can be one Dagster run, so that one model is loaded once for all of them.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from assets.support.evaluation.curves import is_point
+from assets.support.evaluation.options import run_name
+from assets.support.run_config import PARTITION, resolved
+from evaluation.records import MANIFEST
+from storage.collection import Store
+from storage.files import sha256_bytes
+
+EVALUATION_RUNS = dg.DynamicPartitionsDefinition(name="evaluation_runs")
+RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+# Tags of ours, JSON lists of names: what a run over a range is about, and what its command has to make after it.
+STARTED_FOR, LATER = "wmsd/evaluation_runs", "wmsd/evaluation_runs_later"
+Metadata = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What is told of one evaluated run."""
+
+    metadata: Metadata
+    version: str
+
+
+def recipe_names(run: dg.DagsterRun) -> tuple[list[str], list[dict]]:
+    """The runs of the recipe that `run` was started with, and its blocks of curves; none where it has no such block."""
+    ops = resolved(run.run_config.get("ops") or {}, "ops")
+    block = (ops.get("generated_videos") or {}).get("config") or {}
+    return [entry["name"] for entry in block.get("runs", [])], list(block.get("curves", []))
+
+
+def asked_names(run: dg.DagsterRun, instance: dg.DagsterInstance) -> list[str]:
+    """The evaluated runs that a Dagster run is about: its partitions.
+
+    Raises dagster.Failure where it has none, or one that is no name or none of the recipe's runs.
+    """
+    (told, curves), partitions = recipe_names(run), partitions_of(run, instance)
+    if not partitions:
+        raise dg.Failure(
+            "evaluations are partitioned by the name of a run and this run names none: `make evaluate RECIPE=...` "
+            f"names those of its recipe ({', '.join(told) or 'which this one lacks'}); with Dagster's own command add "
+            '--tags \'{"dagster/partition": "NAME"}\', in the UI choose the partitions to materialize',
+            allow_retries=False,
+        )
+    for name in partitions:
+        try:
+            run_name(name)
+        except ValueError as error:
+            raise dg.Failure(f"partition: {error}", allow_retries=False) from error
+        if told and name not in told and not is_point(name, curves):
+            known = [*told, *(f"{one['name']}-step-NUMBER" for one in curves)]
+            raise dg.Failure(
+                f"partition {name!r} is none of the recipe's runs ({', '.join(known)}): choose one of these, or add it "
+                "to ops.generated_videos.config.runs",
+                allow_retries=False,
+            )
+    return partitions
+
+
+def made_names(context: dg.AssetExecutionContext, store: Store, needed: str = MANIFEST) -> list[str]:
+    """The same for an asset after the videos. Raises dagster.Failure for a run whose folder lacks the file `needed`."""
+    names = asked_names(context.run, context.instance)
+    for name in names:
+        if not (store.evaluated(name) / needed).is_file():
+            raise dg.Failure(
+                f"run {name!r} has no {needed} in {store.evaluated(name)}: materialise what is before "
+                f"{context.asset_key.to_user_string()} first (make evaluate does)",
+                allow_retries=False,
+            )
+    return names
+
+
+def with_file(store: Store, needed: str) -> list[str]:
+    """All runs of the collection that have the file `needed`, by name."""
+    return sorted(path.parent.name for path in (store.evaluation / "runs").glob(f"*/{needed}"))
+
+
+def checked_names(context: dg.AssetCheckExecutionContext, store: Store, needed: str, together: bool) -> list[str]:
+    """The runs that a check is about, of those that have the file `needed`: the partitions, or `together` with the
+    others of the recipe, but those that its command makes next; all of the collection where there is neither. Raises
+    dagster.Failure when none is left."""
+    names = partitions_of(context.run, context.instance)
+    told, curves = recipe_names(context.run)
+    told += [name for name in with_file(store, needed) if is_point(name, curves)]
+    later = json.loads(context.run.tags.get(LATER, "[]"))  # as they were before
+    told = [name for name in told if name not in later]
+    names += [name for name in told if name not in names and (together or not names)]
+    names = [name for name in with_file(store, needed) if name in names or not names]
+    if not names:
+        raise dg.Failure(f"no run with {needed} in {store.evaluation / 'runs'}: nothing to check", allow_retries=False)
+    return names
+
+
+def recorded(
+    context: dg.AssetExecutionContext, found: Mapping[str, Recorded], summary: Metadata | None = None
+) -> dg.MaterializeResult:
+    """What the asset returns: each partition with its own metadata. `summary` is over several, and told by each.
+
+    Dagster knows one data version for all partitions of a run: that of a range changes when any of its runs did.
+    """
+    if context.has_partition_key:
+        (one,) = found.values()
+        metadata = dict(one.metadata) | {"version": one.version}
+        return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(one.version))
+    for name, one in found.items():
+        context.add_asset_metadata(dict(one.metadata) | {"version": one.version}, partition_key=name)
+    versions = sorted(f"{name} {one.version}" for name, one in found.items())
+    whole = sha256_bytes("\n".join(versions).encode())[:16]
+    return dg.MaterializeResult(metadata=dict(summary or {}), data_version=dg.DataVersion(whole))
+
+
+def partitions_of(run: dg.DagsterRun, instance: dg.DagsterInstance) -> list[str]:
+    """The partitions in a run's tags, in Dagster's order; none where it has none.
+
+    A range is the same for all steps of a run and for its retries: the names for which it was started, else those of
+    its first step, are kept in a tag. Raises dagster.Failure where Dagster's list makes other names of it by now.
+    """
+    if PARTITION in run.tags:
+        return [run.tags[PARTITION]]
+    if RANGE[0] not in run.tags:
+        return []
+    keys, ends = list(instance.get_dynamic_partitions(EVALUATION_RUNS.name)), [run.tags[tag] for tag in RANGE]
+    names = keys[keys.index(ends[0]) : keys.index(ends[1]) + 1] if set(ends) <= set(keys) else []
+    kept = instance.get_run_by_id(run.run_id)
+    tags = {**run.tags, **(kept.tags if kept else {})}
+    if STARTED_FOR not in tags and names:
+        instance.add_run_tags(run.run_id, {STARTED_FOR: json.dumps(names)})
+    elif not names or tags[STARTED_FOR] != json.dumps(names):
+        raise dg.Failure(
+            f"partitions were listed anew since this run was started for {tags.get(STARTED_FOR, ' to '.join(ends))}: "
+            f"from {ends[0]!r} to {ends[1]!r} there are now {', '.join(names) or 'none'}. Start it again (make "
+            "evaluate RECIPE=...); what is finished is kept",
+            allow_retries=False,
+        )
+    return names

@@ -1,0 +1,139 @@
+"""From a recipe's block to the options of evaluation/, with the collection's own folders filled in."""
+
+import contextlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from assets.support.config_blocks import plain
+from assets.support.evaluation.curves import points
+from assets.support.evaluation.options import EvaluatedRun, GeneratedVideosConfig
+from evaluation.generation.options import GenerateOptions
+from storage.collection import Store
+from storage.files import confined
+from training.loop.step_folders import CHECKPOINTS, STATE, step_folders
+
+# Of a training run's folder; done.json is there when it is finished.
+FINAL, DONE = "final", "done.json"
+
+
+def planned(
+    store: Store, config: GeneratedVideosConfig, names: Sequence[str], expected: int | None = None
+) -> list[GenerateOptions]:
+    """What `python -m evaluation.generate` is told of the runs `names`: rows of the table and points of curves.
+
+    `expected`: how many samples a run over the whole benchmark has to have; None: any number.
+
+    Raises FileNotFoundError where the LoRA of a training run is not there yet.
+    """
+    rows = {run.name: run for run in config.runs}
+    kept = points(store, config) if set(names) - rows.keys() else {}
+    missing = [name for name in names if name not in rows and name not in kept]
+    if missing:
+        raise FileNotFoundError(f"run {missing[0]!r}: its training kept no LoRA of this step; there are {list(kept)}")
+    made = [generate_options(store, config, rows[name], expected=expected) for name in names if name in rows]
+    for name in kept.keys() & set(names):
+        curve, step, lora = kept[name]
+        given = plain(curve)
+        shared = {key: given[key] for key in ("role", "training", "samples", "notes", "model", "sampler")}
+        run = EvaluatedRun(**shared, name=name, step=step)
+        made.append(generate_options(store, config, run, str(lora), curve.name, expected))
+    return sorted(made, key=lambda one: names.index(one.run_name))
+
+
+def generate_options(
+    store: Store,
+    config: GeneratedVideosConfig,
+    run: EvaluatedRun,
+    lora: str = "",
+    curve: str = "",
+    expected: int | None = None,
+) -> GenerateOptions:
+    """One run's. `lora`: of a training's step, instead of its last; `curve`: the name of the one it is a point of;
+    `expected` as in `planned`.
+
+    Raises FileNotFoundError where the LoRA of the training run that it names is not there yet.
+    """
+    dataset = dataset_version(confined(store.training, run.training)) if run.training else ""
+    given = plain(config)
+    return GenerateOptions(
+        output=str(store.evaluated(run.name)),
+        name=run.name,
+        role=run.role,
+        step=run.step,
+        training=run.training,
+        curve=curve,
+        benchmark=source(store, given["benchmark"], short=run.queries == "short"),
+        samples=run.samples or config.samples,
+        part=run.samples is not None and (config.samples is None or run.samples < config.samples),
+        expected=expected,
+        model=plain(run.model) if run.model else given["model"],
+        lora=lora or (trained(store, run) if run.training else run.lora),
+        lora_revision=run.lora_revision,
+        conditioning=run.conditioning,
+        sampler=plain(run.sampler) if run.sampler else given["sampler"],
+        seeds=tuple(config.seeds),
+        batch=config.batch,
+        dataset_version=dataset,
+        notes=tuple(run.notes),
+        writer=given["writer"],
+        replace=config.replace,
+    )
+
+
+def trained(store: Store, run: EvaluatedRun) -> str:
+    """The folder of the final LoRA of the training run that `run` names. Raises ValueError for another Executor's."""
+    folder = confined(store.training, run.training)
+    if not (folder / FINAL).is_dir():
+        raise FileNotFoundError(
+            f"run {run.name!r} wears the LoRA of training {run.training!r}, and {folder / FINAL} is not there: "
+            "train it first (make train RECIPE=...)"
+        )
+    if run.executor:
+        note = folder / DONE
+        held = json.loads(note.read_text(encoding="utf-8"))["fingerprint"] if note.is_file() else ""
+        if not held.startswith(run.executor):
+            raise ValueError(
+                f"run {run.name!r} is of Executor {run.executor}, and {folder} holds "
+                f"{held[:16] or 'none that is finished'} by now: it was trained again. Evaluate that one instead"
+            )
+    return str(folder / FINAL)
+
+
+def dataset_version(training: Path) -> str:
+    """Of the dataset that is trained on in the folder `training`: its own note, or its newest checkpoint's; else ""."""
+    states = [folder / STATE for _, folder in reversed(step_folders(training / CHECKPOINTS))]
+    notes = [(training / DONE, ()), *((path, ("state",)) for path in states)]
+    for path, within in notes:
+        with contextlib.suppress(FileNotFoundError):  # a running one removes older checkpoints
+            told = json.loads(path.read_text(encoding="utf-8"))
+            for key in within:
+                told = told[key]
+            return told.get("dataset_version", "")
+    return ""
+
+
+def source(store: Store, block: dict[str, Any], short: bool) -> dict[str, Any]:
+    """The options of evaluation/generation/sources.py. A release's pictures that are no files go beside the runs."""
+    pictures = store.evaluation / "benchmarks"
+    match block["kind"]:
+        case "microworld":
+            return block | {"path": str(pictures)}
+        case "release":
+            version = block["version"] or "latest"
+            return {
+                "kind": "release",
+                "path": str(store.published / version),
+                "extracted": str(pictures / "release"),
+                "collection": str(store.folder),
+                "missing_images": block["missing_images"],
+            }
+        case "vbvr":
+            return block | {"rewrites": str(queries_folder(store)) if short else ""}
+    return block
+
+
+def queries_folder(store: Store) -> Path:
+    """Where VBVR's shortened queries lie."""
+    return store.evaluation / "vbvr_queries"

@@ -1,0 +1,58 @@
+"""What stages are given: the collection's folder and the VLM. Both are set in the run config (`resources:`)."""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from assets.support.alive import enter_run
+from assets.support.partitions import SHARDS
+from microworld.vlm import build_vlm
+from models.vlm.build import VLMOptions
+from models.vlm.openai_server import check_key
+from models.vlm.prompts import template_hash
+from models.vlm.protocol import VLM
+from storage.collection import Store
+
+
+class CollectionResource(dg.ConfigurableResource):
+    """Where tables, frames and releases of one source are kept."""
+
+    root: str = Field("data", description="Folder for all collections; relative to the repository root.")
+    name: str = Field("microworld", description="This collection's folder below root. One source, one collection.")
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        if context.run is not None and context.instance is not None:
+            for run_id in enter_run(context.instance, context.run.run_id):
+                context.log.warning(f"run {run_id} had died: its pool slots are free again")
+
+    def store(self) -> Store:
+        store = Store(Path(self.root).resolve(), self.name, tuple(SHARDS.get_partition_keys()))
+        store.check_shards()
+        return store
+
+
+class VLMResource(VLMOptions, dg.ConfigurableResource):
+    """The vision-language model that screens frames, writes tasks and sorts them."""
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        check_key(self.api_key_env)
+
+    def build(self) -> VLM:
+        return build_vlm(self)
+
+    def identity(self, prompt_name: str, prompt_version: int | None) -> dict[str, Any]:
+        """What decides an answer, for the fingerprint of a stage's table."""
+        return {
+            "vlm": self.decisive(),
+            "prompt": template_hash(prompt_name, prompt_version),
+        }
+
+
+class DatasetBuilder(dg.ConfigurableResource):
+    """Builds a collection from its recipe. The job that does it lies above the assets, so its half is in pipelines/."""
+
+    def build(self, instance: dg.DagsterInstance, recipe: Path, root: str, name: str) -> None:
+        """Runs the recipe into the collection `root/name`. Raises what the run raises."""
+        raise NotImplementedError("pipelines.resources holds the builder that runs the job")

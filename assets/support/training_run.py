@@ -1,0 +1,163 @@
+"""One training run as an asset sees it: its folder, its command, whether it has to run at all, what it left."""
+
+import json
+import shlex
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import yaml
+
+from assets.support.child import run_child
+from assets.support.training_options import train_options
+from models.video.options import VideoModelOptions
+from storage.collection import Store
+from storage.files import confined, sha256_bytes, sha256_file, write_bytes
+from training.conditions.folder import conditions_folder, read_manifest
+from training.loop.recipe_change import ChangedRecipe, check_goes_on
+from training.loop.step_folders import CHECKPOINTS, STATE, step_folders
+from training.options import Method, TrainOptions
+
+# Changes when the same options train otherwise.
+VERSION = "1"
+# What the assets of a training run have in common.
+SHARED = {"group_name": "training", "kinds": {"python", "torch"}, "code_version": VERSION, "pool": "gpu"}
+# What lies in a run's folder: ours, then the trainer's (training/loop/session.py).
+CONFIG, DONE = "config.yaml", "done.json"
+TABLE, SCORES, WEIGHTS = "table.txt", "scores.json", "final"
+# What changes nothing about the weights: a finished run is not repeated for it.
+INCIDENTAL = {"conditions", "output"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run: its whole options and the key of everything that decides its result."""
+
+    options: TrainOptions
+    output: Path
+    dataset_version: str
+    fingerprint: str
+    model: str  # the identity of the model that the conditions are of
+
+    @property
+    def finished(self) -> bool:
+        note = self.output / DONE
+        whole = note.exists() and (self.output / SCORES).exists() and (self.output / WEIGHTS).is_dir()
+        return whole and json.loads(note.read_text())["fingerprint"] == self.fingerprint
+
+    def begin(self, fresh: bool) -> None:
+        """Writes what the trainer reads; what finished here before is no longer this run's.
+
+        Raises dagster.Failure, and leaves all as it was, where the trainer would refuse to go on with what is here.
+        """
+        checkpoints = step_folders(self.output / CHECKPOINTS)
+        if checkpoints and not fresh:
+            _, newest = checkpoints[-1]
+            try:
+                state = json.loads((newest / STATE).read_text(encoding="utf-8"))["state"]
+                check_goes_on(state, self.options, dataset_version=self.dataset_version, model=self.model)
+            except ChangedRecipe as error:
+                raise dg.Failure(f"ChangedRecipe: {error}", allow_retries=False) from error
+            except (OSError, ValueError, KeyError):
+                pass  # damaged: the trainer says how, and what to do
+        (self.output / DONE).unlink(missing_ok=True)
+        text = yaml.safe_dump(self.options.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        write_bytes(self.output / CONFIG, text.encode())
+
+    def end(self) -> None:
+        note = {"fingerprint": self.fingerprint, "dataset_version": self.dataset_version}
+        write_bytes(self.output / DONE, json.dumps(note).encode())
+
+
+def usable_conditions(store: Store, model: VideoModelOptions) -> tuple[Path, dict[str, Any]]:
+    """The folder of the model's conditions and their manifest. Raises dagster.Failure when there are none, or of
+    another dataset than training is to read."""
+    folder = conditions_folder(store, model)
+    manifest = read_manifest(folder)
+    remedy = "materialise `training_data` and `conditions` (the job train_wmsd does)"
+    if manifest is None:
+        raise dg.Failure(f"{folder} holds no conditions of this model: {remedy}", allow_retries=False)
+    release = store.pinned_release()
+    if release is None or manifest["dataset_version"].split("+")[0] != release["version"]:
+        version = "none" if release is None else release["version"]
+        raise dg.Failure(
+            f"the conditions in {folder} are of dataset {manifest['dataset_version'].split('+')[0]}, training is to "
+            f"read {version}: {remedy}",
+            allow_retries=False,
+        )
+    return folder, manifest
+
+
+def plan_run(store: Store, config: dg.Config, method: Method, processes: int) -> Run:
+    """The run that `config` asks for. Raises dagster.Failure as `usable_conditions`."""
+    folder, manifest = usable_conditions(store, config.model)
+    output = confined(store.training, config.name or method)
+    options = train_options(config, method=method, conditions=str(folder), output=str(output))
+    decides = [
+        VERSION,
+        options.model_dump(mode="json", exclude=INCIDENTAL),
+        sha256_file(folder / "manifest.json"),
+        processes,
+    ]
+    fingerprint = sha256_bytes(json.dumps(decides, sort_keys=True).encode())
+    return Run(options, output, manifest["dataset_version"], fingerprint, manifest["identity"])
+
+
+def command(config_file: Path, processes: int, grace_s: float, fresh: bool) -> list[str]:
+    """What starts the trainer: the same that a person would type, without Dagster. It resumes by itself."""
+    trainer = ["-m", "training.train", "--config", str(config_file), *(["--fresh"] if fresh else [])]
+    if processes == 1:
+        return [sys.executable, *trainer]
+    # Its own patience with workers that save must not be shorter than ours with it.
+    launcher = ["--standalone", "--nproc_per_node", str(processes), "--shutdown-timeout", str(int(grace_s))]
+    return [sys.executable, "-m", "torch.distributed.run", *launcher, *trainer]
+
+
+def train(context: dg.AssetExecutionContext, store: Store, config: dg.Config, method: Method) -> dg.MaterializeResult:
+    """Trains, goes on with a run that was cut off, or does nothing when the same run has finished before."""
+    run = plan_run(store, config, method, config.processes)
+    reused, reported = run.finished and not config.fresh, {}
+    if reused:
+        context.log.info(f"{run.output} was trained with these options and conditions before: nothing to do")
+    else:
+        words = command(run.output / CONFIG, config.processes, config.grace_s, config.fresh)
+        context.log.info(f"training: {shlex.join(words)}")
+        log, lock = run.output / "train.log", run.output / ".lock"
+        reported = run_child(
+            context,
+            words,
+            log=log,
+            lock=lock,
+            grace_s=config.grace_s,
+            prepare=partial(run.begin, config.fresh),
+            finish=run.end,
+        )
+    return result(context, run, reported, reused)
+
+
+def result(context: dg.AssetExecutionContext, run: Run, reported: dict[str, Any], reused: bool) -> dg.MaterializeResult:
+    """What the trainer reported, the table of scores (also printed), and where everything lies."""
+    metadata: dict[str, Any] = {
+        "output": dg.MetadataValue.path(str(run.output)),
+        "config": dg.MetadataValue.path(str(run.output / CONFIG)),
+        "method": run.options.method,
+        "dataset version": run.dataset_version,
+        "reused": reused,
+    }
+    table, scores = run.output / TABLE, run.output / SCORES
+    if table.exists():
+        text = table.read_text(encoding="utf-8")
+        metadata["table"] = dg.MetadataValue.md(f"```\n{text}\n```")
+        context.log.info(f"scores on held-out tasks\n{text}")
+    if scores.exists():
+        metadata |= success_shares(json.loads(scores.read_text(encoding="utf-8")))
+    return dg.MaterializeResult(metadata=metadata | reported, data_version=dg.DataVersion(run.fingerprint[:16]))
+
+
+def success_shares(scores: dict[str, Any]) -> dict[str, float]:
+    """Shares of success by arm and question, which Dagster plots over a method's runs."""
+    rates = scores.get("rates", {})
+    return {f"{question}: {arm}": rate["share"] for arm, found in rates.items() for question, rate in found.items()}

@@ -1,0 +1,55 @@
+"""The microworld's own base model: a tiny Wan transformer, trained from nothing on captioned clips.
+
+Flow matching sees all kinds of captions first, then no short ones (and T never), so that it ends where it follows D
+well, but not perfectly, and T poorly: the starting point that self-distillation needs.
+The checkpoint ships with the project, so nobody has to run this; it is here so that anybody can. The trainer is
+`python -m microworld.model.pretrain`.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import yaml
+from pydantic import Field
+
+from assets.support.child import run_child
+from assets.support.resources import CollectionResource
+from assets.support.run_config import check_run_config
+from microworld.model.options import PretrainOptions
+from storage.files import sha256_bytes, sha256_file, write_bytes
+
+
+class MicroworldModelConfig(PretrainOptions, dg.Config):
+    """The options of the program, and the grace of a child."""
+
+    grace_s: float = Field(60.0, gt=0, description="Seconds a cancelled pre-training has to end before it is killed.")
+
+
+@dg.asset(group_name="training", kinds={"python", "torch"}, code_version="1", pool="gpu", description=__doc__)
+def microworld_model(
+    context: dg.AssetExecutionContext, config: MicroworldModelConfig, collection: CollectionResource
+) -> dg.MaterializeResult:
+    check_run_config(context.run.run_config)
+    out = Path(config.out).resolve()
+    work = collection.store().training / "microworld_model"
+    path = work / "config.yaml"
+    options: dict[str, Any] = config.model_dump(exclude={"grace_s"}) | {"out": str(out)}
+    command = [sys.executable, "-m", "microworld.model.pretrain", "--config", str(path)]
+
+    def prepare() -> None:
+        write_bytes(path, yaml.safe_dump(options, sort_keys=False).encode())
+
+    log, lock = work / "train.log", work / ".lock"
+    reported = run_child(context, command, log=log, lock=lock, grace_s=config.grace_s, prepare=prepare)
+    weights = sorted(out.rglob("*.safetensors"))
+    digests = [[file.relative_to(out).as_posix(), sha256_file(file)] for file in weights]
+    size = sum(file.stat().st_size for file in weights)
+    metadata = {"checkpoint": dg.MetadataValue.path(str(out)), "bytes": size, "files": dg.MetadataValue.json(digests)}
+    scores = out / "scores.json"
+    if scores.exists():
+        metadata["scores"] = dg.MetadataValue.json(json.loads(scores.read_text(encoding="utf-8")))
+    version = sha256_bytes(json.dumps(digests).encode())[:16]
+    return dg.MaterializeResult(metadata=metadata | reported, data_version=dg.DataVersion(version))

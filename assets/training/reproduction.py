@@ -1,0 +1,81 @@
+"""The longer experiment: every method, several seeds, a sweep over the anchor's weight, rewards on and off, a long run.
+
+Each is a training run of its own on the same held-out tasks; two at a time, within a budget of time. What comes out is
+a report: which of the paper's claims hold here, with intervals and paired tests, tables, and charts laid over the
+paper's traces. Runs that ended are never repeated, so a run that was cancelled, or that ran out of time, goes on.
+"""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import dagster as dg
+import yaml
+
+from assets.support.child import run_child
+from assets.support.reproduction_options import ReproductionConfig, reproduction_options
+from assets.support.resources import CollectionResource
+from assets.support.run_config import check_run_config
+from assets.support.training_run import VERSION, usable_conditions
+from storage.files import confined, sha256_bytes, write_bytes
+from training.loop.pictures import inline
+from training.reproduction.files import CHARTS, JSON, MARKDOWN
+
+# Patience beyond the runs' own, for reports and the last writes.
+BEYOND_S = 60.0
+PARTS = {"claims": "## What the paper claims", "table": "## Scores at the end", "runs": "## Runs"}
+
+
+@dg.asset(
+    deps=["conditions"],
+    group_name="training",
+    kinds={"python", "torch"},
+    code_version=VERSION,
+    pool="gpu",
+    description=__doc__,
+)
+def reproduction(
+    context: dg.AssetExecutionContext, config: ReproductionConfig, collection: CollectionResource
+) -> dg.MaterializeResult:
+    check_run_config(context.run.run_config)
+    store = collection.store()
+    conditions, manifest = usable_conditions(store, config.training.model)
+    output = confined(store.training, config.name or "reproduction")
+    options = reproduction_options(config, str(output), str(conditions))
+    path = output / "config.yaml"
+    text = yaml.safe_dump(options.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    command = [sys.executable, "-m", "training.reproduce", "--config", str(path)]
+    context.log.info(f"reproducing: {shlex.join(command)}")
+
+    def prepare() -> None:
+        write_bytes(path, text.encode())
+
+    log, lock = output / "reproduce.log", output / ".lock"
+    reported = run_child(context, command, log=log, lock=lock, grace_s=config.grace_s + BEYOND_S, prepare=prepare)
+    metadata = {"output": dg.MetadataValue.path(str(output)), "dataset version": manifest["dataset_version"]}
+    found, version = results(output)
+    return dg.MaterializeResult(metadata=metadata | found | reported, data_version=dg.DataVersion(version))
+
+
+def results(output: Path) -> tuple[dict[str, dg.MetadataValue | str | int | bool], str]:
+    """Metadata of the report in `output`, and a version of what the runs came to (not of how long they took)."""
+    text = (output / MARKDOWN).read_text(encoding="utf-8")
+    found = json.loads((output / JSON).read_text(encoding="utf-8"))
+    sections = {part.partition("\n")[0]: part.partition("\n")[2] for part in ("\n" + text).split("\n## ")}
+    metadata = {"report": dg.MetadataValue.path(str(output / MARKDOWN)), "complete": found["complete"]}
+    for name, head in PARTS.items():
+        body = next(body for title, body in sections.items() if title.startswith(head.removeprefix("## ")))
+        metadata[name] = dg.MetadataValue.md(without_pictures(body))
+    metadata |= {f"claim {claim['key']}": claim["verdict"] for claim in found["claims"]}
+    metadata["runs ended"] = sum(run["status"] in ("finished", "diverged") for run in found["runs"])
+    for name in CHARTS:
+        picture = output / f"{name}.png"
+        if picture.exists():
+            metadata[f"chart {name}"] = dg.MetadataValue.md(inline(name, picture.read_bytes()))
+    came_to = [[run["folder"], run["status"], [point["average"] for point in run["curve"]]] for run in found["runs"]]
+    return metadata, sha256_bytes(json.dumps(came_to).encode())[:16]
+
+
+def without_pictures(markdown: str) -> str:
+    return "\n".join(line for line in markdown.splitlines() if not line.startswith("![")).strip()

@@ -1,0 +1,74 @@
+"""The release that training reads: found, checked to be whole, and pinned, so that conditions and training agree on it.
+
+Where the collection has none, the run fails at once with the command that builds it. Only a recipe that says so
+(`build_if_missing`, the microworld's) builds it on the way, as a run of its own.
+"""
+
+import json
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from assets.support.resources import CollectionResource, DatasetBuilder
+from assets.support.run_config import PARTITION, check_run_config
+from curation.release.publish import is_whole
+from storage.collection import NAME, Store
+from storage.files import confined
+
+
+class TrainingDataConfig(dg.Config):
+    version: str = Field("", description="Version of the release (its folder's name); empty: the latest.")
+    recipe: str = Field(
+        "", description="Recipe that builds this collection: named when it is missing, run with build_if_missing."
+    )
+    build_if_missing: bool = Field(
+        False, description="Build the collection when it has no release. Minutes for the microworld, weeks for others."
+    )
+
+
+def find_release(store: Store, version: str) -> Path | None:
+    """The folder of a whole release; None when it is not there. Raises ValueError for a name that is none."""
+    if version and not NAME.fullmatch(version):
+        raise ValueError(f"version {version!r}: the name of a folder in {store.published} is expected")
+    if not (store.published / (version or "latest")).exists():
+        return None
+    # `latest` is a link to a version beside it.
+    tree = confined(store.published, version or "latest")
+    return tree if is_whole(tree) else None
+
+
+def missing(store: Store, config: TrainingDataConfig) -> str:
+    """What to tell somebody whose collection has no release."""
+    recipe = config.recipe or "recipes/NAME.yaml"
+    what = f"release {config.version!r}" if config.version else "release"
+    return (
+        f"collection {store.name!r} has no {what} in {store.published}. Build it first: make build RECIPE={recipe} "
+        f"(its resources.collection is to be name {store.name!r}, root {str(store.root)!r})"
+    )
+
+
+@dg.asset(deps=["published_dataset"], group_name="training", kinds={"python"}, code_version="1", description=__doc__)
+def training_data(
+    context: dg.AssetExecutionContext,
+    config: TrainingDataConfig,
+    collection: CollectionResource,
+    dataset_builder: DatasetBuilder,
+) -> dg.MaterializeResult:
+    check_run_config(context.run.run_config, context.run.tags.get(PARTITION))
+    store = collection.store()
+    tree = find_release(store, config.version)
+    built = False
+    if tree is None and config.build_if_missing and not config.version:
+        if not config.recipe:
+            raise dg.Failure("build_if_missing needs `recipe`: the one that builds it", allow_retries=False)
+        context.log.info(f"{store.folder} has no release: building it from {config.recipe}, as a run of its own")
+        dataset_builder.build(context.instance, Path(config.recipe), collection.root, collection.name)
+        tree, built = find_release(store, ""), True
+    if tree is None:
+        raise dg.Failure(missing(store, config), allow_retries=False)
+    manifest = json.loads((tree / "manifest.json").read_text(encoding="utf-8"))
+    store.pin_release(manifest["version"], tree)
+    metadata = {"tree": dg.MetadataValue.path(str(tree)), "version": manifest["version"], "built now": built}
+    metadata |= {f"{split} pairs": count for split, count in manifest["pairs"].items()}
+    return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(manifest["version"]))

@@ -1,0 +1,34 @@
+"""Settings of scoring and cutting; apart from the code, which loads OpenCV."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from curation.aesthetics.combine import ScoreWeights
+
+
+class AestheticsOptions(BaseModel):
+    """How frames are scored and how many are kept; the share is the paper's (appendix A.6)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    scorer: Literal["colorfulness", "clip"] = Field("colorfulness", description="colorfulness needs no weights")
+    clip_weights: str | None = Field(
+        None, description="ViT-L/14 OpenAI weights as open_clip safetensors: a file, a folder or a Hub id"
+    )
+    head_weights: str | None = Field(
+        None, description="LAION linear aesthetic head as safetensors: a file, a folder or a Hub id"
+    )
+    keep_share: float = Field(0.9, gt=0, le=1, description="Share of frames kept, by combined score")
+    weights: ScoreWeights = Field(ScoreWeights(), description="Weights of the combined score")
+    recut: bool = Field(False, description="Make the population and the cut anew instead of using the stored ones")
+    batch_size: int = Field(64, ge=1, le=4096, description="Frames scored at once")
+
+    @model_validator(mode="after")
+    def _weights_fit_the_scorer(self) -> "AestheticsOptions":
+        for name in ("clip_weights", "head_weights"):
+            given = getattr(self, name) is not None
+            if given != (self.scorer == "clip"):
+                need = "is needed" if self.scorer == "clip" else "is not used"
+                raise ValueError(f"{name} {need} with scorer {self.scorer!r}")
+        return self

@@ -1,0 +1,187 @@
+"""From a source to one row a clip: identity, place and container facts, or the reason why there are none."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from curation.clips.folder import Entry, content_digest, list_videos, printable
+from curation.clips.miradata import read_miradata
+from curation.schemas import CLIPS
+from curation.shards import shard_of
+from media.errors import MediaError
+from media.pool import MediaPool
+from storage.files import PathOutsideRoot, confined, sha256_bytes
+from storage.journal import Journal
+from storage.tables import KEPT, REJECTED
+
+# Changes when the same file gives other facts: old probes are then not used.
+VERSION = "2"
+# Findings about a moment or a machine, not about the file: they are looked for again.
+PASSING = frozenset(("timeout", "decoder_crashed", "worker_failed", "out_of_memory", "outside_source"))
+
+FACTS = (
+    "duration_s",
+    "fps",
+    "codec",
+    "pix_fmt",
+    "width",
+    "height",
+    "rotation",
+    "frame_count",
+    "time_base_num",
+    "time_base_den",
+    "pts_runs",
+    "keyframe_pts",
+)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A clip before its file is opened. `reason` is "" when there is a file to open."""
+
+    clip_id: str
+    path: str = ""  # relative to the source folder, as the file system spells it
+    digest: str = ""
+    size_bytes: int = 0
+    external_id: str = ""
+    external_start_s: float | None = None
+    external_end_s: float | None = None
+    caption: str = ""
+    redistributable: bool = False
+    reason: str = ""
+    detail: str = ""
+
+
+def folder_candidates(folder: Path, redistributable: bool, digests: Journal) -> list[Candidate]:
+    """The videos of a folder; a clip's id is the first 16 digits of its content digest.
+
+    `digests` remembers digests by path, size and modification time, so that listing again reads no file. Of files with
+    equal content the first by path is the clip and the others are rejected (duplicate_id).
+    """
+    found, first = [], {}
+    for entry in list_videos(folder):
+        candidate = _from_entry(folder, entry, digests)
+        twin = first.setdefault(candidate.clip_id, candidate.path)
+        if twin != candidate.path:
+            candidate = replace(
+                candidate,
+                clip_id=f"{candidate.clip_id}-{_name_hash(entry.path)}",
+                reason="duplicate_id",
+                detail=f"same content as {printable(twin)}",
+            )
+        found.append(replace(candidate, redistributable=redistributable))
+    return found
+
+
+def _name_hash(text: str) -> str:
+    return sha256_bytes(text.encode("utf-8", "surrogateescape"))[:8]
+
+
+def _from_entry(folder: Path, entry: Entry, digests: Journal) -> Candidate:
+    named = f"{entry.reason or 'empty_file'}-{_name_hash(entry.path)}"
+    if entry.reason:
+        return Candidate(named, entry.path, reason=entry.reason, detail=entry.detail)
+    if entry.path != printable(entry.path):
+        detail = "the file's name is not UTF-8: rename it"
+        return Candidate(
+            f"undecodable_name-{_name_hash(entry.path)}", entry.path, reason="undecodable_name", detail=detail
+        )
+    if entry.size_bytes == 0:
+        return Candidate(named, entry.path, reason="empty_file", detail="0 bytes")
+    key = f"{entry.path}|{entry.size_bytes}|{entry.modified_ns}"
+    digest = digests.get(key)
+    if digest is None:
+        try:
+            digest = content_digest(folder / entry.path)
+        except OSError as error:
+            reason = f"unreadable_file-{_name_hash(entry.path)}"
+            return Candidate(reason, entry.path, reason="unreadable_file", detail=error.strerror or str(error))
+        digests.put(key, digest)
+    return Candidate(digest[:16], entry.path, digest, entry.size_bytes)
+
+
+def miradata_candidates(csv_path: Path, folder: Path, digests: Journal) -> list[Candidate]:
+    """The clips of a MiraData CSV whose files lie below `folder`, absent ones listed as absent.
+
+    A file is found by the CSV's own path or by its name (`<id>.mp4`, v1 ids with '.' also as '_') anywhere below
+    `folder`. A second line with the same id is rejected (duplicate_id).
+    """
+    entries = [entry for entry in list_videos(folder) if not entry.reason]
+    by_path = {entry.path: entry for entry in entries}
+    by_stem: dict[str, Entry] = {}
+    for entry in entries:
+        by_stem.setdefault(Path(entry.path).stem, entry)
+    found, seen = [], set()
+    for record in read_miradata(csv_path):
+        facts = Candidate(
+            record.clip_id,
+            external_id=record.external_id,
+            external_start_s=record.start_s,
+            external_end_s=record.end_s,
+            caption=record.caption,
+        )
+        spelt = by_path.get(record.file_path)
+        entry = spelt or by_stem.get(record.clip_id) or by_stem.get(record.clip_id.replace(".", "_"))
+        if record.reason:
+            row_id = f"{record.reason}-line-{record.line:06d}"
+            candidate = replace(facts, clip_id=row_id, reason=record.reason, detail=record.detail)
+        elif record.clip_id in seen:
+            row_id = f"{record.clip_id}-line-{record.line:06d}"
+            candidate = replace(facts, clip_id=row_id, reason="duplicate_id", detail=f"line {record.line} repeats it")
+        elif entry is None:
+            candidate = replace(facts, reason="absent", detail=f"no {record.clip_id}.* below the source folder")
+        else:
+            opened = _from_entry(folder, entry, digests)
+            candidate = replace(
+                facts,
+                path=opened.path,
+                digest=opened.digest,
+                size_bytes=opened.size_bytes,
+                reason=opened.reason,
+                detail=opened.detail,
+            )
+        seen.add(record.clip_id)
+        found.append(candidate)
+    return found
+
+
+def in_shard(candidates: Iterable[Candidate], shard: str, count: int) -> list[Candidate]:
+    """The candidates of one shard, by id."""
+    return sorted((c for c in candidates if shard_of(c.clip_id, count) == shard), key=lambda c: c.clip_id)
+
+
+def probe_rows(candidates: list[Candidate], folder: Path, journal: Journal, pool: MediaPool) -> Iterator[dict]:
+    """One CLIPS row a candidate, in the order given; each file is opened once, in a worker process.
+
+    Probes are journaled by content digest, but for those that say nothing lasting about the file.
+    """
+    jobs, found = {}, {}
+    for candidate in candidates:
+        if not candidate.reason:
+            found[candidate.digest] = journal.get(f"{candidate.digest}:{VERSION}")
+            if found[candidate.digest] is None:
+                try:
+                    jobs[candidate.digest] = {"verb": "probe", "path": str(confined(folder, candidate.path))}
+                except PathOutsideRoot as error:
+                    found[candidate.digest] = {"reason": "outside_source", "detail": str(error)}
+    digest_of = {job["path"]: digest for digest, job in jobs.items()}
+    for job, result in pool.run(list(jobs.values())):
+        failed = isinstance(result, MediaError)
+        record = {"reason": result.reason, "detail": result.detail} if failed else {"facts": result}
+        found[digest_of[job["path"]]] = record
+        if record.get("reason") not in PASSING:
+            journal.put(f"{digest_of[job['path']]}:{VERSION}", record)
+    for candidate in candidates:
+        record = {"reason": candidate.reason, "detail": candidate.detail}
+        yield _row(candidate, record if candidate.reason else found[candidate.digest])
+
+
+def _row(candidate: Candidate, record: dict) -> dict:
+    facts = record.get("facts", {})
+    reason = record.get("reason", "")
+    row = dict.fromkeys(CLIPS.names)
+    row |= {name: facts.get(name) for name in FACTS}
+    row |= {name: getattr(candidate, name) for name in Candidate.__dataclass_fields__}
+    row |= {"path": printable(candidate.path), "status": REJECTED if reason else KEPT}
+    row |= {"reason": reason, "detail": printable(record.get("detail", ""))}
+    return row

@@ -1,0 +1,98 @@
+"""The low-level image filter: frames in, measured frames with a verdict out."""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, fields
+from itertools import islice
+from pathlib import Path
+
+import cv2
+
+from curation.quality.measure import Quality, UnreadableImage, at_working_size, decode_luma, measure, perceptual_hash
+from curation.quality.options import QualityOptions
+from curation.schemas import FRAME
+from storage.files import PathOutsideRoot, confined, sha256_bytes
+from storage.tables import KEPT, REJECTED
+
+UNMEASURED = {"phash": "", **dict.fromkeys((field.name for field in fields(Quality)), None)}
+QUEUED_PER_WORKER = 4
+
+
+def verdict(quality: Quality, options: QualityOptions) -> tuple[str, str]:
+    """(reason, detail) of the first rule that fails, ("", "") when none does.
+
+    The order is mostly_black, mostly_white, too_dark, too_bright, blurred: the most telling first, since a black frame
+    is also dark and has no edges. It names the reason only; what is kept does not depend on it. Needs no pixels, so
+    that other thresholds can be tried on a finished table.
+    """
+    rules = (
+        ("mostly_black", "black_ratio", ">", options.max_black_ratio),
+        ("mostly_white", "white_ratio", ">", options.max_white_ratio),
+        ("too_dark", "mean_luma", "<", options.min_mean_luma),
+        ("too_bright", "mean_luma", ">", options.max_mean_luma),
+        ("blurred", "laplacian_var", "<", options.min_laplacian_var),
+    )
+    for reason, name, sign, limit in rules:
+        value = getattr(quality, name)
+        if value < limit if sign == "<" else value > limit:
+            return reason, f"{name} {value:.6g} {sign} {limit}"
+    return "", ""
+
+
+def filter_frames(
+    frames: Iterable[dict], images_root: Path, options: QualityOptions, workers: int | None = None
+) -> Iterator[dict]:
+    """Measures each frame's JPEG and judges it: rows of curation.schemas.QUALITY, in the order of `frames`.
+
+    `frames` are kept rows of curation.schemas.FRAMES, with `image` relative to `images_root`. `workers` threads
+    (default: the CPUs) decode and measure, since OpenCV works without the GIL; the rows do not depend on how many.
+    Memory is that of a few frames a worker, however many rows come.
+
+    A frame that cannot be measured is rejected as unreadable_image (absent, outside `images_root` or no image) or
+    image_changed (its bytes are not those that `image_sha256` names: a truncated JPEG often still decodes).
+    """
+    workers = workers or os.cpu_count() or 1
+    frames = iter(frames)
+    # One OpenCV thread for each of ours: its own pool below ours only adds contention. The setting is the process's.
+    with ThreadPoolExecutor(workers, "quality", initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        pending = deque(
+            pool.submit(_judge, frame, images_root, options) for frame in islice(frames, workers * QUEUED_PER_WORKER)
+        )
+        while pending:
+            row = pending.popleft().result()
+            pending.extend(pool.submit(_judge, frame, images_root, options) for frame in islice(frames, 1))
+            yield row
+
+
+def read_image(images_root: Path, row: dict) -> bytes:
+    """The bytes of a row's image. Raises UnreadableImage when it is absent or its path leaves `images_root`.
+
+    Other errors of the file system (a failing disk, too many open files) are the machine's, not the image's: they pass.
+    """
+    if not row["image"]:
+        raise UnreadableImage("the row names no image")
+    try:
+        return confined(images_root, row["image"]).read_bytes()
+    except PathOutsideRoot as error:
+        raise UnreadableImage(f"{row['image']!r} leaves the images' folder") from error
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise UnreadableImage(f"{row['image']!r}: {error.strerror}") from error
+
+
+def _judge(frame: dict, images_root: Path, options: QualityOptions) -> dict:
+    row = {name: frame[name] for name, _ in FRAME}
+    try:
+        data = read_image(images_root, frame)
+        digest = sha256_bytes(data)
+        if digest != frame["image_sha256"]:
+            detail = f"sha256 {digest[:12]}... is not the {frame['image_sha256'][:12]}... it was written with"
+            return row | UNMEASURED | {"status": REJECTED, "reason": "image_changed", "detail": detail}
+        luma = at_working_size(decode_luma(data))
+    except UnreadableImage as error:
+        return row | UNMEASURED | {"status": REJECTED, "reason": "unreadable_image", "detail": str(error)}
+    quality = measure(luma)
+    reason, detail = verdict(quality, options)
+    measured = {"phash": perceptual_hash(luma), **asdict(quality)}
+    return row | measured | {"status": REJECTED if reason else KEPT, "reason": reason, "detail": detail}

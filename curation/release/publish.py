@@ -1,0 +1,136 @@
+"""The release as a folder: exactly the tree that a Hub repository would hold, built beside its place and renamed into
+it.
+
+    data/train-*.parquet   an image a row with its pairs   train/train.jsonl, train/images/shard_000/   as the authors'
+    data/bench-*.parquet   a pair a row                    bench/bench.jsonl, bench/images/             as the authors'
+    ids/{train,bench}.{jsonl,parquet}   no pixels          README.md, card/   manifest.json   SHA256SUMS
+
+The version is a hash of the content files, so the same dataset has the same name, and a second run writes the same
+bytes. There are no dates in the tree: the commit and the tag carry them.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from curation.assembly.options import PublishOptions
+from curation.assembly.statistics import SPLITS, statistics
+from curation.release.card import write_card
+from curation.release.files import write_release
+from storage.files import fsync_folder, sha256_file
+from storage.tables import read_meta
+
+BUILDING, REPLACED = ".building", ".replaced-"
+SUMS, MANIFEST = "SHA256SUMS", "manifest.json"
+
+
+def publish_tree(
+    worldtasks: Path, images_root: Path, out: Path, facts: Mapping[str, Any], options: PublishOptions
+) -> dict[str, Any]:
+    """Builds the release in `out/<version>` and returns its manifest.
+
+    `images_root` is what the table's `image` paths are relative to. `facts` are JSON values about the collection: see
+    card.py for those it shows; all are kept in the manifest. The release that `out/latest` points to, if any, is the
+    one that the changelog compares with. A release of the same version is replaced whole, or left alone when nothing
+    differs. The caller holds a lock on `out`. Raises ValueError when the table has no kept row, and what
+    `write_release` raises; then `out` is as it was.
+    """
+    counts = statistics(worldtasks)
+    if not counts["kept"]:
+        raise ValueError(f"{worldtasks.name} has {counts['rows']} rows and none is kept: there is nothing to publish")
+    out.mkdir(parents=True, exist_ok=True)
+    recover(out)
+    tree = out / BUILDING
+    tree.mkdir()
+    try:
+        with (tree / SUMS).open("w", encoding="utf-8", newline="\n") as sums:
+            write_release(worldtasks, images_root, tree, options, sums)
+            sums.writelines(checksum(tree, path) for path in sorted(tree.glob("*/*.*")))
+        version = sha256_file(tree / SUMS)[:12]
+        manifest = {
+            "title": options.title,
+            "version": version,
+            "pairs": {split: counts["splits"][split]["pairs"] for split in SPLITS},
+            "images": {split: counts["splits"][split]["images"] for split in SPLITS},
+            "images_with_pixels": {split: counts["splits"][split]["publishable_images"] for split in SPLITS},
+            "keep_rates": facts.get("keep_rates", {}),
+            "contact": options.contact,
+            "statistics": counts,
+            # Without the removal list's place: a path says nothing to others, and its ids were taken out for a reason.
+            "assembly": {k: v for k, v in read_meta(worldtasks).get("options", {}).items() if k != "removed"},
+            "changelog": changelog(out, tree, version, counts),
+            "options": options.model_dump(mode="json"),
+            "facts": dict(facts),
+        }
+        card = write_card(tree, worldtasks, images_root, manifest, options)
+        text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+        (tree / MANIFEST).write_text(text, encoding="utf-8")
+        with (tree / SUMS).open("a", encoding="utf-8", newline="\n") as sums:
+            sums.writelines(checksum(tree, path) for path in sorted([*card, tree / MANIFEST]))
+        put_in_place(tree, out, version)
+    finally:
+        shutil.rmtree(tree, ignore_errors=True)
+    return manifest
+
+
+def checksum(tree: Path, path: Path) -> str:
+    """The line of a file in SHA256SUMS, as `sha256sum -c` reads it."""
+    return f"{sha256_file(path)}  {path.relative_to(tree).as_posix()}\n"
+
+
+def recover(out: Path) -> None:
+    """Undoes what a killed run left: a half-built tree goes, a release that was being replaced comes back."""
+    shutil.rmtree(out / BUILDING, ignore_errors=True)
+    for replaced in out.glob(f"{REPLACED}*"):
+        place = out / replaced.name.removeprefix(REPLACED)
+        if place.exists():
+            shutil.rmtree(replaced)
+        else:
+            replaced.rename(place)
+
+
+def put_in_place(tree: Path, out: Path, version: str) -> None:
+    """Renames `tree` to `out/version`; an older release of that version gives way, unless it is the same."""
+    place, aside = out / version, out / f"{REPLACED}{version}"
+    if place.exists():
+        if is_whole(place) and (place / SUMS).read_bytes() == (tree / SUMS).read_bytes():
+            return
+        place.rename(aside)
+    tree.rename(place)
+    fsync_folder(out)
+    if aside.exists():
+        shutil.rmtree(aside)
+
+
+def is_whole(tree: Path) -> bool:
+    """Whether every file that a release's checksums name is there; their content is not read."""
+    sums = tree / SUMS
+    if not sums.exists():
+        return False
+    return all((tree / line.split("  ", 1)[1]).is_file() for line in sums.read_text(encoding="utf-8").splitlines())
+
+
+def changelog(out: Path, tree: Path, version: str, counts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The last release's changelog and this version's entry: pairs by split, and pairs that came and went."""
+    latest = out / "latest"
+    before = json.loads((latest / MANIFEST).read_text()) if (latest / MANIFEST).exists() else None
+    if before and before["version"] == version:
+        return before["changelog"]
+    entry = {"version": version, "pairs": {split: counts["splits"][split]["pairs"] for split in SPLITS}}
+    if before is None:
+        return [entry]
+    old, new = _ids(latest), _ids(tree)
+    added = len(new) - (pc.sum(pc.is_in(new, old)).as_py() or 0)
+    removed = len(old) - (pc.sum(pc.is_in(old, new)).as_py() or 0)
+    return [*before["changelog"], entry | {"since": before["version"], "added": added, "removed": removed}]
+
+
+def _ids(tree: Path) -> pa.Array:
+    columns = [pq.read_table(path, columns=["id"])["id"] for path in sorted((tree / "ids").glob("*.parquet"))]
+    return pa.chunked_array([chunk for column in columns for chunk in column.chunks], pa.string()).combine_chunks()

@@ -1,0 +1,61 @@
+"""One yes/no question a frame; the answer is a log-odds, as in the paper's rewards (section 4.1), used as a filter."""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import Field
+
+from curation.vlm_calls import AskOptions, carried, failure_reason, frame_image
+from models.vlm.many import ask_all
+from models.vlm.prompts import prompt
+from models.vlm.protocol import VLM, LogOdds, VLMUnavailable
+from storage.tables import KEPT, REJECTED
+
+PROMPT = "screening"
+
+
+class ScreeningOptions(AskOptions):
+    """What decides the screening."""
+
+    threshold: float = Field(0.0, description="Frames with log p(yes) - log p(no) below this are rejected; in nats.")
+
+
+def screen_frames(
+    rows: Iterable[dict],
+    folder: Path,
+    vlm: VLM,
+    journal: Path,
+    options: ScreeningOptions,
+    concurrency: int,
+    run=asyncio.run,
+) -> list[dict]:
+    """SCREENING rows for kept AESTHETICS rows, in the order given. Raises TooManyFailures (models/vlm/many.py)."""
+    question = prompt(PROMPT, options.prompt_version)
+
+    async def ask(client: VLM, row: dict) -> LogOdds:
+        return await client.log_odds(question, [frame_image(row, folder)])
+
+    answered = ask_all(rows, ask, vlm, journal, concurrency, options.max_failed_share, run)
+    return [
+        carried(row)
+        | {"vlm": vlm.model_id, "prompt_hash": question.template_hash, "threshold": options.threshold}
+        | _verdict(answer, options.threshold)
+        for row, answer in answered
+    ]
+
+
+def _verdict(answer: LogOdds | VLMUnavailable, threshold: float) -> dict:
+    if isinstance(answer, VLMUnavailable):
+        verdict = {"status": REJECTED, "reason": failure_reason(answer), "detail": str(answer)}
+        return {"log_odds": None, "exact": None, "prompt_tokens": 0, "completion_tokens": 0} | verdict
+    unsuitable = answer.value < threshold
+    return {
+        "log_odds": answer.value,
+        "exact": answer.exact,
+        "prompt_tokens": answer.usage.prompt_tokens,
+        "completion_tokens": answer.usage.completion_tokens,
+        "status": REJECTED if unsuitable else KEPT,
+        "reason": "unsuitable" if unsuitable else "",
+        "detail": f"log-odds {answer.value:.2f} < {threshold:g}" if unsuitable else "",
+    }

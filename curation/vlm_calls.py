@@ -1,0 +1,49 @@
+"""What the stages that ask the VLM share: their options, the reason of a row without an answer, a frame's picture."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from curation.schemas import FRAME, UNFINISHED
+from models.vlm.protocol import Image, VLMUnavailable
+from storage.files import confined
+
+
+class AskOptions(BaseModel):
+    """What every stage that asks the VLM can set."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt_version: int | None = Field(None, ge=1, description="Version of the prompt file; the newest when not given.")
+    max_failed_share: float = Field(
+        0.03, ge=0, le=1, description="Share of requests that may go unanswered before the stage fails."
+    )
+
+
+CARRIED = [*(name for name, _ in FRAME), "phash"]
+
+
+# The request itself was refused or led nowhere: asking again as it is gives the same.
+FINAL = frozenset(("no_answer", "no_logprobs", "http_400", "http_413", "http_422"))
+
+
+def failure_reason(error: VLMUnavailable) -> str:
+    """The reason of a row without an answer: `vlm_unavailable`, which the next run asks again, or a final one."""
+    return f"vlm_{error.kind}" if error.kind in FINAL else UNFINISHED
+
+
+def exactly(count: int, name: str, properties: dict[str, dict]) -> dict:
+    """JSON Schema of {name: [...]} with exactly `count` objects that have all of `properties` and nothing else."""
+    item = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    items = {"type": "array", "items": item, "minItems": count, "maxItems": count}
+    return {"type": "object", "properties": {name: items}, "required": [name], "additionalProperties": False}
+
+
+def frame_image(row: dict, folder: Path) -> Image:
+    """The JPEG of a frame's row, read from the collection's folder."""
+    return Image(confined(folder, row["image"]).read_bytes())
+
+
+def carried(row: dict) -> dict:
+    """The columns that identify a frame, for the next stage's row."""
+    return {name: row[name] for name in CARRIED}

@@ -1,0 +1,103 @@
+"""DreamGen's questions, asked of our VLM clients.
+
+The published judge (Qwen2.5-VL-7B, greedy, 4 tokens) writes a digit and counts an answer that begins with 1; it has no
+log-odds, and counts whatever else it says as 0. Here the same questions in our own words are answered by yes or no at
+the first token; log-odds above 0 count 1, and what is no answer is a failure, kept apart. Frames are chosen as
+published: 49 at even distances, scaled by 0.3, as stills, for following; the same frames unscaled, as a video with
+times, for physics (published: the VLM's own sampling of the file).
+"""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from evaluation.benchmarks.dreamgen.benchmark import instruction
+from evaluation.benchmarks.dreamgen.looking import Look, judge_id, looked, planned
+from evaluation.benchmarks.dreamgen.options import DreamgenJudgeOptions
+from evaluation.benchmarks.exporting import Run
+from evaluation.judging.bench import Bench, Counts
+from evaluation.judging.looking import Undecodable
+from evaluation.records import Judgement, Sample, VideoRecord, read_lines, write_lines
+from evaluation.videos import read_frames
+from microworld.vlm import build_vlm
+from models.vlm.asking import SCORED, AskOptions
+from models.vlm.gather import map_bounded
+from models.vlm.prompts import prompt
+from models.vlm.protocol import VLM, Media, Prompt
+from storage.files import exclusive
+from storage.journal import Journal
+
+JUDGEMENTS, JOURNAL, LOCK = "judgements.dreamgen.jsonl", "dreamgen.sqlite", ".dreamgen.lock"
+PATIENCE = ("concurrency", "timeout_s", "retries", "retry_wait_s")
+AHEAD = 4  # videos that are decoded while the server has all the requests it may have
+Read = Callable[[Path, int], np.ndarray]
+
+
+def judge(
+    run: Run, options: DreamgenJudgeOptions, *, vlm: VLM | None = None, read: Read = read_frames
+) -> list[Judgement]:
+    """Asks every question of `options` about every video of `run`, and writes judgements.dreamgen.jsonl in its folder.
+
+    Judgements of the run's other seeds stay. Final answers are journaled: a killed judging goes on where it was, and a
+    finished one neither asks nor decodes; failures of the transport are asked again. A video that cannot be read, or is
+    not there, is a failed judgement ("undecodable: ..."), never a missing one. `vlm` is built from the options when
+    None, and closed either way; `read` (path, frames) gives uint8 [T, H, W, 3] and raises ValueError or OSError.
+
+    Raises JudgeGone when the judge stopped answering; what it had answered is written.
+    """
+    with exclusive(run.folder / LOCK), Journal(run.folder / JOURNAL) as journal:
+        wanted = options.vlm.model_copy(update={"concurrency": options.concurrency})
+        client = build_vlm(wanted) if vlm is None else vlm
+        made, bench = asyncio.run(_judge_all(run, options, client, journal, read))
+        videos = {video.video_id for video in run.videos.values()}
+        others = [one for one in read_lines(run.folder / JUDGEMENTS, Judgement) if one.video_id not in videos]
+        write_lines(run.folder / JUDGEMENTS, [*others, *made])
+    bench.raise_when_gone()
+    return made
+
+
+def question(name: str, sample: Sample) -> Prompt:
+    """The question `name` about a video of `sample`: about the instruction in its file's name, as published."""
+    return prompt(name, SCORED, instruction=instruction(sample))
+
+
+async def _judge_all(
+    run: Run, options: DreamgenJudgeOptions, vlm: VLM, journal: Journal, read: Read
+) -> tuple[list[Judgement], Bench]:
+    """Judgements in the order of the run's videos, and the bench that made them."""
+    patience = AskOptions(**{name: getattr(options, name) for name in PATIENCE})
+    bench = Bench(vlm, judge_id(vlm.model_id, options), patience, options.give_up_after)
+
+    async def judge_video(video: VideoRecord) -> list[Judgement]:
+        sample = run.samples[video.sample_id]
+        asked = [(name, question(name, sample)) for name in options.questions]
+
+        def look(name: str) -> Look:
+            return planned(video, name, options)
+
+        return await bench.judge_video(run.folder, journal, video, asked, look, show, Counts())
+
+    def show(path: Path, video: VideoRecord, looks: Sequence[Look | None]) -> list[list[Media]]:
+        """Decodes once for all looks, and keeps encoded frames alone."""
+        try:
+            frames = read(path, video.frames)
+        except (OSError, ValueError) as error:
+            raise Undecodable(str(error).replace(str(path), video.path)) from error
+        return [looked(frames, one, options) if one else [] for one in looks]
+
+    work = list(run.videos.values())
+    limit = -(-options.concurrency // len(options.questions)) + AHEAD
+    found: dict[str, list[Judgement]] = {}
+    try:
+        async with contextlib.aclosing(map_bounded(judge_video, work, limit)) as results:
+            async for video, judgements in results:
+                found[video.video_id] = judgements
+                if len(found) % 25 == 0 or len(found) == len(work):
+                    print(f"judged {len(found)} of {len(work)} videos", file=sys.stderr, flush=True)
+    finally:
+        await vlm.aclose()
+    return [judgement for video in work for judgement in found[video.video_id]], bench

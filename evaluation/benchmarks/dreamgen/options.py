@@ -1,0 +1,75 @@
+"""Options of `python -m evaluation.benchmarks.dreamgen`."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from models.vlm.build import VLMOptions
+
+Group = Literal["object", "behavior", "environment", "robocasa"]
+Question = Literal["dreamgen_following", "dreamgen_following_strict", "dreamgen_physics"]
+PHYSICS = "dreamgen_physics"
+# Question -> what a table calls it. The first two are the published modes: the default, and the stricter "zero-shot".
+QUESTIONS: dict[str, str] = {
+    "dreamgen_following": "IF (default)",
+    "dreamgen_following_strict": "IF (zero-shot)",
+    "dreamgen_physics": "PA-I",
+}
+
+
+class DreamgenJudgeOptions(BaseModel):
+    """Who judges, what is asked, what is seen and how patiently. Unknown names are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    vlm: VLMOptions = Field(default_factory=VLMOptions, description="The model that judges.")
+    questions: tuple[Question, ...] = Field(
+        tuple(QUESTIONS), min_length=1, description="Instruction following in both published modes, and physics."
+    )
+    frames: int = Field(49, ge=2, le=256, description="Frames at even distances that the judge sees, as published.")
+    scale: float = Field(0.3, gt=0, le=1, description="Size of those frames for following, in shares; as published.")
+    shortest_side: int = Field(28, ge=1, le=4096, description="Frames are not scaled below this many pixels.")
+    image_format: Literal["png", "jpeg"] = Field("png", description="How frames are sent: png loses nothing.")
+    concurrency: int = Field(16, ge=1, le=1024, description="Most requests in flight.")
+    timeout_s: float = Field(300.0, gt=0, le=7200, description="Seconds for one attempt at a request.")
+    retries: int = Field(2, ge=0, le=50, description="Further attempts at a request that failed.")
+    retry_wait_s: float = Field(1.0, ge=0, le=600, description="Seconds before the second attempt; doubles each time.")
+    give_up_after: int = Field(
+        32, ge=1, description="Requests in a row that the server leaves unanswered before nothing more is asked."
+    )
+
+
+class DreamgenTableOptions(BaseModel):
+    """What a run is asked, and what its table is of. Unknown names are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    groups: tuple[Group, ...] = Field(("object", "behavior", "environment"), min_length=1, description="Of the table.")
+    seed: int | None = Field(None, description="Whose videos; null where the run has one seed only.")
+    judge: DreamgenJudgeOptions = Field(default_factory=DreamgenJudgeOptions, description="The judge.")
+    allow_partial: bool = Field(False, description="Report although samples are missing; the table says so.")
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "DreamgenTableOptions":
+        for name, values in (("groups", self.groups), ("judge.questions", self.judge.questions)):
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name} {list(values)}: each is expected once")
+        return self
+
+
+class DreamgenOptions(DreamgenTableOptions):
+    """One step on one run's folder. Unknown names are errors."""
+
+    step: Literal["export", "score", "table"] = Field(
+        description="export: videos under the benchmark's names. score: ask the judge. table: CSV files and the table."
+    )
+    run: Path = Field(description="The run's folder, as generation left it.")
+    out: Path | None = Field(None, description="Folder of exports and tables; null: `dreamgen` in the run's folder.")
+    benchmark: Path | None = Field(None, description="export: the downloaded data set, to write batch_input.json too.")
+    videophy: Path | None = Field(None, description="table: VideoPhy's output CSV of physics scores (PA-II).")
+    videophy_version: Literal[1, 2] = Field(1, description="table: 1 P(Yes) at 0.5 (published); 2 at 4 of 5.")
+
+    @property
+    def place(self) -> Path:
+        return self.out or self.run / "dreamgen"

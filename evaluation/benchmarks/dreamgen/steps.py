@@ -1,0 +1,88 @@
+"""The steps of DreamGen Bench, as an asset or a command calls them."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.benchmarks.dreamgen import exporting, judging
+from evaluation.benchmarks.dreamgen.benchmark import read_benchmark
+from evaluation.benchmarks.dreamgen.options import QUESTIONS, DreamgenOptions
+from evaluation.benchmarks.dreamgen.table import Table, table, write_predictions, write_table
+from evaluation.benchmarks.exporting import Exported, Run, read_run
+from evaluation.benchmarks.videophy import captions, matched, read_output, write_input
+from evaluation.records import MANIFEST, Judgement, read_lines
+from models.vlm.protocol import VLM
+
+VIDEOPHY_INPUT = "videophy_input.csv"
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What an export holds, which samples have no video (each with the reason), and what a reader has to know."""
+
+    videos: list[Exported]
+    missing: list[str]
+    warnings: list[str]
+
+
+def export_step(options: DreamgenOptions) -> ExportReport:
+    """Videos under the benchmark's names with a manifest, VideoPhy's input CSV, and batch_input.json where asked
+    for.
+    """
+    run, place = read_run(options.run, options.seed), options.place
+    exported = exporting.export_videos(run, place / "videos")
+    write_input(place / VIDEOPHY_INPUT, captions(exported, place / "videos"))
+    if options.benchmark is not None:
+        _, samples = read_benchmark(options.benchmark, options.groups)
+        exporting.write_batch_input(options.benchmark, samples, place / "videos", place / exporting.BATCH_INPUT)
+    return ExportReport(exported, run.missing, exporting.warnings(place / "videos", exported))
+
+
+def score_step(options: DreamgenOptions, vlm: VLM | None = None) -> list[Judgement]:
+    """Asks the judge about every video; a finished one is asked nothing.
+
+    Judgements go to the run's folder.
+    """
+    return judging.judge(read_run(options.run, options.seed), options.judge, vlm=vlm)
+
+
+def table_step(options: DreamgenOptions) -> Table:
+    """The CSV of each question that was judged, table.json and table.md. Raises Incomplete as `table` does."""
+    run, place = read_run(options.run, options.seed), options.place
+    judgements = list(read_lines(options.run / judging.JUDGEMENTS, Judgement))
+    made = table(run, judgements, options.groups, _physics(run, options), allow_partial=options.allow_partial)
+    for question in sorted({one.question for one in judgements} & set(QUESTIONS)):
+        write_predictions(place / f"{question}.csv", run, judgements, question, place / "videos")
+    write_table(made, place)
+    return made
+
+
+def run_step(options: DreamgenOptions) -> None:
+    """Runs `options.step` and says on standard error what came of it; a table goes to standard output."""
+    match options.step:
+        case "export":
+            report = export_step(options)
+            print(f"{len(report.videos)} videos in {options.place / 'videos'}", file=sys.stderr)
+            for line in [*(f"missing: {one}" for one in report.missing), *report.warnings]:
+                print(line, file=sys.stderr)
+        case "score":
+            made = score_step(options)
+            print(f"{len(made)} judgements, {sum(bool(one.failure) for one in made)} failed", file=sys.stderr)
+        case "table":
+            print(table_step(options).to_markdown())
+
+
+def _physics(run: Run, options: DreamgenOptions):
+    if options.videophy is None:
+        return None
+    manifest: Path = options.place / "videos" / MANIFEST
+    exported = list(read_lines(manifest, Exported))
+    if not exported:
+        raise FileNotFoundError(f"{manifest}: VideoPhy's scores are of exported videos: run the step export")
+    now = {one.sample_id: one.sha256 for one in run.videos.values()}
+    changed = [one.sample_id for one in exported if now.get(one.sample_id) != one.sha256]
+    if changed:
+        raise ValueError(
+            f"{manifest}: exported videos are no longer the run's, of {', '.join(changed[:5])}: export again"
+        )
+    return matched(read_output(options.videophy, options.videophy_version), exported)

@@ -1,1 +1,0 @@
-"""PickScore of the videos of runs: `python -m evaluation.pickscore --config FILE`."""

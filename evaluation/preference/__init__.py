@@ -1,0 +1,1 @@
+"""PickScore of the videos of runs: `python -m evaluation.preference --config FILE`."""

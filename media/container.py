@@ -1,0 +1,132 @@
+"""Opens an untrusted media file with FFmpeg's demuxers, local files only, and finds its video stream."""
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import av.error
+from av.container import InputContainer
+from av.stream import Discard, Disposition
+from av.video.stream import VideoStream
+
+from media.errors import MediaError
+
+# An 8K square, twice the 33 Mpixel of 8K UHD. A larger picture is a mistake or an attack on memory.
+MAX_PIXELS = 8192 * 8192
+
+# Demuxers of files that hold frames themselves. Playlists (HLS, concat), image sequences and devices stay out: a text
+# file named .mp4 must not make the decoder read other files or the network.
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,av1,obu,ivf,"
+    "flv,asf,ogg,mxf,mxf_opatom,gif,nut,rm,dv,wtv,swf,aac,mp3,wav,flac"
+)
+# Probing options were measured (probesize, analyzeduration, fpsprobesize: no gain within 5 % on MP4), so the
+# defaults, which are the safest for other containers, stay.
+OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+
+
+def check_readable(path: Path) -> None:
+    """Raises MediaError unless `path` is a regular, readable, non-empty file."""
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise MediaError("not_a_file", f"{path.name!r} is no regular file")
+        if status.st_size == 0:
+            raise MediaError("empty_file", f"{path.name!r} has 0 bytes")
+        # A read, because permission bits do not bind every user and some file systems fail only here.
+        with path.open("rb") as handle:
+            handle.read(1)
+    except FileNotFoundError:
+        raise MediaError("absent_file", f"{path.name!r} does not exist") from None
+    except OSError as error:
+        raise MediaError("unreadable", f"{path.name!r}: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The container and its first real video stream (cover pictures are none), one decoding thread, other streams
+    discarded.
+
+    Raises MediaError with a reason of a file, also for what FFmpeg raises while the block runs.
+    """
+    path = Path(os.path.abspath(path))  # an absolute path is never taken for a URL
+    check_readable(path)
+    try:
+        # Damaged metadata text must not hide a good video; nothing here reads it.
+        container = av.open(str(path), container_options=OPTIONS, metadata_errors="replace")
+    except av.error.FFmpegError as error:
+        raise MediaError(*diagnosis(path, error, "not_a_video")) from None
+    try:
+        with container:
+            stream = video_stream(container, path.name)
+            prepare(container, stream, max_pixels)
+            yield container, stream
+    except av.error.FFmpegError as error:
+        raise MediaError(*diagnosis(path, error, "unreadable")) from None
+
+
+def video_stream(container: InputContainer, name: str) -> VideoStream:
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            if stream.codec_context is None:
+                raise MediaError("unsupported_codec", f"{name!r}: no decoder for tag {stream.codec_tag!r}")
+            return stream
+    kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "none"
+    raise MediaError("no_video_stream", f"{name!r} has no video stream; its streams: {kinds}")
+
+
+def prepare(container: InputContainer, stream: VideoStream, max_pixels: int) -> None:
+    context = stream.codec_context
+    check_pixels(context.width, context.height, max_pixels)
+    context.options = {"max_pixels": str(max_pixels)}  # the header's size is only a claim: the decoder checks its own
+    context.thread_count = 1  # files are decoded in parallel, one thread each
+    context.thread_type = "NONE"
+    for other in container.streams:
+        if other is not stream:
+            other.discard = Discard.all
+
+
+def check_pixels(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise MediaError("too_large", f"{width}x{height} pixels: at most {max_pixels} in all are decoded")
+
+
+def diagnosis(path: Path, error: av.error.FFmpegError, otherwise: str) -> tuple[str, str]:
+    """Reason and detail for a file that FFmpeg gave up on; `otherwise` is the reason unless its boxes explain it."""
+    words = f"{path.name!r}: {error.strerror}"
+    if isinstance(error, MemoryError):
+        return "out_of_memory", words
+    if isinstance(error, OSError):
+        return "unreadable", words
+    boxes, end = top_boxes(path)
+    if boxes and boxes[0] in ("ftyp", "moov", "mdat", "wide", "free", "skip"):
+        if "moov" not in boxes:
+            return "no_moov", f"{path.name!r} has no moov box, only {', '.join(boxes)}: the recording was cut short"
+        if end > (size := path.stat().st_size):
+            return "truncated", f"{path.name!r} has {size} of the {end} bytes that its boxes claim"
+    return otherwise, words
+
+
+def top_boxes(path: Path, limit: int = 1000) -> tuple[list[str], int]:
+    """The types of a file's top-level ISO boxes, as far as they make sense, and where the last one ends (bytes)."""
+    boxes: list[str] = []
+    at, size = 0, path.stat().st_size
+    with path.open("rb") as handle:
+        while at + 8 <= size and len(boxes) < limit:
+            handle.seek(at)
+            head = handle.read(16)
+            length, kind = int.from_bytes(head[:4], "big"), head[4:8]
+            if not (kind.isascii() and kind.decode("ascii").isprintable()):
+                break
+            if length == 1:
+                length = int.from_bytes(head[8:16], "big")
+            elif length == 0:  # to the end of the file
+                length = size - at
+            if length < 8:
+                break
+            boxes.append(kind.decode("ascii"))
+            at += length
+    return boxes, at

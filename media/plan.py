@@ -1,0 +1,168 @@
+"""Which frames to take from a clip and the cheapest correct way to reach them: arithmetic only, no file is touched.
+
+Frames wanted become frames that exist (the nearest presentation time), grouped by the keyframe that governs them (the
+last one at or before). A plan is a list of runs: start at a keyframe, decode forward, stop at the run's last frame. A
+new run costs a seek; staying in the run costs decoding what lies between. The boundaries are independent, so taking
+the cheaper side of each gives the cheapest plan.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from media.index import FrameIndex
+
+MODES = ("auto", "keyframe", "exact")
+
+# What a seek and the restart of the decoder cost, in frames decoded. Measured on H.264 in MP4, one core: 0.03 ms
+# against 0.4 (640x360) to 1.8 ms (1280x720) a frame, so well below one; 1 leaves room for containers without a sample
+# table.
+SEEK_COST_FRAMES = 1
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One frame to take: its presentation time, and the time that was asked for (seconds after the first frame)."""
+
+    pts: int
+    seconds: float
+    requested_s: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """Decode forward from the keyframe at `start` until the last of `targets` (increasing) is there."""
+
+    start: int
+    targets: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`mode` is "keyframe" (every target is a keyframe and decoded alone) or "exact"; `wanted` is sorted by time."""
+
+    mode: str
+    wanted: tuple[Wanted, ...]
+    runs: tuple[Run, ...]
+
+    def to_json(self) -> dict:
+        return {
+            "mode": self.mode,
+            "wanted": [[frame.pts, frame.seconds, frame.requested_s] for frame in self.wanted],
+            "runs": [[run.start, list(run.targets)] for run in self.runs],
+        }
+
+    @classmethod
+    def from_json(cls, value: dict) -> "Plan":
+        wanted = tuple(Wanted(*frame) for frame in value["wanted"])
+        return cls(value["mode"], wanted, tuple(Run(start, tuple(targets)) for start, targets in value["runs"]))
+
+
+def requested_times(index: FrameIndex, count: int, every_s: float | None = None) -> list[Fraction]:
+    """Times to look at, in ticks after the first frame, increasing.
+
+    By default the middles of `count` equal parts of the clip's span: inside, because clips open and close on fades and
+    titles. With `every_s`: 0, every_s, 2 every_s ... up to the last frame. Raises ValueError for values out of range.
+    """
+    span = int(index.pts[-1]) - int(index.pts[0])
+    if every_s is None:
+        if count < 1:
+            raise ValueError(f"count {count}: at least one frame must be wanted")
+        return [Fraction(span * (2 * i + 1), 2 * count) for i in range(count)]
+    if not (math.isfinite(every_s) and every_s > 0):
+        raise ValueError(f"every_s {every_s}: a positive number of seconds is expected")
+    step = Fraction(repr(float(every_s))) / index.time_base  # repr: 0.1 means a tenth, not its nearest binary fraction
+    return [i * step for i in range(span // step + 1)]
+
+
+def nearest(candidates: np.ndarray, ticks: Sequence[Fraction], origin: int) -> list[int]:
+    """For each time (ticks after `origin`) the closest of `candidates` (int64, sorted), the earlier of two as close."""
+    chosen = []
+    for tick in ticks:
+        at = origin + tick
+        right = int(np.searchsorted(candidates, math.ceil(at)))
+        near = [int(value) for value in candidates[max(right - 1, 0) : right + 1]]
+        chosen.append(min(near, key=lambda value: (abs(value - at), value)))
+    return chosen
+
+
+def governing(keyframes: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """For each target (int64, sorted) the last keyframe (int64, strictly increasing) at or before it.
+
+    Raises ValueError for no or unsorted keyframes, unsorted targets, or a target before the first keyframe.
+    """
+    if not len(keyframes) or np.any(keyframes[1:] <= keyframes[:-1]):
+        raise ValueError("keyframes must be a non-empty, strictly increasing list")
+    if np.any(targets[1:] < targets[:-1]):
+        raise ValueError("targets must be sorted")
+    if len(targets) and targets[0] < keyframes[0]:
+        raise ValueError(f"target {targets[0]} lies before the first keyframe {keyframes[0]}")
+    return keyframes[np.searchsorted(keyframes, targets, side="right") - 1]
+
+
+def exact_runs(index: FrameIndex, targets: Sequence[int]) -> tuple[Run, ...]:
+    """The cheapest runs that deliver exactly `targets` (sorted, distinct, each a pts of the index).
+
+    Raises ValueError as `governing` does, and for a target that is no frame of the index.
+    """
+    wanted = np.asarray(targets, np.int64)
+    missing = np.setdiff1d(wanted, index.pts)
+    if len(missing):
+        raise ValueError(f"target {missing[0]} is no frame of the clip ({index.pts[0]} to {index.pts[-1]})")
+    starts = governing(index.keyframe_pts, wanted)
+    position = np.searchsorted(index.pts, wanted)
+    start_position = np.searchsorted(index.pts, starts)
+    runs: list[Run] = []
+    for i, target in enumerate(wanted.tolist()):
+        # Going on decodes every frame after the previous target, seeking only those from the keyframe on.
+        between = start_position[i] - position[i - 1] - 1 if i else math.inf
+        if i and (starts[i] == starts[i - 1] or between <= SEEK_COST_FRAMES):
+            runs[-1] = Run(runs[-1].start, (*runs[-1].targets, target))
+        else:
+            runs.append(Run(int(starts[i]), (target,)))
+    return tuple(runs)
+
+
+def distinct(index: FrameIndex, chosen: Sequence[int], ticks: Sequence[Fraction]) -> list[Wanted]:
+    """Merges choices that are one frame, or two within a millisecond (a frame's id holds its time in milliseconds)."""
+    wanted: dict[int, Wanted] = {}
+    for pts, tick in zip(chosen, ticks, strict=True):
+        seconds = index.seconds(pts)
+        wanted.setdefault(milliseconds(seconds), Wanted(pts, seconds, float(tick * index.time_base)))
+    return [wanted[key] for key in sorted(wanted)]
+
+
+def milliseconds(seconds: float) -> int:
+    """Whole milliseconds, halves up: the time in a frame's id."""
+    return math.floor(Fraction(seconds) * 1000 + Fraction(1, 2))
+
+
+def plan_clip(
+    index: FrameIndex,
+    count: int = 8,
+    every_s: float | None = None,
+    mode: str = "auto",
+    long_clip_s: float = 30.0,
+) -> Plan:
+    """The frames of a clip and how to reach them.
+
+    `mode`: "exact" takes the frame nearest each requested time; "keyframe" the keyframe nearest to it, each once;
+    "auto" is keyframe for clips of at least `long_clip_s` seconds. When snapping leaves fewer frames than exact would
+    give, the clip is planned as exact. Raises ValueError for options out of range.
+    """
+    if mode not in MODES:
+        raise ValueError(f"mode {mode!r}: expected one of {', '.join(MODES)}")
+    origin = int(index.pts[0])
+    ticks = requested_times(index, count, every_s)
+    wanted = distinct(index, nearest(index.pts, ticks, origin), ticks)
+    keyframes = index.shown_keyframes
+    if len(keyframes) and (
+        mode == "keyframe" or (mode == "auto" and index.exact_seconds(index.pts[-1]) >= Fraction(long_clip_s))
+    ):
+        snapped = distinct(index, nearest(keyframes, ticks, origin), ticks)
+        if len(snapped) >= len(wanted):
+            return Plan("keyframe", tuple(snapped), tuple(Run(frame.pts, (frame.pts,)) for frame in snapped))
+    return Plan("exact", tuple(wanted), exact_runs(index, [frame.pts for frame in wanted]))

@@ -1,0 +1,146 @@
+"""What a video file holds, read once: every packet's time without decoding, and one decoded frame for its geometry."""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av.error
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from media.container import MAX_PIXELS, check_pixels, opened
+from media.errors import MediaError
+from media.index import MAX_FRAMES, FrameIndex
+from media.picture import Orientation, display_size, orientation
+
+
+def probe(path: Path, max_pixels: int = MAX_PIXELS) -> dict:
+    """The container columns of curation.schemas.CLIPS for one file.
+
+    Packets are counted, headers are not believed. Frames that an edit list hides, and frames before the first
+    keyframe, are no frames. duration_s ends with the last frame's own duration; fps is the mean rate. Raises
+    MediaError.
+    """
+    with opened(path, max_pixels) as (container, stream):
+        scan = scan_packets(container, stream)
+        check_complete(stream, scan, path)
+        index = build_index(scan, stream.time_base, path)
+        turn = orientation(scan.first_frame) if scan.first_frame is not None else Orientation()
+        context = stream.codec_context
+        check_pixels(context.width, context.height, max_pixels)
+        if context.width < 1 or context.height < 1:
+            raise MediaError("unreadable", f"{path.name!r}: the picture size is not known")
+        width, height = display_size(context.width, context.height, pixel_aspect(stream), turn)
+        span = index.exact_seconds(index.pts[-1])
+        last = scan.last_duration * stream.time_base if scan.last_duration > 0 else mean_step(index)
+        return {
+            "duration_s": float(span + last),
+            "fps": float((len(index.pts) - 1) / span) if span else header_rate(stream),
+            "codec": context.codec.canonical_name,
+            "pix_fmt": (scan.first_frame.format.name if scan.first_frame is not None else context.pix_fmt) or "",
+            "width": width,
+            "height": height,
+            "rotation": turn.rotation,
+            "frame_count": len(index.pts),
+            **index.to_row(),
+        }
+
+
+@dataclass
+class Scan:
+    """One pass over a stream's packets, in decoding order."""
+
+    pts: list[int] = field(default_factory=list)  # of shown packets
+    keyframe_pts: list[int] = field(default_factory=list)  # hidden ones too
+    packets: int = 0
+    without_time: int = 0
+    last_duration: int = 0  # of the packet shown last, in ticks; 0 when unknown
+    first_frame: VideoFrame | None = None
+
+
+def scan_packets(container: InputContainer, stream: VideoStream) -> Scan:
+    """Reads every packet; decodes those of the first keyframe until one frame is there, and none after."""
+    scan = Scan()
+    looking, latest = True, None
+    for packet in container.demux(stream):
+        if not packet.size:
+            continue  # a frame that was dropped when recording, or the mark at the end
+        scan.packets += 1
+        if scan.packets > MAX_FRAMES:
+            raise MediaError("too_many_frames", f"more than {MAX_FRAMES} packets")
+        if packet.pts is None:
+            scan.without_time += 1
+            continue
+        if packet.is_keyframe:
+            scan.keyframe_pts.append(packet.pts)
+        if not packet.is_discard:
+            scan.pts.append(packet.pts)
+            if latest is None or packet.pts > latest:
+                latest, scan.last_duration = packet.pts, packet.duration or 0
+        if looking and scan.keyframe_pts:
+            scan.first_frame, looking = try_decode(stream, packet)
+    return scan
+
+
+def try_decode(stream: VideoStream, packet: Packet) -> tuple[VideoFrame | None, bool]:
+    """The first frame, and whether to go on looking for it.
+
+    A frame that does not decode is the extraction's finding.
+    """
+    context = stream.codec_context
+    try:
+        frames = context.decode(packet)
+        if not frames and not packet.is_discard:
+            frames = context.decode(None)
+            return (frames[0] if frames else None), False
+    except av.error.MemoryError:
+        raise
+    except av.error.FFmpegError:
+        return None, False
+    return (frames[0], False) if frames else (None, True)
+
+
+def check_complete(stream: VideoStream, scan: Scan, path: Path) -> None:
+    """Raises MediaError("truncated") when the sample table names frames beyond the end of the file."""
+    entries = stream.index_entries
+    if len(entries) <= scan.packets:
+        return
+    size = path.stat().st_size
+    beyond = sum(entry.pos + entry.size > size for entry in entries)
+    if beyond:
+        raise MediaError("truncated", f"{path.name!r}: {beyond} of {len(entries)} frames lie beyond its end")
+
+
+def build_index(scan: Scan, time_base: Fraction, path: Path) -> FrameIndex:
+    if not scan.packets:
+        raise MediaError("truncated", f"{path.name!r}: the video stream holds no packet")
+    if not scan.pts:
+        raise MediaError(
+            "no_timestamps", f"{path.name!r}: {scan.without_time} of {scan.packets} packets have no time, none is shown"
+        )
+    if not scan.keyframe_pts:
+        raise MediaError("no_keyframes", f"{path.name!r}: none of {scan.packets} packets is a keyframe")
+    keyframes = np.unique(np.asarray(scan.keyframe_pts, np.int64))
+    pts = np.unique(np.asarray(scan.pts, np.int64))
+    pts = pts[pts >= keyframes[0]]  # earlier ones lean on frames that were cut away
+    if not len(pts):
+        raise MediaError("no_keyframes", f"{path.name!r}: no frame is shown at or after the first keyframe")
+    return FrameIndex(pts, keyframes, time_base)
+
+
+def pixel_aspect(stream: VideoStream) -> Fraction | None:
+    """Width over height of a pixel: the container's word, else the bitstream's; None when neither speaks."""
+    return stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or None
+
+
+def mean_step(index: FrameIndex) -> Fraction:
+    """Seconds between frames on average; 0 for a single frame."""
+    return index.exact_seconds(index.pts[-1]) / max(len(index.pts) - 1, 1)
+
+
+def header_rate(stream: VideoStream) -> float:
+    """The header's frame rate, the only hint when there is but one frame; 0 when it has none."""
+    return float(stream.average_rate or stream.guessed_rate or 0)

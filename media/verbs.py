@@ -1,0 +1,31 @@
+"""What a worker process can be asked to do.
+
+A verb takes a job (JSON values) and returns JSON values or raises MediaError.
+"""
+
+from pathlib import Path
+
+from media.plan import Plan
+from media.probe import probe
+from media.stills import write_stills
+
+
+def probe_file(job: dict) -> dict:
+    """{"verb": "probe", "path": absolute} -> the container columns of curation.schemas.CLIPS."""
+    return probe(Path(job["path"]))
+
+
+def extract_stills(job: dict) -> list[dict]:
+    """{"verb": "extract", "path", "plan": Plan.to_json(), "out", "images": [[pts, relative path], ...],
+    "max_side_px", "jpeg_quality"} -> what write_stills returns."""
+    return write_stills(
+        Path(job["path"]),
+        Plan.from_json(job["plan"]),
+        Path(job["out"]),
+        dict(job["images"]),
+        job["max_side_px"],
+        job["jpeg_quality"],
+    )
+
+
+VERBS = {"probe": probe_file, "extract": extract_stills}

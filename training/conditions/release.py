@@ -1,0 +1,96 @@
+"""A published release as training reads it: its pairs, and the pixels of its frames."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from storage.files import confined, sha256_bytes
+from storage.tables import KEPT, read_rows
+from training.conditions.store import Pair
+
+
+class NoPixels(ValueError):
+    """A frame of the release whose picture is neither in the release nor among the collection's own frames."""
+
+
+def read_pairs(tree: Path, split: str) -> Iterator[Pair]:
+    """The pairs of a split in the release's order, from its ids (they hold every pair, with or without pixels).
+
+    Raises FileNotFoundError where the release has no such split.
+    """
+    for row in _rows(tree, split):
+        yield Pair(
+            row["id"],
+            row["frame_id"],
+            row["task"],
+            row["solution"],
+            row["task_type"],
+            row["agent_category"],
+            row["agent"],
+        )
+
+
+def clips_of(tree: Path, split: str) -> set[str]:
+    """The ids of the clips that a split's frames are of. Raises FileNotFoundError as `read_pairs`."""
+    return {row["clip_id"] for row in _rows(tree, split)}
+
+
+def _rows(tree: Path, split: str) -> Iterator[dict]:
+    with (tree / "ids" / f"{split}.jsonl").open(encoding="utf-8") as lines:
+        yield from map(json.loads, lines)
+
+
+class ReleaseImages:
+    """`images[frame_id]`: uint8 [H, W, 3] RGB. From the release's Parquet files; where it holds no pixels (sources that
+    may not be redistributed), from the frames of the collection at `folder`."""
+
+    def __init__(self, tree: Path, folder: Path):
+        self._folder = folder
+        self._at: dict[str, tuple[Path, int, int]] = {}  # frame -> file, row group, row
+        self._sizes: dict[str, tuple[int, int]] = {}  # (height, width)
+        self._group: tuple[tuple[Path, int], list[dict]] = ((Path(), -1), [])
+        for path in sorted((tree / "data").glob("*.parquet")):
+            with pq.ParquetFile(path) as file:
+                for group in range(file.num_row_groups):
+                    rows = file.read_row_group(group, columns=["frame_id", "height", "width"]).to_pylist()
+                    self._at |= {found["frame_id"]: (path, group, row) for row, found in enumerate(rows)}
+                    self._sizes |= {found["frame_id"]: (found["height"], found["width"]) for found in rows}
+        self._local: dict[str, tuple[str, str]] | None = None
+
+    def __call__(self, frame_id: str) -> np.ndarray:
+        """Raises NoPixels, or ValueError for bytes that are no picture."""
+        from microworld.vision import decode  # one JPEG decoder for all: RGB, whole pictures only
+
+        return decode(self._stored(frame_id) if frame_id in self._at else self._own(frame_id))
+
+    def size(self, frame_id: str) -> tuple[int, int]:
+        """(height, width) of a frame's picture. Raises as a call does, where the picture has to be read for it."""
+        if frame_id not in self._sizes:
+            self._sizes[frame_id] = self(frame_id).shape[:2]
+        return self._sizes[frame_id]
+
+    def _stored(self, frame_id: str) -> bytes:
+        path, group, row = self._at[frame_id]
+        if self._group[0] != (path, group):
+            with pq.ParquetFile(path) as file:
+                self._group = ((path, group), file.read_row_group(group, columns=["image"])["image"].to_pylist())
+        return self._group[1][row]["bytes"]
+
+    def _own(self, frame_id: str) -> bytes:
+        if self._local is None:
+            table = self._folder / "tables" / "worldtasks.parquet"
+            columns = ["frame_id", "image", "image_sha256", "status"]
+            rows = read_rows(table, columns) if table.exists() else iter(())
+            self._local = {
+                row["frame_id"]: (row["image"], row["image_sha256"]) for row in rows if row["status"] == KEPT
+            }
+        if frame_id not in self._local:
+            raise NoPixels(f"frame {frame_id!r} is neither in the release's data/ nor in {self._folder}: build it here")
+        image, sha256 = self._local[frame_id]
+        data = confined(self._folder, image).read_bytes()
+        if sha256_bytes(data) != sha256:
+            raise NoPixels(f"{image} is damaged: remove it and materialise `frames` again")
+        return data

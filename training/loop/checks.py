@@ -1,0 +1,54 @@
+"""What a run would only stumble over later, looked at before its first step."""
+
+from typing import TYPE_CHECKING
+
+from training.methods.rounds import METHODS
+from training.options import TrainOptions
+
+if TYPE_CHECKING:  # it imports torch, which who only checks options does without
+    from training.conditions.store import ConditionStore
+
+
+def check_options(options: TrainOptions) -> None:
+    """Raises ValueError for options that do not fit each other under the run's method: needs neither model nor data.
+
+    Rewards that are all without weight where the method learns from them, weights of questions that are not asked, no
+    question about the task (held-out scores are of it), and samplers too short for the objective.
+    """
+    rewards, asked = options.rewards, options.rewards.judge.questions
+    if "task" not in asked:
+        raise ValueError(f"rewards.judge.questions {list(asked)}: task is expected among them, for held-out scores")
+    for part in METHODS[options.method]:
+        judged = part.judged and any((rewards.task, rewards.agent, rewards.consistency))
+        if part.rl and not judged and not (part.distilled and rewards.distill):
+            raise ValueError(
+                f"method {options.method}: rewards.task, agent, consistency and distill are all 0 where it uses them; "
+                "a weight above 0 is expected"
+            )
+        missing = [name for name in ("task", "agent", "consistency") if getattr(rewards, name) and name not in asked]
+        if part.judged and missing:
+            raise ValueError(
+                f"rewards.{missing[0]} has a weight but rewards.judge.questions {list(asked)} lack it: ask it too, or "
+                "set the weight to 0"
+            )
+        steps, objective = options.rollout.steps, options.objective
+        if part.rl and objective.kind != "flow_grpo" and not objective.within(steps):
+            raise ValueError(
+                f"rollout.steps {steps}: objective.skip_first {objective.skip_first} and fraction {objective.fraction} "
+                f"leave no level to train {objective.kind} at; more steps, or a fraction nearer 1, is expected"
+            )
+
+
+def check_data(options: TrainOptions, store: "ConditionStore") -> None:
+    """Raises ValueError when the conditions lack what the run needs: pairs to train on and to hold out, videos."""
+    have = store.splits()
+    for split in ("train", "heldout"):
+        if not have.get(split):
+            raise ValueError(
+                f"the conditions in {store.folder} have pairs {have}: at least one of split {split} is expected"
+            )
+    if options.method == "sft" and not store.videos():
+        raise ValueError(
+            f"the conditions in {store.folder} have no videos: method sft learns from videos labelled with tasks; "
+            "materialise the asset `conditions` with some"
+        )

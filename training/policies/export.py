@@ -1,0 +1,130 @@
+"""Final weights as a diffusers LoRA folder: pytorch_lora_weights.safetensors, a model card, the scores.
+
+The file is written by diffusers' own code, with the adapter's rank and alpha in its metadata, so that the pipeline's
+`load_lora_weights` gives the very policy that was trained.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from storage.folders import building
+from storage.hub import PushFailed, errors_without
+from training.policies.card import CardFacts, model_card
+from training.policies.lora import Policies
+
+__all__ = ["CardFacts", "PushFailed", "export_lora", "push"]
+
+WEIGHTS, CARD, SCORES = "pytorch_lora_weights.safetensors", "README.md", "scores.json"
+PIPELINES = {  # kind of model -> the diffusers class that it runs in
+    "wan": "WanImageToVideoPipeline",
+    "ltx2": "LTX2ImageToVideoPipeline",
+    "hunyuan15": "HunyuanVideo15ImageToVideoPipeline",
+}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A written LoRA folder: its trained tensors and their bytes in the file."""
+
+    folder: Path
+    tensors: int
+    bytes: int
+
+
+def export_lora(policies: Policies, name: str, out: Path, *, pipeline_class: str, card: CardFacts) -> Exported:
+    """Writes the adapter `name` into the folder `out`, which is replaced whole.
+
+    Keys are "transformer.<layer>.lora_A.weight", float32 as trained. `pipeline_class` is the diffusers class that the
+    base model runs in. Raises KeyError for an unknown adapter, ValueError for a class that diffusers does not have.
+    """
+    with building(out) as folder:
+        tensors = write_weights(policies, name, folder, pipeline_class)
+        text = model_card(card, pipeline_class, lora_writer(pipeline_class)[1], WEIGHTS)
+        (folder / CARD).write_text(text, encoding="utf-8")
+        scores = json.dumps(dict(card.numbers), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        (folder / SCORES).write_text(scores + "\n", encoding="utf-8")
+        size = (folder / WEIGHTS).stat().st_size
+    return Exported(out, tensors, size)
+
+
+def write_weights(policies: Policies, name: str, folder: Path, pipeline_class: str) -> int:
+    """Writes the adapter's weights alone into `folder`, and returns how many tensors; errors as `export_lora`."""
+    import diffusers
+    from peft import get_peft_model_state_dict
+
+    if name not in policies.names:
+        raise KeyError(f"adapter {name!r}: one of {list(policies.names)} is expected")
+    if not isinstance(getattr(diffusers, pipeline_class, None), type):
+        raise ValueError(f"diffusers has no {pipeline_class!r}: the class of the base model's pipeline is expected")
+    tensors = get_peft_model_state_dict(policies.transformer, adapter_name=name)
+    tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in sorted(tensors.items())}
+    lora_writer(pipeline_class)[0].save_lora_weights(
+        folder,
+        transformer_lora_layers=tensors,
+        transformer_lora_adapter_metadata=adapter_metadata(policies.transformer.peft_config[name]),
+    )
+    sort_metadata(folder / WEIGHTS)
+    return len(tensors)
+
+
+def lora_writer(pipeline_class: str) -> tuple[type, bool]:
+    """The class whose `save_lora_weights` writes the file, and whether the pipeline itself can load it.
+
+    HunyuanVideo-1.5's pipeline has no LoRA methods in diffusers 0.42; its transformer loads what the other pipelines of
+    one transformer write.
+    """
+    import diffusers
+    from diffusers.loaders.lora_pipeline import WanLoraLoaderMixin
+
+    pipeline = getattr(diffusers, pipeline_class)
+    loads_itself = hasattr(pipeline, "save_lora_weights")
+    return (pipeline if loads_itself else WanLoraLoaderMixin), loads_itself
+
+
+def adapter_metadata(config: Any) -> dict[str, Any]:
+    """peft's LoraConfig as JSON in a fixed order: as a set, its targets would come in another order in each process."""
+    told = {key: sorted(value) if isinstance(value, set) else value for key, value in config.to_dict().items()}
+    return {key: getattr(value, "value", value) for key, value in told.items()}
+
+
+def sort_metadata(path: Path) -> None:
+    """Rewrites the header of a safetensors file with its metadata in order of names: as written, it is random."""
+    data = path.read_bytes()
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8 bytes
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data[end:])
+
+
+def push(folder: Path, repo_id: str, private: bool, api: Any = None) -> str:
+    """Uploads an exported folder to a model repository of the Hub, in one commit; returns its address.
+
+    The token comes from the environment variable HF_TOKEN and nowhere else. `private` only counts for a repository that
+    is created here. Raises ValueError without token or for a folder without weights, PushFailed for the Hub's and the
+    network's errors. `api`: an HfApi, for tests.
+    """
+    token = os.environ.get("HF_TOKEN", "")
+    if not token:
+        raise ValueError("the Hub token is empty: set the environment variable HF_TOKEN")
+    missing = [name for name in (WEIGHTS, CARD) if not (folder / name).is_file()]
+    if missing:
+        raise ValueError(f"{folder} has no {' and no '.join(missing)}: a folder that export_lora wrote is expected")
+    with errors_without(token):
+        if api is None:
+            from huggingface_hub import HfApi
+
+            api = HfApi(token=token)
+        api.create_repo(repo_id=repo_id, repo_type="model", private=private, exist_ok=True)
+        commit = api.upload_folder(
+            repo_id=repo_id,
+            repo_type="model",
+            folder_path=folder,
+            commit_message=f"LoRA {folder.name}",
+            allow_patterns=[WEIGHTS, CARD, SCORES],
+        )
+    return f"https://huggingface.co/{repo_id}/tree/{commit.oid}"
