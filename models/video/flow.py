@@ -7,6 +7,8 @@ time is t = 1 - sigma and its velocity -v, so x, the predictions below and every
 import torch
 from torch import Tensor
 
+from models.video.protocol import Condition
+
 
 def full_precision(x: Tensor) -> Tensor:
     """x as float32, or as it is where it is float32 or float64: half precision is for networks, not for losses."""
@@ -27,8 +29,24 @@ def renoise(x0: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
     return torch.lerp(x0, noise, along(sigma, x0))
 
 
+class Flow:
+    """The forward process of models.video.protocol.VideoModel on the straight path, for flow models to inherit."""
+
+    def noised(self, x0: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
+        return renoise(x0, noise, sigma)
+
+    def target(self, x0: Tensor, noise: Tensor, x: Tensor, sigma: Tensor) -> Tensor:
+        return noise - x0
+
+    def start(self, noise: Tensor, condition: Condition) -> Tensor:
+        return noise
+
+
 def clean_prediction(x: Tensor, v: Tensor, sigma: Tensor) -> Tensor:
-    """The data x - sigma v that velocity v [N, ...] predicts from x [N, ...] at sigma [] or [N]: mu of WMSD Eq. 16."""
+    """The data x - sigma v that velocity v [N, ...] predicts from x [N, ...] at sigma [] or [N]: mu of WMSD Eq. 16.
+
+    True of EDM's models too, whose denoiser it gives back.
+    """
     return x - along(sigma, x) * v
 
 

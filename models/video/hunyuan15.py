@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from models.video.flow import Flow
 from models.video.loading import Checkpoint, count_parameters
 from models.video.pixels import check_images, check_size, check_videos, draw, in_chunks, to_bytes, to_unit
 from models.video.protocol import Condition, VideoShape
@@ -36,7 +37,7 @@ PARTS = {
 }
 
 
-class Hunyuan15:
+class Hunyuan15(Flow):
     """Implements models.video.protocol.VideoModel over the parts of a HunyuanVideo15ImageToVideoPipeline folder.
 
     `parts` are by their folder names; without the encoders conditions can only come from a cache. A state is the
@@ -118,9 +119,6 @@ class Hunyuan15:
             image_embeds=parts["image_tokens"].to(self.dtype),
             return_dict=False,
         )[0].float()
-
-    def start(self, noise: Tensor, condition: Condition) -> Tensor:
-        return noise
 
     @torch.no_grad()
     def encode_video(self, videos: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from models.video.flow import Flow
 from models.video.options import LTX2Options
 from models.video.pixels import check_images, check_videos, draw, in_chunks, to_bytes, to_unit
 from models.video.protocol import Condition, VideoShape
@@ -28,7 +29,7 @@ LORA_TARGETS = (
 )
 
 
-class LTX2:
+class LTX2(Flow):
     """Implements models.video.protocol.VideoModel over the parts of an LTX2ImageToVideoPipeline folder.
 
     `parts` are by their folder names; without text_encoder, tokenizer and connectors prompts only come from a cache.

@@ -1,8 +1,10 @@
-"""What every image-to-video flow model can do: encode its conditions, give a velocity, decode.
+"""What every image-to-video model can do: encode its conditions, give a velocity, decode.
 
-Flow time follows diffusers: sigma = 1 is noise, sigma = 0 data; x_sigma = (1 - sigma) x_data + sigma noise, and the
-velocity is dx/dsigma = noise - x_data. The WMSD paper's t is 1 - sigma and its velocity the negative of ours; squared
-distances between velocities are the same in both.
+sigma is the noise level: 0 is data, the sampler's first level noise. How noise is added is the model's own (`noised`),
+and its velocity is dx/dsigma along that path. Flow models (models/video/flow.py) follow diffusers: sigma = 1 is noise,
+x_sigma = (1 - sigma) x_data + sigma noise, and the velocity is noise - x_data. The WMSD paper's t is 1 - sigma and its
+velocity the negative of ours; squared distances between velocities are the same in both. Models that predict data under
+noise of any size are in models/video/edm.py.
 
 A state x is one float32 tensor [B, ...] of a shape that only its model knows. Inside x lie also what a model holds
 fixed (the first frame of LTX-2: `held`) and what moves but takes no loss (its audio); `mask` leaves out both.
@@ -90,7 +92,10 @@ class VideoModel(Protocol):
         """Standard normal states float32 [B, ...], one for each seed, the same on every device and batch."""
 
     def sigmas(self, steps: int) -> Tensor:
-        """The sampler's noise levels float32 [steps + 1], falling from about 1 to 0, shifted as the model wants."""
+        """The sampler's noise levels float32 [steps + 1], falling to 0, shifted as the model wants.
+
+        The first is about 1 for flow models, and about the largest level of its training for others.
+        """
 
     def velocity(self, x: Tensor, sigma: Tensor, condition: Condition) -> Tensor:
         """dx/dsigma, float32 like x [B, ...], at levels sigma float32 [B]; 0 where x is held.
@@ -98,8 +103,17 @@ class VideoModel(Protocol):
         What is held is read from `condition`, not from x: a state re-noised all over gives the same velocity.
         """
 
+    def noised(self, x0: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
+        """The forward process: x_sigma [N, ...] from clean states x0 and standard normal noise [N, ...], at levels
+        sigma [] or [N]."""
+
+    def target(self, x0: Tensor, noise: Tensor, x: Tensor, sigma: Tensor) -> Tensor:
+        """The velocity [N, ...] that x = noised(x0, noise, sigma) has on its way: what a prediction there is compared
+        with. sigma [] or [N], above 0."""
+
     def start(self, noise: Tensor, condition: Condition) -> Tensor:
-        """The state at sigma = 1: `noise` with what is held fixed put in its place."""
+        """The state at the sampler's first level: standard normal `noise`, as large as that level wants, with what is
+        held fixed put in its place."""
 
     def encode_video(self, videos: Tensor) -> Tensor:
         """Videos uint8 [B, T, H, W, 3] -> clean states x at sigma = 0, for supervised fine-tuning."""

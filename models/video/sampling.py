@@ -134,9 +134,11 @@ def sde(
     stochastic: what the last one adds stays in the video. `noise` draws a standard normal state for each seed
     (VideoModel.noise); each of the B `seeds` is spread over the steps, so a row's noise depends on its own seed and the
     step alone. `mask` as in `sde_step`. Raises ValueError for a window outside the steps, for another number of seeds
-    than rows, and for an eta the step refuses.
+    than rows, for an eta the step refuses, and for levels above 1: the steps are those of the straight path.
     """
     steps = len(sigmas) - 1
+    if sigmas[0] > 1:
+        raise ValueError(f"the first level is {float(sigmas[0]):g}: stochastic steps know a flow model's, at most 1")
     first, last = window or (0, steps - 1)
     if not 0 <= first <= last <= steps:
         raise ValueError(

@@ -16,13 +16,14 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from models.video.flow import Flow
 from models.video.pixels import check_images, check_videos, draw, in_chunks, to_bytes, to_unit
 from models.video.protocol import Condition, VideoShape
 
 LORA_TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "ffn.net.0.proj", "ffn.net.2")
 
 
-class Wan:
+class Wan(Flow):
     """Implements models.video.protocol.VideoModel over the parts of a WanImageToVideoPipeline folder.
 
     `parts` are by their folder names; without text_encoder and tokenizer conditions can only come from a
@@ -125,7 +126,7 @@ class Wan:
 
     def start(self, noise: Tensor, condition: Condition) -> Tensor:
         if not self.expand_timesteps:
-            return noise
+            return super().start(noise, condition)
         return torch.cat([condition.tensors["image"].to(noise), noise[:, :, 1:]], dim=2)
 
     @torch.no_grad()

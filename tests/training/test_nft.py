@@ -149,3 +149,22 @@ def test_only_the_prediction_gets_a_gradient(rows):
 def test_zero_mixing_and_zero_clip_are_refused(rows, wrong):
     with pytest.raises(ValueError, match="expected above 0"):
         nft_loss(rows.prediction, None, noisy(rows), rows.x0, rows.sigma, rows.advantage, **wrong)
+
+
+def test_with_edms_velocity_it_is_persistworlds_loss_of_predicted_data(rows):
+    """PersistWorld Eq. 1 and 2, at levels from .02 to 700: x0+ = (1 - b) old + b x, x0- = (1 + b) old - b x."""
+    sigma, beta = torch.tensor([0.02, 0.3, 1.0, 8.0, 80.0, 700.0], dtype=torch.float64), 0.7
+    x = rows.x0 + sigma.view(-1, 1, 1, 1) * rows.noise
+    clean, old = rows.prediction, rows.other  # what the two denoisers predict
+    velocity, old_velocity = ((x - data) / sigma.view(-1, 1, 1, 1) for data in (clean, old))
+    by_velocity = nft_loss(velocity, old_velocity, x, rows.x0, sigma, rows.advantage, nft_beta=beta, mask=rows.mask)
+    by_data = nft_loss_clean(clean, old, rows.x0, rows.advantage, nft_beta=beta, mask=rows.mask)
+    torch.testing.assert_close(by_velocity.loss, by_data.loss, rtol=1e-12, atol=1e-12)
+
+    away = {"+": (1 - beta) * old + beta * clean - rows.x0, "-": (1 + beta) * old - beta * clean - rows.x0}
+    squared = {sign: mean_over_state(part.square(), rows.mask) for sign, part in away.items()}
+    weight = {sign: mean_over_state(part.abs(), rows.mask) for sign, part in away.items()}
+    r = rows.advantage / 2 + 0.5
+    literal = r * squared["+"] + (1 - r) * squared["-"]
+    found = r * by_velocity.positive * weight["+"] + (1 - r) * by_velocity.negative * weight["-"]
+    torch.testing.assert_close(found, literal, rtol=1e-12, atol=1e-12)
