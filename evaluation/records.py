@@ -26,7 +26,6 @@ from storage.files import write_bytes
 
 MANIFEST, JUDGEMENTS, RUN, SCORES, VIDEOS = "manifest.jsonl", "judgements.jsonl", "run.json", "scores.json", "videos"
 SAMPLES = "samples.jsonl"
-QUESTIONS = ("task", "agent", "consistency")  # of WorldTasks-Bench; "consistency" is Realism in the paper's figures
 Conditioning = Literal["task", "demonstrator", "vlm"]
 
 ORIGIN = ("training", "curve")  # in a RunRecord's `extra`: the training run of its adapter, and a curve it belongs to

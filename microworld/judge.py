@@ -14,6 +14,7 @@ from microworld.grammar import REACHED, TOUCHING, Condition, TaskNotUnderstood, 
 from microworld.motion import END, START
 from microworld.planning import CONTACT, FADE, HALT, LONGEST, PAUSE
 from microworld.tracking import Tracks, Untraceable, track
+from models.vlm.questions import NAMES
 
 LIMIT = 8.0
 SURE = 4.0  # the log-odds of a perfect answer
@@ -33,6 +34,9 @@ class Verdict:
     agent: float
     consistency: float
     notes: dict[str, float] = field(default_factory=dict)
+
+
+ANSWERED = tuple(name for name in NAMES if name in Verdict.__dataclass_fields__)  # questions that a verdict answers
 
 
 def judge(frames: Sequence[np.ndarray], task: str) -> Verdict:

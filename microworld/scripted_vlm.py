@@ -16,17 +16,18 @@ from microworld import photo
 from microworld.families import build_task, instructions, sample_tasks
 from microworld.flaws import PAPER_RATE, spoil
 from microworld.grammar import Instruction, TaskNotUnderstood, parse
-from microworld.judge import Verdict
+from microworld.judge import ANSWERED, Verdict
 from microworld.judge_pool import JudgePool
 from microworld.judge_worker import judge_encoded
 from microworld.labelling import label_video
 from microworld.vision import Observation, decode, observe
 from models.vlm.protocol import Completion, Image, LogOdds, Media, Prompt, Usage, Video
+from models.vlm.questions import by_name
 
 MODEL_ID = "scripted/microworld-1"
 TOKENS_PER_WORD = 1.3
 IMAGE_TOKENS = 256
-JUDGES = {"judge_task": "task", "judge_agent": "agent", "judge_consistency": "consistency"}
+JUDGES = {by_name(name).prompt: name for name in ANSWERED}
 TASK_TYPES = {"movement": "navigation", "positioning": "positioning", "interaction": "object_interaction"}
 KEPT = 256  # verdicts: the questions about a video come close together
 NUMBERED = re.compile(r"^\s*(\d+)[.)]\s+(.+?)\s*$", re.MULTILINE)
@@ -38,8 +39,8 @@ class ScriptedVLM:
     A share `flaw_rate` of its pairs is spoiled on purpose (flaws.py). With `photo_tasks` it also answers about other
     pictures, from pixel statistics alone (photo.py), and its model_id ends in "+photo". The same media bytes, prompt
     and seed give the same answer. Prompts it knows: "screening", "tasks" (field count), "taxonomy" (field tasks),
-    "video_task", "judge_task", "judge_agent", "judge_consistency" (field task). Raises ValueError for another one, for
-    media that are no picture, and for a flaw_rate outside 0..1.
+    "video_task", and of the judge's questions those in microworld.judge.ANSWERED (field task). Raises ValueError for
+    another one, for media that are no picture, and for a flaw_rate outside 0..1.
 
     Judgements are exact unless `judge_noise` (standard deviation of Gaussian noise on log-odds, to 20) or `judge_flip`
     (chance that one is turned into its opposite) spoil them: drawn from the video and the question's text alone, so
@@ -172,7 +173,7 @@ class ScriptedVLM:
         return screening_score(seen)
 
     def _verdict(self, video: Video, task: str) -> Future[Verdict]:
-        """The verdict on a video, to come, shared by the three questions that are asked of it."""
+        """The verdict on a video, to come, shared by the questions that are asked of it."""
         key = video.sha256, task
         with self._lock:
             if key not in self._verdicts:

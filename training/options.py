@@ -4,9 +4,10 @@ import math
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from models.video.options import VideoModelOptions
+from models.vlm.questions import QUESTIONS
 from storage.strict_yaml import read_yaml
 from training.rewards.judgements import JudgeOptions
 
@@ -30,10 +31,18 @@ class RolloutOptions(Options):
     batch: int = Field(12, ge=1, description="Videos sampled together; each batch is judged while the next is sampled.")
 
 
-class RewardOptions(Options):
-    task: float = Field(1.0, ge=0, description="Weight of the judge's log-odds that the task is done (lambda_task).")
-    agent: float = Field(0.0, ge=0, description="Weight of its log-odds that the right agent did it.")
-    consistency: float = Field(0.5, ge=0, description="Weight of its log-odds that the world stays consistent.")
+# A field a question of the judge.
+QuestionWeights = create_model(
+    "QuestionWeights",
+    __base__=Options,
+    **{
+        one.name: (float, Field(one.weight, ge=0, description=f"Weight of the judge's log-odds that {one.yes}."))
+        for one in QUESTIONS
+    },
+)
+
+
+class RewardOptions(QuestionWeights):
     distill: float = Field(1.0, ge=0, description="Weight of r_distill (lambda_distill, Eq. 9).")
     normalise: bool = Field(False, description="Divide each reward by its running std before weighting.")
     std_scope: Literal["group", "global"] = Field("group", description="Whose std divides the advantages.")

@@ -2,9 +2,8 @@
 
 import re
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
-from evaluation.records import QUESTIONS
 from models.vlm.asking import SCORED, AskOptions, judge_prompt
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -33,10 +32,10 @@ class JudgingOptions(AskOptions):
 
     @field_validator("variants")
     @classmethod
-    def _are_there(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+    def _are_there(cls, value: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
         if len(set(value)) != len(value):
             raise ValueError(f"variants {list(value)}: each is expected once")
-        for question in QUESTIONS:
+        for question in info.data.get("questions", ()):
             for variant in value:
                 judge_prompt(question, "-", variant)
         return value

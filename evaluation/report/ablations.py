@@ -7,10 +7,9 @@ from typing import Any
 from evaluation.report.charts import Level, Series, lines
 from evaluation.report.curves import METHODS, Chart, chart, paper_series
 from evaluation.report.reproduction import Experiment, Reproduction
-from evaluation.report.tables import question_name
 from evaluation.scoring.published import demonstrator, published
+from models.vlm.questions import NAMES, QUESTIONS, label_of
 
-MEASURES = ("task", "agent", "consistency", "average")
 WITH_REWARDS = ("wmsd", "rl_only", "alternating", "off_policy_teacher_rl")
 DISTILLATION = ("off_policy", "on_policy_anchor", "on_policy_full")
 BASELINES = {"wmsd": 0, "sft": 3, "dmd": 1}
@@ -19,6 +18,7 @@ NOISE = (
     "judge_noise",
     "judge_flip",
 )  # last names of options of a judge that errs, and beginnings of experiments' names
+
 # What decides how many sampler steps, and how many pixels and frames, training and evaluation see.
 SIZES = {"rollout.steps", "rollout.height", "rollout.width", "rollout.frames", "model.height", "model.width"}
 SIZES |= {"model.frames"}
@@ -62,9 +62,7 @@ def ablations(found: Reproduction, usual: Mapping[str, Any] | None = None) -> Ab
     steps = _usual_steps(plain)
     charts, absent = [], []
     for title, measure, methods in (
-        ("Rewards: Task", "task", WITH_REWARDS),
-        ("Rewards: Agent", "agent", WITH_REWARDS),
-        ("Rewards: Realism", "consistency", WITH_REWARDS),
+        *((f"Rewards: {one.label}", one.name, WITH_REWARDS) for one in QUESTIONS),
         ("Distillation without rewards: Average", "average", DISTILLATION),
         ("Baselines: Average", "average", tuple(BASELINES)),
     ):
@@ -131,7 +129,7 @@ def _drawn(found: Reproduction, title: str, settings: Sequence[Setting], measure
     made = []
     for measure in measures:
         if ours := _lines(found, settings, measure):
-            made.append(chart(f"{title}: {question_name(measure)}", measure, ours, [], _references(found, measure)))
+            made.append(chart(f"{title}: {label_of(measure)}", measure, ours, [], _references(found, measure)))
     return tuple(made)
 
 
@@ -191,7 +189,8 @@ def _dots(name: str, points, style: int = 0) -> Series:
 
 
 def _consistency(found: Reproduction, plain: Sequence[Experiment]) -> Contrast:
-    title, note = "Consistency reward on and off", "Off: look for Task that holds while Realism falls (reward hacking)."
+    title = "Consistency reward on and off"
+    note = "Off: look for Task that holds while Consistency falls (reward hacking)."
     off = [
         one
         for one in found.experiments
@@ -260,4 +259,4 @@ def _told(found: Reproduction, one: Experiment, names: Sequence[str] = ()) -> st
 
 
 def measure_names() -> dict[str, str]:
-    return {measure: question_name(measure) for measure in MEASURES}
+    return {measure: label_of(measure) for measure in (*NAMES, "average")}

@@ -17,9 +17,10 @@ from evaluation.report.reading import Evaluated, read_runs, shown_in_full
 from evaluation.report.reproduction import Reproduction, read_reproduction, usual_options
 from evaluation.report.settings import parts, settings
 from evaluation.report.summary import write_summary
-from evaluation.report.tables import Group, breakdowns, groups, pairs, question_name
+from evaluation.report.tables import Group, breakdowns, groups, pairs
 from evaluation.report.trust import trust
 from evaluation.scoring.score_file import Estimate
+from models.vlm.questions import label_of
 from pages.page import environment
 from storage.files import write_bytes
 
@@ -73,7 +74,7 @@ def build_report(
         "ablations": ablations(told, usual_options(reproduction, told)) if told else None,
     } | _view(found, shown, grouped, told, reference)
     made = environment(HERE, ["style.css"], ["filters.js", "screens.js", "players.js"], beside=True)
-    made.filters |= {"share": share, "named": question_name}
+    made.filters |= {"share": share, "named": label_of}
     made.globals |= {"span": charts.span, "key": charts.key, "interval_words": interval_words, "made_on": made_on}
     page = out / PAGE
     write_summary(out, found, [pair for _, some in view["pairs"] for pair in some], view["curves"])

@@ -8,16 +8,15 @@ from typing import Any
 from markupsafe import Markup
 
 from evaluation.generation.folder import INCIDENTAL
-from evaluation.records import QUESTIONS
 from evaluation.report.charts import Level, Series, lines
 from evaluation.report.reading import Evaluated, training_of
-from evaluation.report.tables import question_name
 from evaluation.scoring.comparing import NotComparable, differences
 from evaluation.scoring.curve import Point, curve
 from evaluation.scoring.judged_run import load_run
-from evaluation.scoring.published import demonstrator, traces
+from evaluation.scoring.published import TRACED, demonstrator, traces
 from evaluation.scoring.run_scores import score
 from evaluation.scoring.score_file import Estimate, RunScores
+from models.vlm.questions import label_of
 
 # Training method -> what the paper calls it, and its colour and marker wherever it is drawn.
 METHODS = {
@@ -89,9 +88,7 @@ def curves(runs: Sequence[Evaluated]) -> Curves:
         question: lambda point, question=question: point.questions.get(question) for question in questions
     }
     wanted |= {"average": lambda point: point.average, "pickscore": lambda point: point.pickscore}
-    drawn = [
-        _chart(measure, found, get, measure in (*QUESTIONS, "average", "pickscore")) for measure, get in wanted.items()
-    ]
+    drawn = [_chart(measure, found, get) for measure, get in wanted.items()]
     points = tuple((one.name, one.points) for one in found)
     return Curves(tuple(one for one in drawn if one is not None), points, tuple(refused))
 
@@ -129,19 +126,16 @@ def _set_up(one: Evaluated) -> tuple[Any, ...]:
     return one.benchmark, record.identity, model, record.sampler, record.seeds
 
 
-def _chart(
-    measure: str, found: Sequence[Training], get: Callable[[Point], Estimate | None], published: bool
-) -> Chart | None:
+def _chart(measure: str, found: Sequence[Training], get: Callable[[Point], Estimate | None]) -> Chart | None:
     ours = []
     for style, training in enumerate(found):
         if one := measured(training.name, [(point.step, get(point)) for point in training.points], style):
             ours.append(one)
     if not ours:
         return None
-    theirs = paper_series(measure) if published else []
-    title = "PickScore / 26" if measure == "pickscore" else question_name(measure)
+    title = "PickScore / 26" if measure == "pickscore" else label_of(measure)
     tasks = " and ".join(str(count) for count in sorted({one.samples for one in found}))
-    return chart(title, measure, ours, theirs, _levels(measure, found, published), f"{tasks} tasks a point.")
+    return chart(title, measure, ours, paper_series(measure), _levels(measure, found), f"{tasks} tasks a point.")
 
 
 def measured(name: str, estimates: Sequence[tuple[float, Estimate | None]], style: int) -> Series | None:
@@ -183,7 +177,9 @@ def chart(
 
 
 def paper_series(measure: str, methods: Sequence[str] = tuple(METHODS)) -> list[Series]:
-    """The paper's traces of a question, of the average or of PickScore."""
+    """The paper's traces of a measure; none of one that it has no curve of."""
+    if measure not in TRACED:
+        return []
     return [
         Series(f"paper: {METHODS[method][0]}", steps, values, style=METHODS[method][1], ours=False)
         for method, (steps, values) in traces(measure).items()
@@ -191,7 +187,7 @@ def paper_series(measure: str, methods: Sequence[str] = tuple(METHODS)) -> list[
     ]
 
 
-def _levels(measure: str, found: Sequence[Training], published: bool) -> list[Level]:
+def _levels(measure: str, found: Sequence[Training]) -> list[Level]:
     """Base and Demonstrator, which no training changes, over the samples of the lines; and the paper's Demonstrator."""
     several = len({one.samples_sha256 for one in found}) > 1
     levels = {}
@@ -201,7 +197,7 @@ def _levels(measure: str, found: Sequence[Training], published: bool) -> list[Le
             if known is not None and (value := known.value) is not None:
                 name = f"{one.label}, {training.samples} tasks" if several else one.label
                 levels[name, value] = Level(name, value, second=one.role == "demonstrator")
-    paper = [Level("paper: Demonstrator", demonstrator(measure), ours=False)] if published else []
+    paper = [Level("paper: Demonstrator", demonstrator(measure), ours=False)] if measure in TRACED else []
     return [*levels.values(), *paper]
 
 

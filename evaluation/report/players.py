@@ -12,13 +12,14 @@ each run of the set:
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evaluation.records import QUESTIONS, Judgement, VideoRecord
+from evaluation.records import Judgement, VideoRecord
 from evaluation.report.footage import Footage
 from evaluation.report.reading import Evaluated
-from evaluation.report.tables import Group, question_name
+from evaluation.report.tables import Group
 from evaluation.scoring.judged_run import SCORED_VARIANT
 from evaluation.strips import FRAMES
 from models.vlm.frames import frame_indices
+from models.vlm.questions import NAMES, label_of
 from pages.page import visible
 
 LONGEST = 600  # characters of a text that are shown
@@ -60,7 +61,7 @@ def players(groups: Sequence[Group], footage: Places) -> dict[str, Any]:
             {
                 "name": visible(f"{group.benchmark} {group.version} {group.judge}".strip()),
                 "runs": [[visible(one.label), visible(one.role)] for one in group.runs],
-                "questions": [visible(question_name(question)) for question in questions],
+                "questions": [visible(label_of(question)) for question in questions],
             }
         )
         known = {name: sample for one in group.runs for name, sample in one.samples.items()}
@@ -87,7 +88,7 @@ def players(groups: Sequence[Group], footage: Places) -> dict[str, Any]:
 
 def _questions(group: Group) -> list[str]:
     asked = {one.question for run in group.runs for one in run.judgements}
-    return [name for name in QUESTIONS if name in asked] + sorted(asked - set(QUESTIONS))
+    return [name for name in NAMES if name in asked] + sorted(asked - set(NAMES))
 
 
 def _panes(

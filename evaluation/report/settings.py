@@ -10,11 +10,11 @@ from evaluation.report.charts import lines
 from evaluation.report.curves import Chart, estimate_of, measured
 from evaluation.report.options import ROLES
 from evaluation.report.reading import Evaluated
-from evaluation.report.tables import question_name
 from evaluation.scoring.comparing import RunComparison, compare_runs
 from evaluation.scoring.judged_run import load_run
 from evaluation.scoring.run_scores import score
 from evaluation.scoring.score_file import RunScores
+from models.vlm.questions import label_of
 
 SIZE = ("height", "width")
 FEW = 20  # shared tasks, below which the page says that a chart shows little
@@ -141,7 +141,7 @@ def _chart(title: str, question: str, made: Sequence[Line], names: Sequence[str]
         rates = [(names.index(point.setting), estimate_of(point.scores, question)) for point in line.points]
         if one := measured(line.name, rates, style):
             series.append(one)
-    name = question_name(question)
+    name = label_of(question)
     label = f"{name} by {title.lower()}"
     svg = lines(series, [], title.lower(), name, label, x_labels=names)
     return Chart(label, f"Bands: 95 %, over the same {tasks} tasks.", svg, tuple(series), ())

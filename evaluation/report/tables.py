@@ -4,21 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from evaluation.records import QUESTIONS
 from evaluation.report.reading import Evaluated
 from evaluation.scoring.comparing import NotComparable, RunComparison, compare_runs
-from evaluation.scoring.published import published, table1, table4
+from evaluation.scoring.published import PAPER_QUESTIONS, published, table1, table4
 from evaluation.scoring.score_file import ALIKE, Cell, Estimate
+from models.vlm.questions import label_of
 
-NAMES = {"task": "Task", "agent": "Agent", "consistency": "Realism", "average": "Average"}
 FIGURE7 = {"task_type": "task", "agent_category": "agent"}  # which question the paper breaks down by what
 DIMENSIONS = {"task_type": "task type", "agent_category": "addressed agent", "group": "group of the benchmark"}
 MOST_CATEGORIES = 40
 LEVEL = 0.05  # of tests, as the intervals are of 95 %
-
-
-def question_name(question: str) -> str:
-    return NAMES.get(question, question.replace("_", " ").capitalize())
 
 
 @dataclass(frozen=True)
@@ -64,11 +59,11 @@ class Pair:
         ours, theirs = self.ours.label, self.theirs.label
         for question, one in self.found.questions.items():
             if not one.pairs:
-                told.append(("none", f"{question_name(question)}: no pair was judged for both.", one.gain))
+                told.append(("none", f"{label_of(question)}: no pair was judged for both.", one.gain))
                 continue
             p_value = "p < 0.0001" if one.p_value < 1e-4 else f"p = {one.p_value:.2g}"
             sentence = (
-                f"{question_name(question)}: {ours} {one.ours:.3f}, {theirs} {one.theirs:.3f} over {one.pairs} pairs; "
+                f"{label_of(question)}: {ours} {one.ours:.3f}, {theirs} {one.theirs:.3f} over {one.pairs} pairs; "
                 f"only {ours} succeeded in {one.better}, only {theirs} in {one.worse} ({one.test}, {p_value})."
             )
             if ALIKE in one.gain.method:
@@ -141,7 +136,7 @@ class Breakdown:
 
     @property
     def title(self) -> str:
-        return f"{question_name(self.question)} by {DIMENSIONS[self.dimension]}"
+        return f"{label_of(self.question)} by {DIMENSIONS[self.dimension]}"
 
 
 def breakdowns(runs: Sequence[Evaluated]) -> list[Breakdown]:
@@ -163,7 +158,7 @@ def breakdowns(runs: Sequence[Evaluated]) -> list[Breakdown]:
         if len(samples) < 2:
             continue
         ordered = sorted(samples, key=lambda name: (-samples[name], name))
-        paper = _paper_breakdown(dimension) if set(questions) == set(QUESTIONS) else {}
+        paper = _paper_breakdown(dimension) if set(questions) == set(PAPER_QUESTIONS) else {}
         rows = tuple(
             CategoryRow(
                 name,
@@ -206,7 +201,7 @@ class Group:
     @property
     def papers(self) -> list[PaperRow]:
         """The paper's rows, beside runs that were asked its three questions."""
-        return paper_rows() if set(self.questions) == set(QUESTIONS) else []
+        return paper_rows() if set(self.questions) == set(PAPER_QUESTIONS) else []
 
 
 def groups(runs: Sequence[Evaluated]) -> list[Group]:

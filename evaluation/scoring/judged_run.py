@@ -12,7 +12,6 @@ import numpy as np
 from evaluation.records import (
     JUDGEMENTS,
     MANIFEST,
-    QUESTIONS,
     RUN,
     SAMPLES,
     Judgement,
@@ -22,6 +21,7 @@ from evaluation.records import (
     read_lines,
     read_one,
 )
+from models.vlm.questions import NAMES
 from storage.files import sha256_bytes, sha256_file
 
 SCORED_VARIANT = 1  # of the judge's prompts: the wording that scores are made of
@@ -204,7 +204,7 @@ def _one_judge(folder: Path, judgements: list[Judgement]) -> tuple[str, dict[str
     if len(judges) > 1:
         raise ValueError(f"{folder / JUDGEMENTS} has judgements by {', '.join(judges)}: say which one to score by")
     asked = {(one.question, one.prompt_hash) for one in judgements}
-    order = {name: place for place, name in enumerate(QUESTIONS)}
+    order = {name: place for place, name in enumerate(NAMES)}
     prompts = dict(sorted(asked, key=lambda one: (order.get(one[0], len(order)), one)))
     if len(prompts) != len(asked):
         hashes = [f"{question} {prompt_hash}" for question, prompt_hash in sorted(asked)]

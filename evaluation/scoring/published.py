@@ -1,7 +1,6 @@
 """The numbers that the paper and its project page publish, as data: what charts and tables are laid over.
 
-Facts only, in published.json, each block with its source. Series carry the names of this project's training methods;
-"consistency" is Realism in the paper's figures.
+Facts only, in published.json, each block with its source. Series carry the names of this project's training methods.
 """
 
 import json
@@ -13,6 +12,8 @@ from typing import Any
 from stats.rates import Rate
 
 FILE = Path(__file__).with_name("published.json")
+PAPER_QUESTIONS = ("task", "agent", "consistency")  # what the paper's tables and its Figure 5 have
+TRACED = ("average", "pickscore", *PAPER_QUESTIONS)  # what it has curves of
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def table4() -> tuple[CountedRow, ...]:
         CountedRow(
             row["key"],
             row["label"],
-            {question: counted(row[question]) for question in ("task", "agent", "consistency")},
+            {question: counted(row[question]) for question in PAPER_QUESTIONS},
             counted(row["average"]),
         )
         for row in published()["table4"]["rows"]
@@ -72,10 +73,10 @@ def traces(question: str) -> dict[str, tuple[tuple[int, ...], tuple[float, ...]]
     if question in ("average", "pickscore"):
         block = published()["distillation"]
         return {name: (tuple(block["steps"]), tuple(one[question])) for name, one in block["series"].items()}
-    if question in ("task", "agent", "consistency"):
+    if question in PAPER_QUESTIONS:
         series = published()["rl"]["series"]
         return {name: (tuple(one["steps"]), tuple(one[question])) for name, one in series.items()}
-    raise ValueError(f"question {question!r}: one of average, pickscore, task, agent, consistency is expected")
+    raise ValueError(f"question {question!r}: one of {', '.join(TRACED)} is expected")
 
 
 def demonstrator(question: str) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from microworld.families import sample_tasks
-from microworld.judge import judge
+from microworld.judge import ANSWERED, judge
 from microworld.model.build import FRAMES, MAX_TOKENS, SIZE
 from microworld.render import render_batch
 from microworld.scene import sample_scene
@@ -51,7 +51,6 @@ def score_model(folder: Path, count: int, seed: int) -> dict[str, dict[str, floa
             videos = model.decode(clean).numpy()
             verdicts += [judge(video, task.text) for video, task in zip(videos, tasks[span], strict=True)]
         found[prompt] = {
-            question: float(np.mean([getattr(verdict, question) > 0 for verdict in verdicts]))
-            for question in ("task", "agent", "consistency")
+            question: float(np.mean([getattr(verdict, question) > 0 for verdict in verdicts])) for question in ANSWERED
         }
     return found

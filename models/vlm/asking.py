@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from models.vlm.build import VLMOptions
 from models.vlm.prompts import prompt
 from models.vlm.protocol import VLM, LogOdds, Media, Prompt, VLMUnavailable
+from models.vlm.questions import NAMES, by_name
 
-Question = Literal["task", "agent", "consistency"]
+QuestionName = Literal[*NAMES]
 SCORED = 1  # the wording that rewards and scores are made of; later versions are variants, to see how far words matter
 
 
@@ -22,8 +23,8 @@ class AskOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     vlm: VLMOptions = Field(default_factory=VLMOptions, description="The model that judges.")
-    questions: tuple[Question, ...] = Field(
-        ("task", "agent", "consistency"), min_length=1, description="What is asked of each video, in one request each."
+    questions: tuple[QuestionName, ...] = Field(
+        NAMES, min_length=1, description="What is asked of each video, in one request each."
     )
     frames: int = Field(8, ge=2, le=256, description="Evenly spaced frames that the judge sees, first and last too.")
     image_format: Literal["png", "jpeg"] = Field("png", description="How frames are sent: png loses nothing.")
@@ -34,7 +35,7 @@ class AskOptions(BaseModel):
 
     @field_validator("questions")
     @classmethod
-    def _asked_once(cls, value: tuple[Question, ...]) -> tuple[Question, ...]:
+    def _asked_once(cls, value: tuple[QuestionName, ...]) -> tuple[QuestionName, ...]:
         if len(set(value)) != len(value):
             raise ValueError(f"questions {list(value)}: each is expected once")
         return value
@@ -49,9 +50,9 @@ class Asked:
     failure: VLMUnavailable | None = None
 
 
-def judge_prompt(question: Question, task: str, variant: int = SCORED) -> Prompt:
+def judge_prompt(question: QuestionName, task: str, variant: int = SCORED) -> Prompt:
     """The judge's question about a video of task T, in the wording `variant`. Raises ValueError when there is none."""
-    return prompt(f"judge_{question}", variant, task=task)
+    return prompt(by_name(question).prompt, variant, task=task)
 
 
 async def ask(

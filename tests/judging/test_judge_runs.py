@@ -20,9 +20,9 @@ from evaluation.records import MANIFEST, SAMPLES, Judgement, Sample, VideoRecord
 from evaluation.videos import read_frames
 from microworld.judge import judge
 from models.vlm.protocol import LogOdds, Usage, VLMUnavailable
+from models.vlm.questions import NAMES
 from storage.files import exclusive
 
-QUESTIONS = ("task", "agent", "consistency")
 PATIENT = {"retries": 0, "retry_wait_s": 0.0}
 
 
@@ -77,7 +77,7 @@ def test_the_microworlds_exact_judge_answers_as_it_does_about_the_same_frames(ru
     }
     found = judgements(run)
     assert [(one.video_id, one.question, one.variant) for one in found] == [
-        (video, question, variant) for video in verdicts for question in QUESTIONS for variant in (1, 2)
+        (video, question, variant) for video in verdicts for question in NAMES for variant in (1, 2)
     ]
     for one in found:
         value = getattr(verdicts[one.video_id], one.question)
@@ -289,7 +289,7 @@ def test_wordings_are_compared_in_the_summary(run):
     judge_runs([run], options(variants=[1, 2, 3]), Told(lambda question, n: 1.0 if question.version < 3 else -1.0))
     summary = json.loads((run / "judging.json").read_text())
     assert summary["agreement"]["task"]["disagreeing"] == 6 and summary["agreement"]["task"]["low"]
-    assert set(summary["prompts"]) == {f"{question}.v{variant}" for question in QUESTIONS for variant in (1, 2, 3)}
+    assert set(summary["prompts"]) == {f"{question}.v{variant}" for question in NAMES for variant in (1, 2, 3)}
 
 
 def test_folders_that_are_no_runs_are_refused_by_name(run, tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from models.vlm.questions import NAMES
 from training.reproduction.options import Experiment, ReproductionOptions
 from training.reproduction.plan import Run
 from training.reproduction.results import LogOdds, RunData
@@ -12,7 +13,6 @@ from training.reproduction.running import Record
 from training.reproduction.settings import Findings, findings
 
 MODEL = {"kind": "wan", "path": "model", "frames": 8, "height": 32, "width": 32, "fps": 4.0}
-QUESTIONS = ("task", "agent", "consistency")
 STEPS, TASKS = 60, 200
 
 
@@ -25,7 +25,7 @@ def judged(shares: Sequence[float], seed: int = 0, tasks: int = TASKS) -> LogOdd
     """Log-odds whose shares above 0 are `shares` (rounded to tasks). The same task is as hard at every share: what
     succeeds at a low share succeeds at a higher one too."""
     found = {}
-    for number, (question, share) in enumerate(zip(QUESTIONS, shares, strict=True)):
+    for number, (question, share) in enumerate(zip(NAMES, shares, strict=True)):
         order = np.random.default_rng((seed, number)).permutation(tasks)
         won = np.zeros(tasks, bool)
         won[order[: round(share * tasks)]] = True

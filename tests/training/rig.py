@@ -8,13 +8,12 @@ import numpy as np
 import torch
 
 from models.video.protocol import Condition, VideoModel
+from models.vlm.questions import NAMES
 from training.conditions.store import Pair
 from training.loop.trainer import Trainer
 from training.loop.world import World
 from training.options import TrainOptions
 from training.rewards.judgements import Judgements
-
-QUESTIONS = ("task", "agent", "consistency")
 
 
 class Conditions:
@@ -77,9 +76,9 @@ class Answered:
         return True
 
     def result(self) -> Judgements:
-        values = np.random.default_rng(self.seed).standard_normal((len(QUESTIONS), self.count))
-        none = {question: np.zeros(self.count, dtype=bool) for question in QUESTIONS}
-        return Judgements(dict(zip(QUESTIONS, values, strict=True)), none, 0.0, len(QUESTIONS) * self.count, "")
+        values = np.random.default_rng(self.seed).standard_normal((len(NAMES), self.count))
+        none = {question: np.zeros(self.count, dtype=bool) for question in NAMES}
+        return Judgements(dict(zip(NAMES, values, strict=True)), none, 0.0, len(NAMES) * self.count, "")
 
 
 class Silent:

@@ -18,10 +18,10 @@ from microworld.scripted_vlm import ScriptedVLM
 from models.vlm.asking import judge_prompt
 from models.vlm.frames import encoded, frame_indices
 from models.vlm.protocol import LogOdds, Usage, Video, VLMUnavailable
+from models.vlm.questions import NAMES
 from training.rewards.judge import Judge
 from training.rewards.judgements import Judgements, JudgeOptions, TooManyFailures, check_failures
 
-QUESTIONS = ("task", "agent", "consistency")
 FAST = {"retry_wait_s": 0.0, "timeout_s": 20.0}
 
 
@@ -87,8 +87,8 @@ def world():
 def test_every_question_is_answered_for_every_video():
     tasks = names(5)
     got = judged(TableVLM({task: [float(i) - 2] for i, task in enumerate(tasks)}), clips(5), tasks)
-    assert list(got.log_odds) == list(QUESTIONS)
-    for question in QUESTIONS:
+    assert list(got.log_odds) == list(NAMES)
+    for question in NAMES:
         assert got.log_odds[question].dtype == np.float64
         assert got.log_odds[question].tolist() == [-2, -1, 0, 1, 2]
         assert not got.failed[question].any()
@@ -254,7 +254,7 @@ def test_the_scripted_judge_gives_what_the_microworld_s_judge_gives_whoever_runs
     expected = [judge(list(video), task) for video, task in zip(videos, tasks, strict=True)]
     for workers in (0, 1, 2):
         got = judged(None, videos, tasks, vlm={"workers": workers})
-        for question in QUESTIONS:
+        for question in NAMES:
             assert got.log_odds[question].tolist() == [getattr(verdict, question) for verdict in expected]
     files = Video(encoded(videos[0], "png"), tuple(i / 8 for i in range(8)))
     alone = asyncio.run(ScriptedVLM().log_odds(judge_prompt("task", tasks[0]), [files])).value
@@ -307,7 +307,7 @@ def test_a_wrong_option_is_an_error_that_names_it(options, named):
         JudgeOptions(**options)
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("question", NAMES)
 def test_the_prompts_hold_the_task_whatever_it_says_and_ask_for_yes_or_no(question):
     task = "[Man]: Take the $100 {bill} and leave."
     text = judge_prompt(question, task).text

@@ -5,13 +5,14 @@ import json
 import numpy as np
 import pytest
 
+from evaluation.report.reproduction import Reproduction
 from stats.rates import interval
 from tests.training.made_up_runs import TASKS, climbing, found, judged, run_of
 from training.reproduction.charts import charts
 from training.reproduction.files import CHARTS
 from training.reproduction.pooling import paired, pooled
 from training.reproduction.report import head, markdown, reproduction_of
-from training.reproduction.results import Reproduction, read_run, verdicts
+from training.reproduction.results import read_run, verdicts
 from training.reproduction.running import Record
 from training.reproduction.verdicts import claims, decide
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from models.vlm.questions import NAMES
 from training.methods.rounds import METHODS
 from training.options import TrainOptions
 
@@ -19,13 +20,13 @@ def check_options(options: TrainOptions) -> None:
     if "task" not in asked:
         raise ValueError(f"rewards.judge.questions {list(asked)}: task is expected among them, for held-out scores")
     for part in METHODS[options.method]:
-        judged = part.judged and any((rewards.task, rewards.agent, rewards.consistency))
+        judged = part.judged and any(getattr(rewards, name) for name in NAMES)
         if part.rl and not judged and not (part.distilled and rewards.distill):
             raise ValueError(
-                f"method {options.method}: rewards.task, agent, consistency and distill are all 0 where it uses them; "
+                f"method {options.method}: rewards.{', '.join(NAMES)} and distill are all 0 where it uses them; "
                 "a weight above 0 is expected"
             )
-        missing = [name for name in ("task", "agent", "consistency") if getattr(rewards, name) and name not in asked]
+        missing = [name for name in NAMES if getattr(rewards, name) and name not in asked]
         if part.judged and missing:
             raise ValueError(
                 f"rewards.{missing[0]} has a weight but rewards.judge.questions {list(asked)} lack it: ask it too, or "

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from models.video.protocol import VideoModel
+from models.vlm.questions import NAMES
 from training.conditions.encoding import ConditionStore, Pair
 from training.loop.held_out import Interrupted
 from training.loop.log import RunLog
@@ -32,8 +33,7 @@ from training.rewards.advantages import combine, group_advantages, group_spread,
 from training.rewards.judge import Judge
 from training.rewards.judgements import Judgements, TooManyFailures, check_failures, spoiled
 
-QUESTIONS = ("task", "agent", "consistency")
-COLUMNS = (*QUESTIONS, "distill", "disagreement", "group")  # what processes tell each other of a rollout
+COLUMNS = (*NAMES, "distill", "disagreement", "group")  # what processes tell each other of a rollout
 HEED_S = 0.5  # how long a wait for the judge may ignore a signal
 SHARED = ("lr", "seconds")  # metrics of a step that mean the same whoever is trained
 
@@ -263,8 +263,8 @@ class Trainer:
         metrics = {"disagreement": float(table["disagreement"].mean())} if part.distilled else {}
         if not part.rl:
             return None, metrics
-        named = {name: table[name] for name in (*QUESTIONS, "distill")}
-        weights = {name: getattr(rewards, name) if part.judged else 0.0 for name in QUESTIONS}
+        named = {name: table[name] for name in (*NAMES, "distill")}
+        weights = {name: getattr(rewards, name) if part.judged else 0.0 for name in NAMES}
         weights["distill"] = rewards.distill if part.distilled else 0.0
         normaliser = self.trained[part.learner].normaliser if rewards.normalise else None
         if normaliser:
@@ -273,7 +273,7 @@ class Trainer:
         total = combine(terms)
         groups, valid = table["group"].long(), torch.isfinite(total)
         if part.judged:
-            asked = {name: named[name].numpy() for name in QUESTIONS if weights[name]}
+            asked = {name: named[name].numpy() for name in NAMES if weights[name]}
             lost = {name: np.isnan(values) for name, values in asked.items()}
             check_failures(
                 Judgements(asked, lost, 0.0, 0, f"step {self.step}: {error}"), rewards.judge.max_failed_share

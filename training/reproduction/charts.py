@@ -1,10 +1,12 @@
 """Charts of a reproduction as PNG: ours solid with 95 % bands, the paper's dashed. The same input, the same bytes."""
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
-from evaluation.scoring.published import demonstrator, published, traces
+from evaluation.scoring.published import TRACED, demonstrator, published, traces
+from models.vlm.questions import NAMES, label_of
 from training.loop.pictures import FAINT, INK, PAPER, palette_png, plain_axes
 from training.options import Method
 from training.reproduction.files import CHARTS
@@ -50,7 +52,7 @@ def scores(found: Findings) -> bytes | None:
     reference = found.reference()
     for place, measure in enumerate(("task", "consistency", "average")):
         axes = figure.add_subplot(1, 3, place + 1)
-        plain_axes(axes, _capital(measure), SIZE)
+        plain_axes(axes, label_of(measure), SIZE)
         for row, setting in enumerate(shown):
             pool, colour = setting.pool(measure), COLOURS[setting.experiment.method]
             if pool is None:
@@ -100,14 +102,15 @@ def rewards(found: Findings) -> bytes | None:
     if not settings:
         return None
     figure = _figure(3.2)
-    for place, measure in enumerate(("task", "agent", "consistency")):
-        axes = figure.add_subplot(1, 3, place + 1)
-        plain_axes(axes, _capital(measure), SIZE)
+    for place, measure in enumerate(NAMES):
+        axes = figure.add_subplot(1, len(NAMES), place + 1)
+        plain_axes(axes, label_of(measure), SIZE)
         for setting in settings:
             _trace(axes, setting.ended, measure, COLOURS[setting.experiment.method], _name(setting))
         for method in WITH_REWARDS:
-            axes.plot(*traces(measure)[method], "--", color=COLOURS[method], linewidth=1, alpha=0.8)
-        _levels(axes, found, measure, demonstrator(measure))
+            if measure in TRACED:
+                axes.plot(*traces(measure)[method], "--", color=COLOURS[method], linewidth=1, alpha=0.8)
+        _levels(axes, found, measure, demonstrator(measure) if measure in TRACED else None)
     _finish(figure)
     return palette_png(figure, 256)
 
@@ -149,7 +152,7 @@ def consistency(found: Findings) -> bytes | None:
         (("reward", "Task reward in training"), ("task", ""), ("consistency", ""))
     ):
         axes = figure.add_subplot(1, 3, place + 1)
-        plain_axes(axes, title or f"{_capital(measure)}, held out", SIZE)
+        plain_axes(axes, title or f"{label_of(measure)}, held out", SIZE)
         for setting, colour, label in zip(pair, (COLOURS["wmsd"], COLOURS["rl_only"]), ("on", "off"), strict=True):
             label = f"consistency reward {label}"
             if measure == "reward":
@@ -169,7 +172,7 @@ def stability(found: Findings) -> bytes | None:
     figure = _figure(2.9)
     axes = figure.add_subplot(1, 2, 1)
     plain_axes(axes, f"{_name(long)}: {long.steps} steps of wmsd", SIZE)
-    for measure, colour in zip(("task", "agent", "consistency"), ("#2f6bb0", "#8c6d4f", "#3f9a4d"), strict=True):
+    for measure, colour in zip(NAMES, itertools.cycle(("#2f6bb0", "#8c6d4f", "#3f9a4d")), strict=False):
         _trace(axes, long.ended, measure, colour, measure)
     _legend(axes)
     _axis(axes)
@@ -265,10 +268,6 @@ def _axis(axes, *, steps: bool = True) -> None:
 
 def _name(setting: Setting) -> str:
     return setting.experiment.name
-
-
-def _capital(measure: str) -> str:
-    return measure.capitalize()
 
 
 def _decades(low: float, high: float) -> list[float]:

@@ -1,15 +1,17 @@
 """Seeds taken together, and two sets of runs compared in pairs on the same held-out tasks."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from models.vlm.questions import NAMES
 from stats.bootstrap import percentiles, resampled
 from stats.paired import flip_test, sign_test
 from stats.rates import interval
 
-VERDICTS = 6  # an average of up to three verdicts is a whole number of sixths
+VERDICTS = math.lcm(*range(1, len(NAMES) + 1))  # an average of up to three verdicts is a whole number of sixths
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from evaluation.report.reproduction import Claim, Experiment, Pooled, Reproduction, RunResult
+from models.vlm.questions import NAMES, label_of
 from stats.success import escaped
-from training.reproduction import results
 from training.reproduction.pooling import Pool
-from training.reproduction.results import MEASURES, Claim, MethodRow, Reproduction, RunResult, reference_of, run_result
+from training.reproduction.results import MEASURES, reference_of, run_result
 from training.reproduction.running import ENDED
 from training.reproduction.settings import Findings, Setting
 from training.reproduction.verdicts import claims
@@ -18,7 +19,7 @@ mean of its seeds' shares of success. [low, high] is Wilson's 95 % interval for 
 seeds on one task are not independent, so each task counts once; beside it stands what the seeds' own shares spread
 over. Comparisons go task by task: the interval resamples tasks, p is exact (sign flips of whole tasks), and a
 difference counts as shown when the interval leaves out zero and the seeds of the two sides do not overlap. Nothing
-is corrected for the number of comparisons. "Average" is the mean of a video's three verdicts. The paper's numbers
+is corrected for the number of comparisons. "Average" is the mean of a video's verdicts. The paper's numbers
 in the charts come from another model, other tasks and another judge: only their shape compares. The recipe says where
 the Demonstrator is asked: `distill.states: renoised` puts the anchor of methods with a policy gradient at the states of
 that gradient, where Eq. 11 has the rollout's own trajectory, and `distill.flow_time: false` counts levels alike, where
@@ -39,8 +40,8 @@ def reproduction_of(found: Findings, root: str) -> Reproduction:
     )
 
 
-def row_of(setting: Setting) -> MethodRow:
-    return MethodRow(
+def row_of(setting: Setting) -> Experiment:
+    return Experiment(
         name=setting.experiment.name,
         method=setting.experiment.method,
         seeds=tuple(one.run.seed for one in setting.ended),
@@ -50,10 +51,10 @@ def row_of(setting: Setting) -> MethodRow:
     )
 
 
-def pooled_of(pool: Pool | None) -> results.Pooled:
+def pooled_of(pool: Pool | None) -> Pooled:
     if pool is None:
-        return results.Pooled(mean=None, low=None, high=None, spread=None)
-    return results.Pooled(mean=pool.mean, low=pool.low, high=pool.high, spread=(min(pool.seeds), max(pool.seeds)))
+        return Pooled()
+    return Pooled(mean=pool.mean, low=pool.low, high=pool.high, spread=(min(pool.seeds), max(pool.seeds)))
 
 
 def markdown(found: Reproduction, charts: Sequence[str] = ()) -> str:
@@ -83,16 +84,16 @@ def scores_table(found: Reproduction) -> str:
     """One row a setting, after base and Demonstrator."""
     rows = []
     for one in found.references:
-        shown = [getattr(one, question) for question in results.QUESTIONS]
+        shown = [getattr(one, question) for question in NAMES]
         cells = ["" if s is None or s.share is None else f"{s.share:.3f} [{s.low:.3f}, {s.high:.3f}]" for s in shown]
         rows.append((one.name, "", "", *cells, "" if one.average is None else f"{one.average:.3f}", ""))
     for row in found.experiments:
         cells = [cell(getattr(row, measure)) for measure in MEASURES]
         rows.append((row.name, str(row.steps), str(len(row.seeds)), *cells, escaped(row.status)))
-    return table(("", "steps", "seeds", "Task", "Agent", "Consistency", "Average", "status"), rows)
+    return table(("", "steps", "seeds", *map(label_of, MEASURES), "status"), rows)
 
 
-def cell(pool: results.Pooled) -> str:
+def cell(pool: Pooled) -> str:
     if pool.mean is None:
         return ""
     text = f"{pool.mean:.3f} [{pool.low:.3f}, {pool.high:.3f}]"

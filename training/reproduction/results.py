@@ -1,22 +1,21 @@
-"""What the runs of a reproduction came to, read from their folders, and the form of reproduction.json."""
+"""What the runs of a reproduction came to, read from their folders, in the form of reproduction.json."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 
+from evaluation.report.reproduction import Point, Reference, RunResult, Score
+from models.vlm.questions import NAMES
 from stats.rates import interval
 from training.loop.held_out import BASE, DEMONSTRATOR, EXECUTOR
 from training.loop.log import JUDGED
-from training.options import Method, Options
 from training.reproduction.plan import Run
-from training.reproduction.running import Record, Status, record_of, steps_logged
+from training.reproduction.running import Record, record_of, steps_logged
 
-QUESTIONS = ("task", "agent", "consistency")
-MEASURES = (*QUESTIONS, "average")  # average: the mean of a video's three verdicts
+MEASURES = (*NAMES, "average")  # average: the mean of a video's verdicts
 LogOdds = dict[str, np.ndarray]  # question -> float64 [N held-out tasks], NaN where the judge failed
 
 
@@ -67,105 +66,11 @@ def read_run(run: Run) -> RunData:
 def verdicts(log_odds: Mapping[str, np.ndarray], measure: str) -> np.ndarray:
     """Of each video 1 (succeeded) or 0, the mean of its verdicts for `average`; NaN where a judgement failed. [N]"""
     if measure == "average":
-        return np.mean([verdicts(log_odds, question) for question in QUESTIONS if question in log_odds], axis=0)
+        return np.mean([verdicts(log_odds, question) for question in NAMES if question in log_odds], axis=0)
     if measure not in log_odds:
         return np.full(len(next(iter(log_odds.values()))), np.nan)
     values = log_odds[measure]
     return np.where(np.isnan(values), np.nan, (values > 0).astype(np.float64))
-
-
-class Score(Options):
-    """A share of success: `successes` of `valid` judged of `n` videos, with its 95 % Wilson interval."""
-
-    share: float | None = Field(ge=0, le=1)
-    low: float
-    high: float
-    successes: int
-    valid: int
-    n: int
-    verdicts: str = Field(pattern=r"^[01-]*$", description="A character a held-out task: 1, 0, - (the judge failed).")
-
-
-class Point(Options):
-    """Held-out scores after `step` optimizer steps; 0: the base under T. `average` is the mean of the three shares."""
-
-    step: int = Field(ge=0)
-    task: Score | None
-    agent: Score | None
-    consistency: Score | None
-    average: float | None
-
-
-class RunResult(Options):
-    name: str
-    method: Method
-    seed: int
-    changes: dict[str, Any]
-    steps: int = Field(description="Optimizer steps asked for.")
-    step: int = Field(description="Optimizer steps done.")
-    status: Status
-    reason: str
-    seconds: float
-    folder: str = Field(description="Below the reproduction's folder.")
-    curve: tuple[Point, ...]
-    reward: tuple[tuple[int, float], ...] = Field(description="Mean weighted reward of training rollouts, by step.")
-    reward_task: tuple[tuple[int, float], ...] = Field(description="Its part `task`, log-odds before weighting.")
-    reward_consistency: tuple[tuple[int, float], ...]
-    disagreement: tuple[tuple[int, float], ...] = Field(description="Executor to Demonstrator on rollouts (Eq. 4).")
-
-
-class Reference(Options):
-    """What does not change: scores of the base under T and of the Demonstrator."""
-
-    name: str
-    task: Score | None
-    agent: Score | None
-    consistency: Score | None
-    average: float | None
-
-
-class Pooled(Options):
-    """An experiment's seeds together. `low` and `high`: 95 %, from as many verdicts as there are held-out tasks, as if
-    seeds on the same task told nothing new; `spread`: the lowest and the highest seed."""
-
-    mean: float | None
-    low: float | None
-    high: float | None
-    spread: tuple[float, float] | None
-
-
-class MethodRow(Options):
-    name: str
-    method: Method
-    seeds: tuple[int, ...] = Field(description="Those with a score at the end.")
-    steps: int
-    status: str
-    task: Pooled
-    agent: Pooled
-    consistency: Pooled
-    average: Pooled
-
-
-class Claim(Options):
-    """What the paper says, and whether it came out here."""
-
-    key: str
-    claim: str
-    verdict: Literal["holds", "does not hold", "not decided"]
-    numbers: str
-
-
-class Reproduction(Options):
-    """reproduction.json."""
-
-    schema_version: Literal[1] = 1
-    complete: bool = Field(description="Whether every run has ended.")
-    held_out_tasks: int
-    references: tuple[Reference, ...]
-    references_alike: bool = Field(description="Whether all runs judged base and Demonstrator alike, as they must.")
-    runs: tuple[RunResult, ...]
-    experiments: tuple[MethodRow, ...]
-    claims: tuple[Claim, ...]
 
 
 def score_of(log_odds: LogOdds, question: str) -> Score | None:
@@ -180,7 +85,7 @@ def score_of(log_odds: LogOdds, question: str) -> Score | None:
 
 
 def scores_of(log_odds: LogOdds) -> dict[str, Any]:
-    scores = {question: score_of(log_odds, question) for question in QUESTIONS}
+    scores = {question: score_of(log_odds, question) for question in NAMES}
     shares = [score.share for score in scores.values() if score is not None and score.share is not None]
     return scores | {"average": float(np.mean(shares)) if shares else None}
 

@@ -9,10 +9,11 @@ from typing import Literal
 
 import numpy as np
 
+from evaluation.report.reproduction import Claim
 from training.loop.held_out import BASE, DEMONSTRATOR
 from training.options import Method
 from training.reproduction.pooling import Paired, paired, pooled
-from training.reproduction.results import Claim, RunData, verdicts
+from training.reproduction.results import RunData, verdicts
 from training.reproduction.running import ENDED
 from training.reproduction.settings import Findings, Setting
 
