@@ -7,66 +7,34 @@ It checks the recipe strictly, runs the plain Dagster command (which it prints),
 """
 
 import argparse
-import json
-import os
-import shlex
-import subprocess
 import sys
-from pathlib import Path
 
-import dagster as dg
-from pydantic import ValidationError
-
-from assets.support.partitions import ALL_SHARDS, SHARDS
-from assets.support.run_config import check_run_config, resolved
-from pipelines.recipes import job_of, load_recipe
-
-ROOT = Path(__file__).resolve().parent.parent
+from assets.support.partitions import ALL_SHARDS
+from assets.support.run_config import PARTITION
+from curation.shards import KEYS
+from pipelines.commands import read_recipe, recipe_parser, run_job
+from pipelines.recipes import store_of
 
 
-def checked(recipe: Path, shard: str | None) -> dict:
-    """The recipe's run config, values from the environment filled in. Raises ValueError or Dagster's config error."""
-    from pipelines.definitions import defs
-
-    if shard is not None and shard not in SHARDS.get_partition_keys():
-        keys = SHARDS.get_partition_keys()
-        raise ValueError(f"--shard {shard!r}: one of {keys[0]} to {keys[-1]} is expected")
-    config = load_recipe(recipe)
-    if job_of(config) != "build_worldtasks":
-        raise ValueError(f"this recipe is for {job_of(config)}: make train RECIPE={recipe}")
-    dg.validate_run_config(defs.resolve_job_def("build_worldtasks"), config)
-    check_run_config(config)
-    return resolved(config)
-
-
-def command(recipe: Path, shard: str | None) -> list[str]:
-    """The plain Dagster command."""
-    tags = json.dumps(ALL_SHARDS if shard is None else {"dagster/partition": shard})
-    name = ["dagster", "job", "execute", "-m", "pipelines.definitions", "-j", "build_worldtasks"]
-    return [*name, "-c", str(recipe), "--tags", tags]
+def shard(name: str) -> str:
+    """`name` when it is a shard's."""
+    if name not in KEYS:
+        raise argparse.ArgumentTypeError(f"{name!r}: one of {KEYS[0]} to {KEYS[-1]} is expected")
+    return name
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe", type=Path, help="run config in YAML")
-    parser.add_argument("--shard", help="one shard, e.g. shard-0003; all of them when not given")
+    parser = recipe_parser(__doc__)
+    parser.add_argument("--shard", type=shard, help="one shard, e.g. shard-0003; all of them when not given")
     arguments = parser.parse_args()
-    os.chdir(ROOT)  # dagster.yaml is read from the working folder
-    try:
-        config = checked(arguments.recipe, arguments.shard)
-    except (ValueError, ValidationError, dg.DagsterInvalidConfigError) as error:
-        print(f"{arguments.recipe}: {error}", file=sys.stderr)
-        return 2
-    words = command(arguments.recipe, arguments.shard)
-    print(f"Running: {shlex.join(words)}", flush=True)
-    finished = subprocess.run([str(Path(sys.executable).with_name(words[0])), *words[1:]])
-    if finished.returncode != 0:
-        print("The run failed: the first error above says where and why.", file=sys.stderr)
-        return finished.returncode
-    collection = config.get("resources", {}).get("collection", {}).get("config", {})
-    folder = Path(collection.get("root", "data")).resolve() / collection.get("name", "microworld")
-    print(f"Dataset: {folder / 'published' / 'latest'}")
-    print(f"Report:  {folder / 'report.html'}")
+    config = read_recipe(arguments.recipe, "build")
+    tags = ALL_SHARDS if arguments.shard is None else {PARTITION: arguments.shard}
+    status = run_job("build_worldtasks", arguments.recipe, tags)
+    if status != 0:
+        return status
+    store = store_of(config)
+    print(f"Dataset: {store.published / 'latest'}")
+    print(f"Report:  {store.report}")
     return 0
 
 

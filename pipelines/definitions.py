@@ -29,17 +29,8 @@ from assets.training.executor_ablations import executor_ablations
 from assets.training.microworld_model import microworld_model
 from assets.training.reproduction import reproduction
 from assets.training.training_data import training_data
-from pipelines.jobs import (
-    build_microworld,
-    build_worldtasks,
-    evaluate_dreamgen,
-    evaluate_vbvr,
-    evaluate_worldtasks,
-    reproduce,
-    train_ablations,
-    train_wmsd,
-)
-from pipelines.resources import RESOURCES
+from pipelines.jobs import JOBS
+from pipelines.resources import resources
 from pipelines.schedules import rebuild_worldtasks_weekly
 from pipelines.sensors import new_checkpoints, new_clips, new_executors
 
@@ -80,19 +71,10 @@ def with_deadline(spec: dg.AssetSpec) -> dg.AssetSpec:
 defs = dg.Definitions(
     assets=dg.map_asset_specs(with_deadline, ASSETS),
     asset_checks=dg.load_asset_checks_from_modules([checks, benchmark_checks]),
-    jobs=[
-        build_worldtasks,
-        train_wmsd,
-        train_ablations,
-        reproduce,
-        build_microworld,
-        evaluate_worldtasks,
-        evaluate_dreamgen,
-        evaluate_vbvr,
-    ],
+    jobs=JOBS,
     schedules=[rebuild_worldtasks_weekly],
     sensors=[new_checkpoints, new_clips, new_executors],
-    resources=RESOURCES,
+    resources=resources(lambda name: defs.resolve_job_def(name)),
     # Stages are parallel inside (files, requests); a process for each step and check would only add seconds of imports.
     executor=dg.in_process_executor,
 )

@@ -8,52 +8,19 @@ It checks the recipe strictly, tells Dagster the names of its runs (partitions),
 between, since its list is never reordered: another run may be at work on it.
 """
 
-import argparse
-import json
 import os
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 
 import dagster as dg
-from pydantic import ValidationError
 
 from assets.evaluation.report import report_folder
 from assets.support.evaluation.curves import lacking, points
 from assets.support.evaluation.options import GeneratedVideosConfig, ReportConfig
-from assets.support.evaluation.partitions import EVALUATION_RUNS, LATER, RANGE, STARTED_FOR
-from assets.support.run_config import PARTITION
+from assets.support.evaluation.partitions import EVALUATION_RUNS
 from evaluation.report.build import PAGE
-from pipelines.build import ROOT
+from pipelines.commands import ROOT, read_recipe, recipe_parser, run_job
+from pipelines.partition_tags import stretches, tags_of
 from pipelines.recipes import job_of, store_of
-from pipelines.train import checked, run_job
-
-JOBS = ("evaluate_worldtasks", "evaluate_dreamgen", "evaluate_vbvr")
-
-
-def stretches(known: Sequence[str], wanted: Sequence[str]) -> list[list[str]]:
-    """The `wanted` names by stretches of `known`, Dagster's order of partitions, that hold no other name."""
-    found: list[list[str]] = []
-    before = False
-    for name in known:
-        if name in wanted:
-            found = [*found[:-1], [*found[-1], name]] if before else [*found, [name]]
-        before = name in wanted
-    return found
-
-
-def tags_of(parts: Sequence[Sequence[str]]) -> list[dict[str, str]]:
-    """Tags of the Dagster run of each part: its partitions, and the names for which it is started.
-
-    Partitions are only told by their ends, and lists of partitions change: a step keeps to the names. Of a part's
-    successors a check of all runs together is told, since they are about to be made anew.
-    """
-    found = []
-    for number, names in enumerate(parts, 1):
-        told = {PARTITION: names[0]} if len(names) == 1 else {RANGE[0]: names[0], RANGE[1]: names[-1]}
-        later = [name for part in parts[number:] for name in part]
-        found.append(told | {STARTED_FOR: json.dumps(list(names))} | ({LATER: json.dumps(later)} if later else {}))
-    return found
 
 
 def instance_of_commands() -> dg.DagsterInstance:
@@ -80,15 +47,8 @@ def made(config: dict) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe", type=Path, help="run config in YAML")
-    recipe = parser.parse_args().recipe
-    os.chdir(ROOT)  # dagster.yaml is read from the working folder
-    try:
-        config = checked(recipe, JOBS)
-    except (ValueError, ValidationError, dg.DagsterInvalidConfigError) as error:
-        print(f"{recipe}: {error}", file=sys.stderr)
-        return 2
+    recipe = recipe_parser(__doc__).parse_args().recipe
+    config = read_recipe(recipe, "evaluate")
     names = names_of(config)
     for what in lacking(store_of(config), GeneratedVideosConfig(**config["ops"]["generated_videos"]["config"])):
         print(f"{what}. Left out: train it (make train RECIPE=...)", file=sys.stderr)
@@ -96,7 +56,7 @@ def main() -> int:
         instance.add_dynamic_partitions(EVALUATION_RUNS.name, names)
         parts = stretches(instance.get_dynamic_partitions(EVALUATION_RUNS.name), names)
     for tags in tags_of(parts):
-        status = run_job(job_of(config), recipe, ["--tags", json.dumps(tags)])
+        status = run_job(job_of(config), recipe, tags)
         if status != 0:
             return status
     print(f"\n{made(config)}")

@@ -34,8 +34,8 @@ def job_of(config: dict) -> str:
 
 
 def store_of(config: dict) -> Store:
-    """Where the collection of a run config lies."""
-    return CollectionResource(**config.get("resources", {}).get("collection", {}).get("config", {})).store()
+    """Where the collection of a run config lies, whether it is there yet or not."""
+    return CollectionResource(**config.get("resources", {}).get("collection", {}).get("config", {})).place()
 
 
 def evaluation_recipe() -> dict:

@@ -16,8 +16,8 @@ from assets.support.evaluation.partitions import EVALUATION_RUNS
 from assets.support.partitions import ALL_SHARDS
 from assets.support.run_config import resolved
 from curation.clips.folder import list_videos
-from pipelines.evaluate import tags_of
 from pipelines.jobs import build_worldtasks, evaluate_worldtasks
+from pipelines.partition_tags import tags_of
 from pipelines.recipes import evaluation_recipe, scheduled_recipe, store_of
 from storage.files import sha256_bytes, sha256_file
 

@@ -1,13 +1,13 @@
 """What stages are given: the collection's folder and the VLM. Both are set in the run config (`resources:`)."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import dagster as dg
 from pydantic import Field
 
 from assets.support.alive import enter_run
-from assets.support.partitions import SHARDS
+from curation.shards import KEYS
 from microworld.vlm import build_vlm
 from models.vlm.build import VLMOptions
 from models.vlm.openai_server import check_key
@@ -27,8 +27,13 @@ class CollectionResource(dg.ConfigurableResource):
             for run_id in enter_run(context.instance, context.run.run_id):
                 context.log.warning(f"run {run_id} had died: its pool slots are free again")
 
+    def place(self) -> Store:
+        """Where the collection lies; nothing is read or written."""
+        return Store(Path(self.root).resolve(), self.name, KEYS)
+
     def store(self) -> Store:
-        store = Store(Path(self.root).resolve(), self.name, tuple(SHARDS.get_partition_keys()))
+        """The collection, its number of shards checked."""
+        store = self.place()
         store.check_shards()
         return store
 
@@ -50,9 +55,8 @@ class VLMResource(VLMOptions, dg.ConfigurableResource):
         }
 
 
-class DatasetBuilder(dg.ConfigurableResource):
-    """Builds a collection from its recipe. The job that does it lies above the assets, so its half is in pipelines/."""
+class DatasetBuilder(Protocol):
+    """Builds a collection from its recipe: pipelines/resources.py, since the job that does it lies above the assets."""
 
     def build(self, instance: dg.DagsterInstance, recipe: Path, root: str, name: str) -> None:
         """Runs the recipe into the collection `root/name`. Raises what the run raises."""
-        raise NotImplementedError("pipelines.resources holds the builder that runs the job")

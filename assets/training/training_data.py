@@ -53,7 +53,7 @@ def training_data(
     context: dg.AssetExecutionContext,
     config: TrainingDataConfig,
     collection: CollectionResource,
-    dataset_builder: DatasetBuilder,
+    dataset_builder: dg.ResourceParam[DatasetBuilder],
 ) -> dg.MaterializeResult:
     check_run_config(context.run.run_config, context.run.tags.get(PARTITION))
     store = collection.store()

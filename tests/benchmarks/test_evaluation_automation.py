@@ -10,9 +10,10 @@ from dagster._core.utils import make_new_run_id
 
 from assets.support.evaluation.partitions import RANGE, asked_names
 from pipelines import evaluate
+from pipelines.commands import checked
+from pipelines.partition_tags import stretches
 from pipelines.recipes import RECIPES, job_of, load_recipe
 from pipelines.sensors import new_executors
-from pipelines.train import checked
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,7 @@ from pipelines.train import checked
     ],
 )
 def test_runs_side_by_side_are_one_dagster_run_and_no_other_is_in_it(known, wanted, found):
-    assert ["".join(names) for names in evaluate.stretches(known, wanted)] == found
+    assert ["".join(names) for names in stretches(known, wanted)] == found
 
 
 def started(instance: dg.DagsterInstance, recipe, monkeypatch, names: str) -> list[dg.DagsterRun]:
@@ -37,8 +38,7 @@ def started(instance: dg.DagsterInstance, recipe, monkeypatch, names: str) -> li
     recipe.write_text(yaml.safe_dump(config))
     found: list[dg.DagsterRun] = []
 
-    def run_job(job: str, path, more) -> int:
-        tags = json.loads(more[more.index("--tags") + 1])
+    def run_job(job: str, path, tags) -> int:
         run = dg.DagsterRun(job_name=job, run_id=make_new_run_id(), run_config=config, tags=tags)
         found.append(instance.add_run(run))
         return 0
@@ -94,9 +94,9 @@ def test_recipes_name_their_jobs():
 
 def test_a_recipe_of_another_job_is_answered_with_its_command():
     with pytest.raises(ValueError, match=r"for train_wmsd: make train RECIPE="):
-        checked(RECIPES / "microworld_training.yaml", evaluate.JOBS)
+        checked(RECIPES / "microworld_training.yaml", "evaluate")
     with pytest.raises(ValueError, match=r"for evaluate_worldtasks: make evaluate RECIPE="):
-        checked(RECIPES / "microworld_evaluation.yaml")
+        checked(RECIPES / "microworld_evaluation.yaml", "train")
 
 
 def test_the_command_ends_at_once_for_a_wrong_recipe(tmp_path, monkeypatch, capsys):
@@ -105,7 +105,9 @@ def test_the_command_ends_at_once_for_a_wrong_recipe(tmp_path, monkeypatch, caps
     path = tmp_path / "wrong.yaml"
     path.write_text(yaml.safe_dump(config))
     monkeypatch.setattr("sys.argv", ["evaluate", str(path)])
-    assert evaluate.main() == 2
+    with pytest.raises(SystemExit) as ended:
+        evaluate.main()
+    assert ended.value.code == 2
     assert "letters, digits" in capsys.readouterr().err
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 
 from evaluation.records import JUDGEMENTS
-from pipelines.evaluate import tags_of
+from pipelines.partition_tags import tags_of
 from tests.benchmarks.conftest import RUNS, check_of, materialized
 
 

@@ -11,8 +11,7 @@ from assets.support.config_blocks import config_block, plain
 from assets.support.run_config import WrongRunConfig, check_run_config
 from assets.support.training_options import ExecutorConfig, train_options
 from assets.support.training_run import command
-from pipelines.build import checked as checked_build
-from pipelines.train import checked
+from pipelines.commands import checked
 from storage.strict_yaml import DuplicateKey
 from training.options import TrainOptions
 
@@ -111,13 +110,13 @@ def test_paths_and_method_are_not_for_the_recipe_to_say():
 def test_a_wrong_option_is_named_before_anything_runs(tmp_path, block, said):
     path = recipe(tmp_path, {"model": MODEL, **block})
     with pytest.raises((WrongRunConfig, dg.DagsterInvalidConfigError), match=said):
-        checked(path)
+        checked(path, "train")
 
 
 def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path):
     path = recipe(tmp_path, f"model: {MODEL}\nrun: {{steps: 3}}\nrun: {{steps: 4}}\n")
     with pytest.raises(DuplicateKey, match="key 'run' stands twice"):
-        checked(path)
+        checked(path, "train")
 
 
 def test_conditions_take_the_same_checks(tmp_path):
@@ -137,7 +136,10 @@ def test_one_model_is_encoded_and_trained_wherever_it_runs(tmp_path):
 
 def test_a_judge_with_its_key_passes(tmp_path, monkeypatch):
     monkeypatch.setenv("JUDGE_KEY", "a secret")
-    checked(recipe(tmp_path, {"model": MODEL, "rewards": {"judge": {"vlm": SERVED | {"api_key_env": "JUDGE_KEY"}}}}))
+    checked(
+        recipe(tmp_path, {"model": MODEL, "rewards": {"judge": {"vlm": SERVED | {"api_key_env": "JUDGE_KEY"}}}}),
+        "train",
+    )
 
 
 def test_sft_without_videos_is_refused_as_soon_as_the_method_is_known():
@@ -152,9 +154,9 @@ def test_sft_without_videos_is_refused_as_soon_as_the_method_is_known():
 
 def test_a_recipe_of_the_other_job_is_answered_with_the_command_that_takes_it(tmp_path, repository):
     with pytest.raises(ValueError, match=r"make build RECIPE=.*folder\.yaml"):
-        checked(repository / "recipes" / "folder.yaml")
+        checked(repository / "recipes" / "folder.yaml", "train")
     with pytest.raises(ValueError, match=r"make train RECIPE=.*ltx2\.yaml"):
-        checked_build(repository / "recipes" / "ltx2.yaml", None)
+        checked(repository / "recipes" / "ltx2.yaml", "build")
 
 
 def test_several_processes_are_started_with_as_much_patience_as_one():

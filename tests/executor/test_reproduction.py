@@ -7,8 +7,9 @@ import pytest
 from assets.support.run_config import WrongRunConfig, check_run_config
 from assets.training.conditions import lora_targets
 from assets.training.reproduction import results
+from pipelines.commands import checked
 from pipelines.recipes import RECIPES, load_recipe
-from pipelines.train import checked, output_of
+from pipelines.train import output_of
 from tests.executor.conftest import TINY
 from tests.executor.test_executor import event_of, failure_of
 from tests.executor.test_executor_config import SERVED
@@ -26,7 +27,7 @@ def shipped() -> dict:
 
 
 def test_the_shipped_recipe_is_for_its_job_and_names_its_folder():
-    config = checked(SHIPPED)
+    config = checked(SHIPPED, "train")
     assert output_of(config).parts[-3:] == ("microworld", "training", "reproduction")
 
 

@@ -1,0 +1,75 @@
+"""What `build`, `train` and `evaluate` share: a recipe is checked before anything runs, then Dagster's command runs.
+
+Jobs are resolved here by their names; nothing that definitions.py imports may import this module.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import dagster as dg
+from pydantic import ValidationError
+
+from assets.support.run_config import check_run_config, resolved
+from pipelines.definitions import defs
+from pipelines.recipes import job_of, load_recipe
+
+ROOT = Path(__file__).resolve().parent.parent
+# Command (also of `make`) -> the jobs whose recipes it takes.
+COMMANDS = {
+    "build": ("build_worldtasks",),
+    "train": ("train_wmsd", "reproduce"),
+    "evaluate": ("evaluate_worldtasks", "evaluate_dreamgen", "evaluate_vbvr"),
+}
+
+
+def recipe_parser(doc: str) -> argparse.ArgumentParser:
+    """A parser that shows the command's own docstring and takes the recipe."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", type=Path, help="run config in YAML")
+    return parser
+
+
+def read_recipe(recipe: Path, command: str) -> dict:
+    """What `checked` gives, after a change to the repository's root. Says what is wrong and exits with 2 otherwise."""
+    os.chdir(ROOT)  # dagster.yaml is read from the working folder
+    try:
+        return checked(recipe, command)
+    except (ValueError, ValidationError, dg.DagsterInvalidConfigError) as error:
+        print(f"{recipe}: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def checked(recipe: Path, command: str) -> dict:
+    """The recipe's run config, values from the environment filled in.
+
+    Raises ValueError, for a recipe of another command too, or Dagster's config error.
+    """
+    config = load_recipe(recipe)
+    job = job_of(config)
+    if job not in COMMANDS[command]:
+        takes = next(name for name, jobs in COMMANDS.items() if job in jobs)
+        raise ValueError(f"this recipe is for {job}: make {takes} RECIPE={recipe}")
+    dg.validate_run_config(defs.resolve_job_def(job), config)
+    check_run_config(config)
+    return resolved(config)
+
+
+def run_job(job: str, recipe: Path, tags: Mapping[str, str] | None = None) -> int:
+    """The exit status of the plain Dagster command, which is printed. What asks us to end reaches it once."""
+    words = ["dagster", "job", "execute", "-m", "pipelines.definitions", "-j", job, "-c", str(recipe)]
+    words += ["--tags", json.dumps(tags)] if tags else []
+    print(f"Running: {shlex.join(words)}", flush=True)
+    process = subprocess.Popen([str(Path(sys.executable).with_name(words[0])), *words[1:]])
+    # Ctrl-C reaches both of us: the run hears it, lets its children save, and only then do we end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: process.send_signal(number))
+    if process.wait() != 0:
+        print("The run failed: the first error above says where and why.", file=sys.stderr)
+    return process.returncode

@@ -1,0 +1,32 @@
+"""Tags of Dagster runs over evaluated runs, which are partitions: the stretches that hold no other name."""
+
+import json
+from collections.abc import Sequence
+
+from assets.support.evaluation.partitions import LATER, RANGE, STARTED_FOR
+from assets.support.run_config import PARTITION
+
+
+def stretches(known: Sequence[str], wanted: Sequence[str]) -> list[list[str]]:
+    """The `wanted` names by stretches of `known`, Dagster's order of partitions, that hold no other name."""
+    found: list[list[str]] = []
+    before = False
+    for name in known:
+        if name in wanted:
+            found = [*found[:-1], [*found[-1], name]] if before else [*found, [name]]
+        before = name in wanted
+    return found
+
+
+def tags_of(parts: Sequence[Sequence[str]]) -> list[dict[str, str]]:
+    """Tags of the Dagster run of each part: its partitions, and the names for which it is started.
+
+    Partitions are only told by their ends, and lists of partitions change: a step keeps to the names. Of a part's
+    successors a check of all runs together is told, since they are about to be made anew.
+    """
+    found = []
+    for number, names in enumerate(parts, 1):
+        told = {PARTITION: names[0]} if len(names) == 1 else {RANGE[0]: names[0], RANGE[1]: names[-1]}
+        later = [name for part in parts[number:] for name in part]
+        found.append(told | {STARTED_FOR: json.dumps(list(names))} | ({LATER: json.dumps(later)} if later else {}))
+    return found
