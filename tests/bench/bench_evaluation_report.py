@@ -24,14 +24,13 @@ from pathlib import Path
 from machine import machine
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "evaluation_report")]
-
-from made_runs import MadeRun, films  # noqa: E402
+sys.path.insert(0, str(ROOT))
 
 from evaluation.report.build import build_report  # noqa: E402
 from evaluation.strips import STRIPS, keep_strip  # noqa: E402
 from evaluation.videos import read_frames  # noqa: E402
 from storage.files import sha256_bytes  # noqa: E402
+from tests.evaluation.report.made_runs import MadeRun, films  # noqa: E402
 
 RUNS = {"base": -1.0, "demonstrator": 0.5, "executor": 0.8, "vlm": 0.3, "other": 0.0}
 

@@ -18,14 +18,13 @@ import numpy as np
 from machine import machine
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "statistics")]
-
-from conftest import RunFolder  # noqa: E402
+sys.path.insert(0, str(ROOT))
 
 from evaluation.scoring.comparing import compare_runs  # noqa: E402
 from evaluation.scoring.judged_run import load_run  # noqa: E402
 from evaluation.scoring.run_scores import score  # noqa: E402
 from stats import bootstrap  # noqa: E402
+from tests.evaluation.run_folders import RunFolder  # noqa: E402
 
 
 def folders(root: Path, runs: int, samples: int) -> list[Path]:

@@ -14,9 +14,8 @@ from statistics import median
 from time import process_time as seconds_now
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "models_video"), str(HERE.parent.parent)]
+sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
 
-import tiny_video  # noqa: E402
 import torch  # noqa: E402
 from machine import machine  # noqa: E402
 from released_loop import released_update  # noqa: E402
@@ -26,6 +25,7 @@ from models.video.frame_vae import FrameVAE  # noqa: E402
 from models.video.options import VideoModelOptions  # noqa: E402
 from models.video.protocol import VideoShape  # noqa: E402
 from models.video.wan import Wan  # noqa: E402
+from tests.models.video import tiny_video  # noqa: E402
 from tests.training import rig  # noqa: E402
 
 MODELS = ("microworld", "ltx2")

@@ -13,14 +13,14 @@ from statistics import median
 from time import perf_counter
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "models_video"), str(HERE.parent.parent)]
+sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
 
-import tiny_video  # noqa: E402
 import torch  # noqa: E402
 from machine import machine  # noqa: E402
 
 from models.video.build import build_video_model  # noqa: E402
 from models.video.options import VideoModelOptions  # noqa: E402
+from tests.models.video import tiny_video  # noqa: E402
 
 NAMES = ("wan-channels", "wan-held", "ltx2", "hunyuan15")
 BATCH = 4
