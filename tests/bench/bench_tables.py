@@ -34,9 +34,9 @@ def make_inputs(folder: Path, pairs: int) -> tuple[list[Path], list[Path]]:
     import pyarrow as pa
     from PIL import Image
 
-    from curation.schemas import CLIPS, KEPT, TAXONOMY
+    from curation.schemas import CLIPS, TAXONOMY
     from curation.taxonomy.classify import AGENT_CATEGORIES, TASK_TYPES
-    from storage.tables import write_batches
+    from storage.tables import KEPT, write_batches
 
     frames = pairs // 8
     rng = np.random.default_rng(0)
