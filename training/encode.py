@@ -83,7 +83,7 @@ def labels_of(options: ConditionsOptions, job: dict) -> list:
 
 def encode(job: dict) -> dict:
     """Writes the conditions, unless the same lie there already; returns facts about what was done."""
-    from models.video.build import build_video_model, describe, identify, skeleton
+    from models.video.build_video_model import build_video_model, describe, identify, skeleton
     from training.conditions.encoding import write_conditions
     from training.conditions.windows import read_videos
     from training.policies.lora import check_targets

@@ -12,28 +12,17 @@ import os
 import sys
 from pathlib import Path
 
-TITLES = {
-    "weights": "frozen weights",
-    "vae": "VAE",
-    "trained": "LoRA, gradients, AdamW",
-    "shadows": "old policy, EMA",
-    "states": "rollout states",
-    "conditions": "conditions of a step",
-    "judge": "judge in this process",
-    "activations": "update: activations *",
-    "rollout": "rollout: one forward pass *",
-    "decode": "decoding (rough) *",
-    "peak": "peak",
-}
-
 
 def plan(recipe: Path, gpus: int, gpu_name: str, method: str | None, configs: Path | None, mfu: float) -> dict:
     """Everything that is printed, as JSON values. Raises ValueError for what cannot be planned."""
     from training.methods.calls import calls, calls_of_run
     from training.methods.tasks import share_of_rank
-    from training.planning.costs import compute, judge_load, lora_parameters, memory
-    from training.planning.planning import lora_targets, planned_model, recipe_options, what_fits
-    from training.planning.published import gpu_named
+    from training.planning.flops import compute, judge_load
+    from training.planning.gpus import gpu_named
+    from training.planning.memory import lora_parameters, memory
+    from training.planning.planned_model import lora_targets, planned_model
+    from training.planning.recipe import recipe_options
+    from training.planning.remedies import what_fits
 
     if gpus < 1:
         raise ValueError(f"--gpus {gpus}: at least 1 is expected")
@@ -41,7 +30,8 @@ def plan(recipe: Path, gpus: int, gpu_name: str, method: str | None, configs: Pa
         raise ValueError(f"--mfu {mfu}: a share above 0, at most 1, is expected")
     gpu, (options, processes) = gpu_named(gpu_name), recipe_options(recipe, method)
     share_of_rank(options.rollout.tasks, 0, gpus)
-    model, targets = planned_model(options.model, configs), lora_targets(options)
+    model, source = planned_model(options.model, configs)
+    targets = lora_targets(options)
     needed, limit = memory(model, options, gpus, targets), gpu.memory
     changes, after = what_fits(model, options, gpus, limit, targets)
     return {
@@ -50,7 +40,7 @@ def plan(recipe: Path, gpus: int, gpu_name: str, method: str | None, configs: Pa
         "processes": gpus,
         "recipe_processes": processes,
         "gpu": {"name": gpu.name, "bytes": gpu.memory, "flops": gpu.flops, "mfu": mfu},
-        "model": {"source": model.source, "parameters": model.parameters, "tokens": model.tokens},
+        "model": {"source": source, "parameters": model.parameters, "tokens": model.tokens},
         "lora_parameters": lora_parameters(model.layers, targets, options.lora.rank),
         "steps": options.run.steps,
         "videos_a_step": options.rollout.tasks * options.rollout.group,
@@ -84,9 +74,9 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    from training.planning.text import text
+    from training.planning.printout import text
 
-    print(json.dumps(found, indent=2) if given.json else text(found, TITLES))
+    print(json.dumps(found, indent=2) if given.json else text(found))
     return 0
 
 

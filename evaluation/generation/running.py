@@ -73,7 +73,7 @@ def _prepare(
     options: GenerateOptions, known: dict[Any, Any], stack: ExitStack, tell: Tell
 ) -> tuple[RunFolder, "LoRA | None"]:
     """The run's folder with its plan, and its LoRA. `known`: benchmarks and identities that were looked at before."""
-    from models.video.build import identify
+    from models.video.build_video_model import identify
     from models.video.lora import find_lora
 
     if options.model not in known:
@@ -92,7 +92,7 @@ def _prepare(
 
 def _make(sharing: Sequence[tuple[RunFolder, "LoRA | None"]], tell: Tell) -> dict[str, Generated]:
     """Makes the pending videos of runs that share a model, and finishes each run; results by output folder."""
-    from models.video.build import build_video_model
+    from models.video.build_video_model import build_video_model
     from models.video.lora import wearing
 
     done = {folder.options.output: _finish(folder, tell) for folder, _ in sharing if not folder.pending}

@@ -10,7 +10,7 @@ from microworld.judge import ANSWERED, judge
 from microworld.model.build import FRAMES, MAX_TOKENS, SIZE
 from microworld.render import render_batch
 from microworld.scene import sample_scene
-from models.video.build import build_video_model
+from models.video.build_video_model import build_video_model
 from models.video.options import VideoModelOptions
 from models.video.sampling import ode
 

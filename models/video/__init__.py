@@ -1,1 +1,1 @@
-"""Image-to-video flow models behind one protocol: Wan, LTX-2, HunyuanVideo-1.5."""
+"""Image-to-video models behind one protocol: Wan, LTX-2 and HunyuanVideo-1.5, a folder each."""

@@ -8,7 +8,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from storage.files import PathOutsideRoot, sha256_file
@@ -131,6 +131,19 @@ class Checkpoint:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class PublishedConfigs(Checkpoint):
+    """A checkpoint that is not here: `configs` of its parts from a table (models.video.facts.Published), no weights."""
+
+    configs: Mapping[str, Mapping] = field(default_factory=dict)
+
+    def index(self) -> dict:
+        return dict(self.configs.get(INDEX, {}))
+
+    def config(self, part: str, kind: str = "weights") -> dict:
+        return dict(self.configs.get(part, {}))
+
+
 def open_checkpoint(path: str, revision: str | None, parts: Mapping[str, str], weights: bool = True) -> Checkpoint:
     """The folder `path`, or the Hub repository `owner/name` at `revision` in the Hub's own cache.
 
@@ -230,12 +243,3 @@ def fingerprint(file: Path) -> str:
             handle.seek(block * (size - SAMPLE) // (SAMPLES - 1))
             digest.update(handle.read(SAMPLE))
     return digest.hexdigest()
-
-
-def count_parameters(cls: type, config: Mapping) -> int:
-    """Parameters of diffusers' `cls` with `config`; built without memory for its weights."""
-    import torch
-
-    with torch.device("meta"):
-        model = cls.from_config({name: value for name, value in config.items() if not name.startswith("_")})
-    return sum(parameter.numel() for parameter in model.parameters())

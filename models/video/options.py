@@ -4,21 +4,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-
-class LTX2Options(BaseModel):
-    """What only LTX-2 has."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    schedule: Literal["shifted", "distilled"] = Field(
-        "shifted", description="Noise levels: shifted by length (full model), or the 8 of the distilled model"
-    )
-    image_crf: int = Field(
-        33, ge=0, le=51, description="H.264 quality the first frame is passed through, as in training; 0: not at all"
-    )
-    cross_timestep: bool | None = Field(
-        None, description="Audio-video attention sees the other stream's time; none: as the checkpoint's version does"
-    )
+from models.video.facts import Family
+from models.video.kinds import FAMILIES, Kind
+from models.video.ltx2.facts import LTX2Options
 
 
 class VideoModelOptions(BaseModel):
@@ -26,7 +14,7 @@ class VideoModelOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["wan", "ltx2", "hunyuan15"] = Field(description="Family: which adapter reads the checkpoint")
+    kind: Kind = Field(description="Family: which adapter reads the checkpoint")
     path: str = Field(min_length=1, description="A folder in the layout of diffusers, or a Hub id owner/name")
     revision: str | None = Field(None, description="Branch, tag or commit of a Hub id")
     frames: int = Field(ge=1, le=1025, description="Frames of a video")
@@ -41,8 +29,25 @@ class VideoModelOptions(BaseModel):
     vae_batch: int = Field(1, ge=1, le=1024, description="Videos encoded or decoded at once")
     ltx2: LTX2Options | None = Field(None, description="Only with kind ltx2")
 
+    @property
+    def family(self) -> Family:
+        return FAMILIES[self.kind]
+
+    @property
+    def prompt_tokens(self) -> int:
+        """The length prompts are cut or padded to."""
+        return self.max_prompt_tokens or self.family.prompt_tokens
+
+    @property
+    def own(self) -> BaseModel | None:
+        """The block that only this kind has, with its defaults when it was not given; None for a kind without one."""
+        return self.family.options and (getattr(self, self.kind) or self.family.options())
+
     @model_validator(mode="after")
     def _blocks_fit_the_kind(self) -> "VideoModelOptions":
-        if self.ltx2 is not None and self.kind != "ltx2":
-            raise ValueError(f"the block ltx2 was given with kind {self.kind!r}: it is for kind 'ltx2'")
+        for family in FAMILIES.values():
+            if family.options and getattr(self, family.kind) is not None and self.kind != family.kind:
+                raise ValueError(
+                    f"the block {family.kind} was given with kind {self.kind!r}: it is for kind {family.kind!r}"
+                )
         return self

@@ -28,7 +28,7 @@ from evaluation.generation.running import generate, generate_runs  # noqa: E402
 from evaluation.generation.sampling import sample_videos  # noqa: E402
 from evaluation.videos import read_frames, write_video  # noqa: E402
 from microworld.model.score import options_of  # noqa: E402
-from models.video.build import build_video_model  # noqa: E402
+from models.video.build_video_model import build_video_model  # noqa: E402
 
 BATCH = 8
 

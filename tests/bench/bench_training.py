@@ -20,11 +20,11 @@ import torch  # noqa: E402
 from machine import machine  # noqa: E402
 from released_loop import released_update  # noqa: E402
 
-from models.video.build import build_video_model  # noqa: E402
+from models.video.build_video_model import build_video_model  # noqa: E402
 from models.video.frame_vae import FrameVAE  # noqa: E402
 from models.video.options import VideoModelOptions  # noqa: E402
 from models.video.protocol import VideoShape  # noqa: E402
-from models.video.wan import Wan  # noqa: E402
+from models.video.wan.adapter import Wan  # noqa: E402
 from tests.models.video import tiny_video  # noqa: E402
 from tests.training import rig  # noqa: E402
 

@@ -18,7 +18,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
 import torch  # noqa: E402
 from machine import machine  # noqa: E402
 
-from models.video.build import build_video_model  # noqa: E402
+from models.video.build_video_model import build_video_model  # noqa: E402
 from models.video.options import VideoModelOptions  # noqa: E402
 from tests.models.video import tiny_video  # noqa: E402
 

@@ -26,7 +26,7 @@ def tiny_parts() -> dict:
 def tiny_wan(tiny_parts: dict):
     """The adapter over `tiny_parts`: 8 frames of 32 x 32, prompts of up to 24 tokens."""
     from models.video.protocol import VideoShape
-    from models.video.wan import Wan
+    from models.video.wan.adapter import Wan
 
     return Wan(tiny_parts, VideoShape(8, 32, 32, 4.0), "wan:0123456789abcdef", torch.device("cpu"), 24)
 

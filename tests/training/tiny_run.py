@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from microworld.model.build import make_parts, save
-from models.video.build import build_video_model
+from models.video.build_video_model import build_video_model
 from models.video.frame_vae import FrameVAE
 from models.vlm.protocol import LogOdds, Usage, VLMUnavailable
 from training.conditions.encoding import Pair, write_conditions

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models.video.build import build_video_model
+from models.video.build_video_model import build_video_model
 from storage.files import write_bytes
 from storage.processes import asked_to_end
 from training.conditions.store import ConditionStore
@@ -24,7 +24,7 @@ from training.loop.trainer import Trainer
 from training.loop.world import World
 from training.options import TrainOptions
 from training.policies import adapters
-from training.policies.export import PIPELINES, CardFacts, export_lora
+from training.policies.export import CardFacts, export_lora
 from training.rewards.judge import Judge
 
 GRID = 4  # held-out tasks in a picture of rollouts
@@ -179,7 +179,7 @@ def finish(trainer: Trainer, results: dict[str, dict[str, np.ndarray]]) -> dict:
         licence=options.licence,
         numbers=facts["rates"],
     )
-    export_lora(trainer.policies, "executor", output / "final", pipeline_class=PIPELINES[options.model.kind], card=card)
+    export_lora(trainer.policies, "executor", output / "final", family=options.model.family, card=card)
     trainer.log.finish(facts, scores.to_markdown())
     print(text)
     return facts["rates"]

@@ -21,12 +21,12 @@ FOLDER = "adapters"
 
 def keep(trainer: "Trainer") -> None:
     """Writes the adapter of the finished step when a checkpoint of it is due; an older one of this step is replaced."""
-    from training.policies.export import PIPELINES, write_weights
+    from training.policies.export import write_weights
 
     run, step = trainer.options.run, trainer.step
     if step % run.checkpoint_every == 0 or step == run.steps:
         with building(step_folders.step_folder(Path(trainer.options.output) / FOLDER, step)) as folder:
-            write_weights(trainer.policies, "executor", folder, PIPELINES[trainer.options.model.kind])
+            write_weights(trainer.policies, "executor", folder, trainer.options.model.family)
 
 
 def kept(output: Path) -> dict[int, Path]:

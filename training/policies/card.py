@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
-from models.video.ltx2 import DISTILLED_SIGMAS
+from models.video.facts import Family
 
 HUB_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 MODULE = re.compile(r"models\.video\.\w+")
@@ -33,8 +33,11 @@ class CardFacts:
     title: str = "Executor LoRA"
 
 
-def model_card(facts: CardFacts, pipeline_class: str, loads_itself: bool, weights: str) -> str:
-    """README.md with the Hub's front matter. Paths of the machine it was made on and secrets are left out."""
+def model_card(facts: CardFacts, family: Family, loads_itself: bool, weights: str) -> str:
+    """README.md with the Hub's front matter. Paths of the machine it was made on and secrets are left out.
+
+    `family` is the base model's; `loads_itself`: whether its pipeline can load the LoRA's file, named `weights`.
+    """
     import yaml
 
     base = public_name(facts.base_model)
@@ -64,7 +67,7 @@ Self-Distillation (method `{method}`).
 ## Use
 
 ```python
-{snippet(facts, pipeline_class, loads_itself, weights)}```
+{snippet(facts, family, loads_itself, weights)}```
 
 ## Scores on held-out tasks
 
@@ -77,25 +80,24 @@ Shares of tasks judged as done, with 95 % intervals. A task whose judgement fail
 {fenced(recipe, "yaml")}"""
 
 
-def snippet(facts: CardFacts, pipeline_class: str, loads_itself: bool, weights: str) -> str:
+def snippet(facts: CardFacts, family: Family, loads_itself: bool, weights: str) -> str:
     """Python that loads base and LoRA and makes one video, sampled as for the scores; runs in the card's own folder."""
     model, steps = facts.recipe.get("model", {}), facts.recipe.get("held_out", {}).get("steps", 8)
     base, dtype = public_name(facts.base_model), "float32" if model.get("dtype") == "float32" else "bfloat16"
-    modules, vae_steps = own_parts(Path(facts.base_model))
+    modules = own_modules(Path(facts.base_model))
     if loads_itself:
         load = 'pipe.load_lora_weights(".")  # or the Hub id of this repository'
     else:
         load = f'pipe.transformer.load_lora_adapter(".", prefix="transformer", weight_name="{weights}")'
-    before, asked = settings(pipeline_class, model, steps)
-    if pipeline_class == "WanImageToVideoPipeline" and vae_steps == 1 and "num_frames" in asked:
-        asked["num_frames"] -= 1  # the pipeline rounds up to a multiple of the VAE's temporal factor, plus one
+    arguments = {name: model[key] for name, key in SIZES.items() if key in model} | {"num_inference_steps": steps}
+    before, asked = family.pipeline_call(model, arguments, Path(facts.base_model))
     lines = [
         "import torch",
-        f"from diffusers import {pipeline_class}",
+        f"from diffusers import {family.pipeline}",
         "from diffusers.utils import export_to_video, load_image",
         *(f"import {module}  # of this project: a part of the base model" for module in modules),
         "",
-        f"pipe = {pipeline_class}.from_pretrained({base!r}, dtype=torch.{dtype})",
+        f"pipe = {family.pipeline}.from_pretrained({base!r}, dtype=torch.{dtype})",
         load,
         *before,
         'image = load_image("first_frame.png")',
@@ -109,45 +111,14 @@ def snippet(facts: CardFacts, pipeline_class: str, loads_itself: bool, weights: 
     return "\n".join(lines) + "\n"
 
 
-def settings(pipeline_class: str, model: Mapping[str, Any], steps: int) -> tuple[list[str], dict[str, Any]]:
-    """Lines before the call, and its arguments beside image and prompt: no guidance, the recipe's size and steps."""
-    shape = {name: model[key] for name, key in SIZES.items() if key in model}
-    asked: dict[str, Any] = {**shape, "num_inference_steps": steps}
-    if pipeline_class == "WanImageToVideoPipeline":
-        return [], {**asked, "guidance_scale": 1.0}
-    if pipeline_class == "HunyuanVideo15ImageToVideoPipeline":
-        frames = {name: value for name, value in asked.items() if name not in ("height", "width")}
-        return ["pipe.guider = pipe.guider.new(guidance_scale=1.0)"], frames  # the size comes from the image
-    if pipeline_class == "LTX2ImageToVideoPipeline":
-        off = {"guidance_scale": 1.0, "stg_scale": 0.0, "modality_scale": 1.0, "guidance_rescale": 0.0}
-        asked |= {
-            "frame_rate": model.get("fps", 24.0),
-            **off,
-            **{f"audio_{name}": value for name, value in off.items()},
-        }
-        asked["spatio_temporal_guidance_blocks"] = None
-        if (model.get("ltx2") or {}).get("schedule") != "distilled":
-            return [], asked
-        plain = "use_dynamic_shifting=False, shift_terminal=None"
-        return [
-            "# The distilled noise levels are used as they are.",
-            f"pipe.scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config, {plain})",
-        ], {**asked, "sigmas": list(DISTILLED_SIGMAS[:-1])}
-    return [], asked
-
-
-def own_parts(base: Path) -> tuple[list[str], int]:
-    """Of a base model in a folder: modules that diffusers wants imported first, and the VAE's temporal factor.
-
-    ([], 4) for one on the Hub: such models have only diffusers' own parts.
-    """
-    index, vae = base / "model_index.json", base / "vae" / "config.json"
-    if not index.is_file() or not vae.is_file():
-        return [], 4
+def own_modules(base: Path) -> list[str]:
+    """Of a base model in a folder: this project's modules that diffusers wants imported first. None on the Hub."""
+    index = base / "model_index.json"
+    if not index.is_file():
+        return []
     parts = json.loads(index.read_text(encoding="utf-8")).values()
     libraries = {part[0] for part in parts if isinstance(part, list) and isinstance(part[0], str)}
-    own = sorted(library for library in libraries if MODULE.fullmatch(library))
-    return own, json.loads(vae.read_text(encoding="utf-8")).get("scale_factor_temporal", 4)
+    return sorted(library for library in libraries if MODULE.fullmatch(library))
 
 
 def published(value: Any, key: str = "") -> Any:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.video.facts import Family
 from storage.folders import building
 from storage.hub import PushFailed, errors_without
 from training.policies.card import CardFacts, model_card
@@ -18,11 +19,6 @@ from training.policies.lora import Policies
 __all__ = ["CardFacts", "PushFailed", "export_lora", "push"]
 
 WEIGHTS, CARD, SCORES = "pytorch_lora_weights.safetensors", "README.md", "scores.json"
-PIPELINES = {  # kind of model -> the diffusers class that it runs in
-    "wan": "WanImageToVideoPipeline",
-    "ltx2": "LTX2ImageToVideoPipeline",
-    "hunyuan15": "HunyuanVideo15ImageToVideoPipeline",
-}
 
 
 @dataclass(frozen=True)
@@ -34,15 +30,15 @@ class Exported:
     bytes: int
 
 
-def export_lora(policies: Policies, name: str, out: Path, *, pipeline_class: str, card: CardFacts) -> Exported:
+def export_lora(policies: Policies, name: str, out: Path, *, family: Family, card: CardFacts) -> Exported:
     """Writes the adapter `name` into the folder `out`, which is replaced whole.
 
-    Keys are "transformer.<layer>.lora_A.weight", float32 as trained. `pipeline_class` is the diffusers class that the
-    base model runs in. Raises KeyError for an unknown adapter, ValueError for a class that diffusers does not have.
+    Keys are "transformer.<layer>.lora_A.weight", float32 as trained. `family` is the base model's. Raises KeyError for
+    an unknown adapter, ValueError for a pipeline class that diffusers does not have.
     """
     with building(out) as folder:
-        tensors = write_weights(policies, name, folder, pipeline_class)
-        text = model_card(card, pipeline_class, lora_writer(pipeline_class)[1], WEIGHTS)
+        tensors = write_weights(policies, name, folder, family)
+        text = model_card(card, family, lora_writer(family.pipeline)[1], WEIGHTS)
         (folder / CARD).write_text(text, encoding="utf-8")
         scores = json.dumps(dict(card.numbers), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
         (folder / SCORES).write_text(scores + "\n", encoding="utf-8")
@@ -50,18 +46,18 @@ def export_lora(policies: Policies, name: str, out: Path, *, pipeline_class: str
     return Exported(out, tensors, size)
 
 
-def write_weights(policies: Policies, name: str, folder: Path, pipeline_class: str) -> int:
+def write_weights(policies: Policies, name: str, folder: Path, family: Family) -> int:
     """Writes the adapter's weights alone into `folder`, and returns how many tensors; errors as `export_lora`."""
     import diffusers
     from peft import get_peft_model_state_dict
 
     if name not in policies.names:
         raise KeyError(f"adapter {name!r}: one of {list(policies.names)} is expected")
-    if not isinstance(getattr(diffusers, pipeline_class, None), type):
-        raise ValueError(f"diffusers has no {pipeline_class!r}: the class of the base model's pipeline is expected")
+    if not isinstance(getattr(diffusers, family.pipeline, None), type):
+        raise ValueError(f"diffusers has no {family.pipeline!r}: the class of the base model's pipeline is expected")
     tensors = get_peft_model_state_dict(policies.transformer, adapter_name=name)
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in sorted(tensors.items())}
-    lora_writer(pipeline_class)[0].save_lora_weights(
+    lora_writer(family.pipeline)[0].save_lora_weights(
         folder,
         transformer_lora_layers=tensors,
         transformer_lora_adapter_metadata=adapter_metadata(policies.transformer.peft_config[name]),

@@ -32,7 +32,7 @@ def write_lora(checkpoint: Path, folder: Path, seed: int = 3) -> None:
     import torch
     from safetensors.torch import save_file
 
-    from models.video.build import skeleton
+    from models.video.build_video_model import skeleton
     from models.video.options import VideoModelOptions
 
     model = VideoModelOptions(kind="wan", path=str(checkpoint), frames=8, height=32, width=32, fps=4.0)

@@ -38,12 +38,12 @@ def alike(one, other) -> list[bool]:
 @pytest.fixture
 def unloadable(monkeypatch):
     """No model can be loaded any more."""
-    import models.video.build
+    import models.video.build_video_model
 
     def refuse(*_):
         raise AssertionError("a model was loaded")
 
-    return lambda: monkeypatch.setattr(models.video.build, "build_video_model", refuse)
+    return lambda: monkeypatch.setattr(models.video.build_video_model, "build_video_model", refuse)
 
 
 def test_a_run_leaves_its_record_its_samples_its_videos_and_a_manifest(bench, tmp_path, quiet):
@@ -194,10 +194,10 @@ def test_a_run_is_not_removed_under_a_judge(bench, tmp_path, quiet):
 
 def test_runs_share_a_model_and_the_noise_of_a_sample(bench, tmp_path, quiet, monkeypatch):
     """Where D is T, the Demonstrator's video is the base's: nothing else differs."""
-    import models.video.build
+    from models.video import build_video_model as building
 
-    built, build = [], models.video.build.build_video_model
-    monkeypatch.setattr(models.video.build, "build_video_model", lambda options: built.append(1) or build(options))
+    built, build = [], building.build_video_model
+    monkeypatch.setattr(building, "build_video_model", lambda options: built.append(1) or build(options))
     base = bench.options(tmp_path / "base")
     demonstrator = bench.options(tmp_path / "demonstrator", conditioning="demonstrator", batch=1)
     generate_runs([base, demonstrator], quiet)
@@ -294,7 +294,7 @@ def test_a_benchmark_without_any_solution_has_no_demonstrator(bench, tmp_path, q
 def test_a_video_that_is_not_finite_is_a_failure_and_no_later_run_makes_it_again(
     bench, tmp_path, quiet, monkeypatch, unloadable
 ):
-    from models.video.wan import Wan
+    from models.video.wan.adapter import Wan
 
     decode, noise = Wan.decode, Wan.noise
 

@@ -11,9 +11,10 @@ from evaluation.generation.options import SamplerOptions
 from evaluation.generation.running import generate_runs
 from evaluation.generation.sampling import sample_videos
 from evaluation.records import MANIFEST, RUN, RunRecord, Sample, VideoRecord, read_lines, read_one
-from models.video.build import build_video_model
+from models.video.build_video_model import build_video_model
 from models.video.lora import METADATA, WEIGHTS, BadLoRA, find_lora, wearing
 from models.video.options import VideoModelOptions
+from models.video.wan.facts import WAN
 from storage.files import sha256_file
 from training.loop.held_out import BASE, DEMONSTRATOR, EXECUTOR, HeldOut
 from training.policies.export import CardFacts, export_lora
@@ -39,7 +40,7 @@ def trained(tmp_path_factory):
     bench = tiny_run.bench(root)
     trainer = bench.trainer(root / "out", {"held_out": {"tasks": 2, "steps": 2, "seed": 9}})
     stir(trainer.policies)
-    export_lora(trainer.policies, "executor", root / "lora", pipeline_class="WanImageToVideoPipeline", card=CARD)
+    export_lora(trainer.policies, "executor", root / "lora", family=WAN, card=CARD)
     held_out = HeldOut(trainer.options, trainer.predictor, trainer.store, trainer.judge, trainer.world)
     jobs = {"task": [], "solution": []}
     for pair in held_out.pairs:
@@ -85,7 +86,7 @@ def test_other_models_wear_theirs_too(kind, tmp_path):
     model, other = build_video_model(options), build_video_model(options)
     policies = Policies(model.transformer, ["executor"], rank=3, alpha=7.0, targets=model.lora_targets, seed=1)
     stir(policies)
-    export_lora(policies, "executor", tmp_path / "lora", pipeline_class="WanImageToVideoPipeline", card=CARD)
+    export_lora(policies, "executor", tmp_path / "lora", family=WAN, card=CARD)
     shape = model.shape
     image = torch.randint(0, 256, (1, shape.height, shape.width, 3), dtype=torch.uint8)
     condition = model.encode_image(image) | model.encode_prompt(["[Disc]: go."])

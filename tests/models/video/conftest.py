@@ -29,7 +29,7 @@ def checkpoints(tmp_path_factory):
 @pytest.fixture(scope="session")
 def models(checkpoints):
     """name -> its model with encoders, float32 on the CPU; shared, so tests that change one load their own."""
-    from models.video.build import build_video_model
+    from models.video.build_video_model import build_video_model
     from models.video.options import VideoModelOptions
     from tests.models.video import tiny_video
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from models.video.build import build_video_model, describe
+from models.video.build_video_model import build_video_model, describe
 from models.video.options import VideoModelOptions
 from storage.files import PathOutsideRoot
 from tests.models.video import tiny_video
@@ -254,11 +254,11 @@ def test_the_description_is_that_of_the_loaded_model_and_reads_no_weights(name, 
         file.unlink()
     model = models(name)
     facts = describe(VideoModelOptions(**tiny_video.options_for(name, folder)))
-    assert facts["parameters"] == sum(parameter.numel() for parameter in model.transformer.parameters())
-    assert facts["layers"] == 2
-    assert facts["state_size"] == torch.Size(model.state_shape).numel()
-    assert (facts["audio_tokens"] > 0) == name.startswith("ltx2")
-    assert facts["joint_context"] == (name == "hunyuan15")
+    assert facts.parameters == sum(parameter.numel() for parameter in model.transformer.parameters())
+    assert facts.depth == 2
+    assert facts.state_size == torch.Size(model.state_shape).numel()
+    assert (facts.audio_tokens > 0) == name.startswith("ltx2")
+    assert facts.joint_context == (name == "hunyuan15")
 
 
 def test_the_description_of_published_sizes(copied):
@@ -268,9 +268,9 @@ def test_the_description_of_published_sizes(copied):
     edit(folder / "audio_vae" / "config.json", latent_channels=8, mel_bins=64)
     options = tiny_video.options_for("ltx2", folder, frames=121, height=512, width=768, max_prompt_tokens=1024)
     facts = describe(VideoModelOptions(**options))
-    assert 18e9 < facts["parameters"] < 20e9
-    assert facts["tokens"] == 16 * 16 * 24
-    assert facts["audio_tokens"] == 126
+    assert 18e9 < facts.parameters < 20e9
+    assert facts.tokens == 16 * 16 * 24
+    assert facts.audio_tokens == 126
 
 
 def test_the_scheduler_of_published_wan_checkpoints_gives_its_levels(copied):

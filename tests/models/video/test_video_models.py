@@ -4,7 +4,7 @@ import peft
 import pytest
 import torch
 
-from models.video.build import build_video_model
+from models.video.build_video_model import build_video_model
 from models.video.options import VideoModelOptions
 from models.video.protocol import Condition
 from tests.models.video import tiny_video

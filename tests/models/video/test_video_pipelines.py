@@ -2,8 +2,8 @@
 
 import torch
 
-from models.video import ltx2
-from models.video.build import build_video_model
+from models.video.build_video_model import build_video_model
+from models.video.ltx2.facts import DISTILLED_SIGMAS
 from models.video.options import VideoModelOptions
 from models.video.sampling import ode
 from tests.models.video import tiny_video
@@ -62,7 +62,7 @@ def test_the_distilled_schedule_of_ltx2_equals_the_pipeline_at_the_same_levels(c
     folder = checkpoints("ltx2")
     images, condition = conditions("ltx2")
     x = sampled(model, condition, 8)
-    levels = list(ltx2.DISTILLED_SIGMAS[:-1])
+    levels = list(DISTILLED_SIGMAS[:-1])
     expected = run("ltx2", folder, model.shape, 64, images[0], tiny_video.PROMPTS[0], SEEDS[0], levels)
     assert_same("ltx2", model, folder, x, 0, expected)
 
@@ -70,4 +70,4 @@ def test_the_distilled_schedule_of_ltx2_equals_the_pipeline_at_the_same_levels(c
 def test_the_distilled_levels_are_those_that_diffusers_holds():
     from diffusers.pipelines.ltx2.utils import DISTILLED_SIGMA_VALUES
 
-    assert list(ltx2.DISTILLED_SIGMAS) == [*DISTILLED_SIGMA_VALUES, 0.0]
+    assert list(DISTILLED_SIGMAS) == [*DISTILLED_SIGMA_VALUES, 0.0]

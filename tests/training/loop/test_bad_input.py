@@ -152,7 +152,7 @@ def test_conditions_without_what_the_method_needs_are_refused(
 
 @pytest.fixture(scope="module")
 def tiny_model_with_encoders(tiny_bench):
-    from models.video.build import build_video_model
+    from models.video.build_video_model import build_video_model
     from models.video.options import VideoModelOptions
 
     return build_video_model(VideoModelOptions(**tiny_bench.model))

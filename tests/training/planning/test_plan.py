@@ -7,12 +7,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from models.video.build_video_model import build_video_model
+from models.video.facts import Description
+from models.video.kinds import FAMILIES, published
+from models.video.options import VideoModelOptions
+from models.video.wan.facts import VAES
 from tests.training import rig
 from training import plan
 from training.methods.calls import calls, calls_of_run
-from training.planning.costs import Model, compute, forward_flops, lora_parameters, memory
-from training.planning.planning import from_table, linear_layers, lora_targets, planned_model, recipe_options, what_fits
-from training.planning.published import PUBLISHED, VAES, gpu_named, published
+from training.planning.flops import compute, forward_flops
+from training.planning.gpus import gpu_named
+from training.planning.memory import lora_parameters, memory
+from training.planning.planned_model import lora_targets, planned_model, published_model
+from training.planning.recipe import recipe_options
+from training.planning.remedies import what_fits
 
 RECIPES = Path(__file__).resolve().parents[3] / "recipes"
 NFT = {"kind": "nft", "timesteps": 2}
@@ -64,7 +72,8 @@ def test_a_runs_calls_are_the_sum_of_its_steps():
 
 
 def test_lora_parameters_are_exactly_those_that_peft_makes(tiny_wan):
-    layers, options = linear_layers(tiny_wan.transformer), rig.options()
+    linear = {n: layer for n, layer in tiny_wan.transformer.named_modules() if isinstance(layer, torch.nn.Linear)}
+    layers, options = {n: (layer.in_features, layer.out_features) for n, layer in linear.items()}, rig.options()
     trainer = rig.trainer(tiny_wan, options)
     made = sum(parameter.numel() for parameter in trainer.policies.parameters("executor"))
     assert lora_parameters(layers, lora_targets(options), 4) == made
@@ -79,13 +88,11 @@ def test_forward_flops_are_what_torch_counts(name, tmp_path):
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
-    from models.video.build import build_video_model
-    from models.video.options import VideoModelOptions
     from tests.models.video import tiny_video
 
     folder = tiny_video.BUILDERS[name](tmp_path / name)
     options = VideoModelOptions(**tiny_video.options_for(name, folder))
-    video, model = build_video_model(options), planned_model(options)
+    video, (model, _) = build_video_model(options), planned_model(options)
     image = torch.zeros(1, video.shape.height, video.shape.width, 3, dtype=torch.uint8)
     condition = video.encode_image(image) | video.encode_prompt(["a"])
     x = video.start(video.noise([1]), condition)
@@ -101,10 +108,10 @@ def test_forward_flops_are_what_torch_counts(name, tmp_path):
 LAYERS = {"blocks.0.attn1.to_q": (8, 8), "blocks.0.attn2.to_k": (8, 8), "blocks.0.ffn.net.0.proj": (8, 32)}
 
 
-def small_model(**changed) -> Model:
+def small_model(**changed) -> Description:
     facts = {"kind": "wan", "parameters": 1000, "hidden": 8, "ffn": 32, "depth": 1, "tokens": 10, "audio_tokens": 0}
     facts |= {"context_tokens": 3, "joint_context": False, "state_size": 100, "pixels": 64, "layers": LAYERS}
-    return Model(**facts | {"vae": VAES["wan"], "source": "numbers"} | changed)
+    return Description(**facts | {"vae": VAES[8]} | changed)
 
 
 def test_flops_in_closed_form():
@@ -168,13 +175,15 @@ def test_what_does_not_fit_comes_with_settings_that_do():
     assert what_fits(model, options, 1, needed, ("to_q",))[0] == []
 
 
-@pytest.mark.parametrize("known", PUBLISHED, ids=lambda known: known.ids[0])
-def test_published_models_have_the_size_they_are_named_for(known):
-    from models.video.options import VideoModelOptions
+PUBLISHED = {one.ids[0]: kind for kind, family in FAMILIES.items() for one in family.published}
 
-    size = {"frames": 81 if known.kind != "ltx2" else 121, "height": 480, "width": 832, "fps": 24.0}
-    model = from_table(known, VideoModelOptions(kind=known.kind, path=known.ids[0], **size))
-    named = float(known.source.split(": ")[1].split("B")[0])
+
+@pytest.mark.parametrize("hub_id", PUBLISHED)
+def test_published_models_have_the_size_they_are_named_for(hub_id):
+    kind = PUBLISHED[hub_id]
+    size = {"frames": 81 if kind != "ltx2" else 121, "height": 480, "width": 832, "fps": 24.0}
+    model, source = published_model(VideoModelOptions(kind=kind, path=hub_id, **size))
+    named = float(source.split(": ")[1].split("B")[0])
     assert model.parameters / 1e9 == pytest.approx(named, rel=0.18)  # with what reads a first frame
     assert lora_parameters(model.layers, lora_targets(rig.options()), 1) > 0
 

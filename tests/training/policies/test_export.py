@@ -16,7 +16,9 @@ import pytest
 import torch
 import yaml
 
+from models.video.kinds import FAMILIES
 from models.video.protocol import Condition
+from models.video.wan.facts import WAN
 from tests.models.video import tiny_video
 from training.policies.card import model_card
 from training.policies.export import CardFacts, PushFailed, export_lora, push
@@ -65,7 +67,7 @@ def test_wans_pipeline_loads_the_policy_whatever_alpha(tiny_wan, tiny_parts, tmp
     policies = policies_of(tiny_wan.transformer, tiny_wan.lora_targets, alpha=alpha, names=("executor", "fake"))
     with policies.use("executor"):
         wanted = velocity(tiny_wan)
-    done = export_lora(policies, "executor", tmp_path / "it", pipeline_class="WanImageToVideoPipeline", card=CARD)
+    done = export_lora(policies, "executor", tmp_path / "it", family=WAN, card=CARD)
     assert done.tensors == len(policies.parameters("executor"))
 
     tiny_wan.transformer = tiny_parts["transformer"] = untouched
@@ -75,14 +77,11 @@ def test_wans_pipeline_loads_the_policy_whatever_alpha(tiny_wan, tiny_parts, tmp
     assert (wanted - base).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize(
-    ("kind", "pipeline"),
-    [("ltx2", "LTX2ImageToVideoPipeline"), ("hunyuan15", "HunyuanVideo15ImageToVideoPipeline")],
-)
-def test_the_other_models_load_it_too(tmp_path: Path, kind: str, pipeline: str):
+@pytest.mark.parametrize("kind", ["ltx2", "hunyuan15"])
+def test_the_other_models_load_it_too(tmp_path: Path, kind: str):
     import diffusers
 
-    from models.video.build import build_video_model
+    from models.video.build_video_model import build_video_model
     from models.video.options import VideoModelOptions
 
     folder = tiny_video.BUILDERS[kind](tmp_path / "base")
@@ -101,9 +100,9 @@ def test_the_other_models_load_it_too(tmp_path: Path, kind: str, pipeline: str):
     policies = policies_of(model.transformer, model.lora_targets)
     with policies.use("executor"):
         wanted = velocity_now()
-    export_lora(policies, "executor", tmp_path / "it", pipeline_class=pipeline, card=CARD)
+    export_lora(policies, "executor", tmp_path / "it", family=FAMILIES[kind], card=CARD)
     assert torch.equal(velocity_now(), base) and (wanted - base).abs().max() > 1e-4
-    pipe = getattr(diffusers, pipeline).from_pretrained(folder, dtype=torch.float32)
+    pipe = getattr(diffusers, FAMILIES[kind].pipeline).from_pretrained(folder, dtype=torch.float32)
     card = (tmp_path / "it" / "README.md").read_text()
     with working_in(tmp_path / "it"):  # the card's own line
         exec(next(line for line in card.splitlines() if "load_lora" in line), {"pipe": pipe})
@@ -130,7 +129,7 @@ def test_the_cards_snippet_runs(tiny_wan, tiny_parts, tmp_path: Path, repository
     save(tiny_parts, tmp_path / "base")
     card = replace(CARD, base_model=str(tmp_path / "base"))
     policies = policies_of(tiny_wan.transformer, tiny_wan.lora_targets)
-    export_lora(policies, "executor", tmp_path / "it", pipeline_class="WanImageToVideoPipeline", card=card)
+    export_lora(policies, "executor", tmp_path / "it", family=WAN, card=card)
     (tmp_path / "it" / "base").symlink_to(tmp_path / "base")
     Image.fromarray(np.full((32, 32, 3), 99, np.uint8)).save(tmp_path / "it" / "first_frame.png")
     code = re.search(r"```python\n(.*?)```", (tmp_path / "it" / "README.md").read_text(), re.DOTALL)[1]
@@ -148,7 +147,7 @@ def test_the_folder_is_whole_and_the_same_in_every_process(tiny_wan, tmp_path: P
     (tmp_path / "it").mkdir()
     (tmp_path / "it" / "old").touch()
     for name in ("it", "again"):
-        export_lora(policies, "executor", tmp_path / name, pipeline_class="WanImageToVideoPipeline", card=CARD)
+        export_lora(policies, "executor", tmp_path / name, family=WAN, card=CARD)
     files = sorted(path.name for path in (tmp_path / "it").iterdir())
     assert files == ["README.md", "pytorch_lora_weights.safetensors", "scores.json"]
     for name in files:
@@ -167,14 +166,14 @@ def test_the_folder_is_whole_and_the_same_in_every_process(tiny_wan, tmp_path: P
 def test_what_cannot_be_exported_is_named(tiny_wan, tmp_path: Path):
     policies = policies_of(tiny_wan.transformer, tiny_wan.lora_targets)
     with pytest.raises(KeyError, match=r"adapter 'x': one of \['executor'\]"):
-        export_lora(policies, "x", tmp_path / "it", pipeline_class="WanImageToVideoPipeline", card=CARD)
+        export_lora(policies, "x", tmp_path / "it", family=WAN, card=CARD)
     with pytest.raises(ValueError, match="diffusers has no 'NoPipeline'"):
-        export_lora(policies, "executor", tmp_path / "it", pipeline_class="NoPipeline", card=CARD)
+        export_lora(policies, "executor", tmp_path / "it", family=replace(WAN, pipeline="NoPipeline"), card=CARD)
     assert not (tmp_path / "it").exists()
 
 
 def test_the_card_tells_recipe_and_scores_but_no_paths_and_no_secrets():
-    text = model_card(CARD, "WanImageToVideoPipeline", True, "w.safetensors")
+    text = model_card(CARD, WAN, True, "w.safetensors")
     front = yaml.safe_load(text.split("---\n")[1])
     assert front["library_name"] == "diffusers" and "base_model" not in front and "license" not in front
     assert "0.285" in text and "method: wmsd" in text and "api_key_env: JUDGE_KEY" in text and "`v1| x`" in text
@@ -186,25 +185,23 @@ def test_the_card_tells_recipe_and_scores_but_no_paths_and_no_secrets():
 
 def test_a_hub_model_and_its_licence_are_in_the_front_matter():
     facts = CardFacts(RECIPE, "v1", SCORES, "Wan-AI/Wan2.1-I2V", licence="apache-2.0")
-    front = yaml.safe_load(model_card(facts, "WanImageToVideoPipeline", True, "w").split("---\n")[1])
+    front = yaml.safe_load(model_card(facts, WAN, True, "w").split("---\n")[1])
     assert (front["base_model"], front["license"]) == ("Wan-AI/Wan2.1-I2V", "apache-2.0")
 
 
-@pytest.mark.parametrize(
-    "pipeline", ["WanImageToVideoPipeline", "LTX2ImageToVideoPipeline", "HunyuanVideo15ImageToVideoPipeline"]
-)
-def test_every_snippet_gives_only_arguments_that_its_pipeline_takes(pipeline: str):
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_every_snippet_gives_only_arguments_that_its_pipeline_takes(family):
     import ast
     import inspect
 
     import diffusers
 
     recipe = {**RECIPE, "model": {**RECIPE["model"], "ltx2": {"schedule": "distilled"}}}
-    text = model_card(CardFacts(recipe, "v1", SCORES, "a/b"), pipeline, True, "w")
+    text = model_card(CardFacts(recipe, "v1", SCORES, "a/b"), family, True, "w")
     code = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
     calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
     call = next(node for node in calls if isinstance(node.func, ast.Name) and node.func.id == "pipe")
-    taken = inspect.signature(getattr(diffusers, pipeline).__call__).parameters
+    taken = inspect.signature(getattr(diffusers, family.pipeline).__call__).parameters
     assert {keyword.arg for keyword in call.keywords} <= taken.keys()
 
 

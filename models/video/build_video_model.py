@@ -2,21 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from importlib import import_module
+from types import ModuleType
 
 import torch
+from torch import nn
 
-from models.video import hunyuan15, ltx2_parts, wan_parts
+from models.video.facts import Description
 from models.video.loading import Checkpoint, open_checkpoint
-from models.video.options import LTX2Options, VideoModelOptions
+from models.video.options import VideoModelOptions
 from models.video.protocol import VideoModel, VideoShape
 
-ADAPTERS = {"wan": wan_parts, "ltx2": ltx2_parts, "hunyuan15": hunyuan15}
-TRANSFORMERS = {
-    "wan": "WanTransformer3DModel",
-    "ltx2": "LTX2VideoTransformer3DModel",
-    "hunyuan15": "HunyuanVideo15Transformer3DModel",
-}
 ENCODING = 1  # raised when an adapter encodes the same input otherwise than before
 
 
@@ -27,20 +23,18 @@ def build_video_model(options: VideoModelOptions, encoders: bool = True) -> Vide
     Raises FileNotFoundError (no checkpoint, or a part or shard is missing) and ValueError (parts that do not fit each
     other, the kind or the asked shape) before any weights are loaded.
     """
-    adapter = ADAPTERS[options.kind]
     checkpoint, parts = _open(options)
     checkpoint.check(parts)
-    extra = {"options": options.ltx2 or LTX2Options()} if options.kind == "ltx2" else {}
-    return adapter.load(
+    return _parts(options).load(
         checkpoint,
         shape_of(options),
         identity_of(options, checkpoint, parts),
         _device(options.device),
         getattr(torch, options.dtype),
         encoders,
-        _prompt_tokens(options),
+        options.prompt_tokens,
         options.vae_batch,
-        **extra,
+        **({"options": options.own} if options.own else {}),
     )
 
 
@@ -48,9 +42,8 @@ def identity_of(options: VideoModelOptions, checkpoint: Checkpoint, parts: dict[
     """`kind:` and 16 hexadecimal digits over the content of every part (see `Checkpoint.content`) and the options that
     change encodings. The same with and without encoders, on any device, in any folder."""
     settings = options.model_dump(mode="json", include={"frames", "height", "width", "fps", "dtype"})
-    settings["max_prompt_tokens"] = _prompt_tokens(options)
-    if options.kind == "ltx2":
-        settings["image_crf"] = (options.ltx2 or LTX2Options()).image_crf
+    settings["max_prompt_tokens"] = options.prompt_tokens
+    settings |= options.own.encoding() if options.own else {}
     text = json.dumps([ENCODING, settings, checkpoint.content(parts)], sort_keys=True)
     return f"{options.kind}:{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
@@ -62,31 +55,32 @@ def identify(options: VideoModelOptions) -> str:
     return identity_of(options, checkpoint, parts)
 
 
-def describe(options: VideoModelOptions) -> dict:
+def describe(options: VideoModelOptions, checkpoint: Checkpoint | None = None) -> Description:
     """What a cost planner needs, from configs alone: no weights are read or fetched.
 
-    kind, frames, height, width, fps; of the transformer: parameters, layers, hidden_size, ffn_size; of one video:
-    tokens (of the picture), audio_tokens, context_tokens (prompt and image), joint_context (whether the context lies in
-    the same attention as the video, or is attended to crosswise), state_size (numbers in one state). Raises as
-    `build_video_model` does for shapes that do not fit.
+    `checkpoint` stands in for the one that the options name. Raises as `build_video_model` does for shapes that do not
+    fit.
     """
-    checkpoint, _ = _open(options, weights=False)
-    shape = options.model_dump(include={"kind", "frames", "height", "width", "fps"})
-    return {**shape, **ADAPTERS[options.kind].facts(checkpoint, shape_of(options), _prompt_tokens(options))}
+    checkpoint = checkpoint or _open(options, weights=False)[0]
+    found = _parts(options).describe(checkpoint, shape_of(options), options.prompt_tokens)
+    transformer = skeleton(options, checkpoint)
+    linear = {name: layer for name, layer in transformer.named_modules() if isinstance(layer, nn.Linear)}
+    return Description(
+        kind=options.kind,
+        parameters=sum(parameter.numel() for parameter in transformer.parameters()),
+        pixels=options.frames * options.height * options.width,
+        layers={name: (layer.in_features, layer.out_features) for name, layer in linear.items()},
+        **found,
+    )
 
 
-def skeleton(options: VideoModelOptions) -> torch.nn.Module:
+def skeleton(options: VideoModelOptions, checkpoint: Checkpoint | None = None) -> nn.Module:
     """The denoiser on torch's meta device: every layer with its shape, no memory. From configs alone, as `describe`."""
-    checkpoint, _ = _open(options, weights=False)
-    return empty_transformer(options.kind, checkpoint.config("transformer"))
-
-
-def empty_transformer(kind: str, config: Mapping) -> torch.nn.Module:
-    """diffusers' denoiser of this kind with these arguments (the class's own defaults otherwise), on meta."""
     import diffusers
 
+    config = (checkpoint or _open(options, weights=False)[0]).config("transformer")
     with torch.device("meta"):
-        return getattr(diffusers, TRANSFORMERS[kind]).from_config(
+        return getattr(diffusers, options.family.transformer).from_config(
             {name: value for name, value in config.items() if not name.startswith("_")}
         )
 
@@ -95,13 +89,13 @@ def shape_of(options: VideoModelOptions) -> VideoShape:
     return VideoShape(options.frames, options.height, options.width, options.fps)
 
 
-def _prompt_tokens(options: VideoModelOptions) -> int:
-    return options.max_prompt_tokens or ADAPTERS[options.kind].PROMPT_TOKENS
+def _parts(options: VideoModelOptions) -> ModuleType:
+    return import_module(f"models.video.{options.kind}.parts")
 
 
 def _open(options: VideoModelOptions, weights: bool = True) -> tuple[Checkpoint, dict[str, str]]:
     """The checkpoint and the parts it needs. Which these are depends on its configs, so those are fetched first."""
-    adapter = ADAPTERS[options.kind]
+    adapter = _parts(options)
     checkpoint = open_checkpoint(options.path, options.revision, adapter.PARTS, weights=False)
     parts = adapter.part_kinds(checkpoint)
     if weights and checkpoint.commit:

@@ -19,8 +19,7 @@ from torch import Tensor
 from models.video.flow import Flow
 from models.video.pixels import check_images, check_videos, draw, in_chunks, to_bytes, to_unit
 from models.video.protocol import Condition, VideoShape
-
-LORA_TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "ffn.net.0.proj", "ffn.net.2")
+from models.video.wan.facts import LORA_TARGETS
 
 
 class Wan(Flow):

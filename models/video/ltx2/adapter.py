@@ -12,21 +12,9 @@ import torch
 from torch import Tensor
 
 from models.video.flow import Flow
-from models.video.options import LTX2Options
+from models.video.ltx2.facts import DISTILLED_SIGMAS, LORA_TARGETS, LTX2Options
 from models.video.pixels import check_images, check_videos, draw, in_chunks, to_bytes, to_unit
 from models.video.protocol import Condition, VideoShape
-
-# Levels of the distilled 8-step model, from packages/ltx-pipelines/src/ltx_pipelines/utils/constants.py of the
-# repository Lightricks/LTX-2 (diffusers holds the same list in pipelines/ltx2/utils.py).
-DISTILLED_SIGMAS = (1.0, 0.99375, 0.9875, 0.98125, 0.975, 0.909375, 0.725, 0.421875, 0.0)
-
-# The video's layers and its attention to the audio. The audio's own layers stay as they are: no loss looks at them.
-ATTENTIONS = ("attn1", "attn2", "audio_to_video_attn")
-LORA_TARGETS = (
-    *(f"{attention}.{layer}" for attention in ATTENTIONS for layer in ("to_q", "to_k", "to_v", "to_out.0")),
-    "ff.net.0.proj",
-    "ff.net.2",
-)
 
 
 class LTX2(Flow):

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 import torch
 
-from models.video.loading import Checkpoint, count_parameters
+from models.video.loading import Checkpoint
 from models.video.pixels import check_size
 from models.video.protocol import VideoShape
-from models.video.wan import Wan, latent_shape
+from models.video.wan.adapter import Wan, latent_shape
+from models.video.wan.facts import VAES, WAN
 
-PROMPT_TOKENS = 512  # with CLIP embeddings diffusers' attention takes the last 512 tokens for the prompt
 CLIP = ("image_encoder", "image_processor")
 PARTS = {
     "transformer": "weights",
@@ -42,10 +42,11 @@ def check_fit(
             f"{shape.frames} frames of {shape.height}x{shape.width} are {tokens} tokens: at most "
             f"{transformer['rope_max_seq_len']} along each axis have positions (rope_max_seq_len)"
         )
-    if transformer.get("image_dim") is not None and max_prompt_tokens != PROMPT_TOKENS:
+    # With CLIP embeddings diffusers' attention takes the last 512 tokens for the prompt.
+    if transformer.get("image_dim") is not None and max_prompt_tokens != WAN.prompt_tokens:
         raise ValueError(
-            f"max_prompt_tokens: {max_prompt_tokens} with CLIP image embeddings: {PROMPT_TOKENS} is the only length "
-            "that diffusers' attention can tell from the image"
+            f"max_prompt_tokens: {max_prompt_tokens} with CLIP image embeddings: {WAN.prompt_tokens} is the only "
+            "length that diffusers' attention can tell from the image"
         )
 
 
@@ -77,12 +78,10 @@ def read_configs(checkpoint: Checkpoint) -> tuple[dict, dict, bool]:
     return transformer, checkpoint.full_config("vae", vae), expand
 
 
-def facts(checkpoint: Checkpoint, shape: VideoShape, max_prompt_tokens: int) -> dict:
-    """See models.video.build.describe."""
-    from diffusers import WanTransformer3DModel
-
+def describe(checkpoint: Checkpoint, shape: VideoShape, prompt_tokens: int) -> dict:
+    """What models.video.facts.Description holds, but for what the layers tell."""
     transformer, vae, expand = read_configs(checkpoint)
-    check_fit(transformer, vae, shape, max_prompt_tokens, expand)
+    check_fit(transformer, vae, shape, prompt_tokens, expand)
     channels, frames, height, width = latent_shape(vae, shape)
     depth, rows, columns = transformer["patch_size"]
     clip = 0
@@ -90,15 +89,15 @@ def facts(checkpoint: Checkpoint, shape: VideoShape, max_prompt_tokens: int) -> 
         vision = checkpoint.config("image_encoder")
         clip = (vision.get("image_size", 224) // vision.get("patch_size", 32)) ** 2 + 1
     return {
-        "parameters": count_parameters(WanTransformer3DModel, transformer),
-        "layers": transformer["num_layers"],
-        "hidden_size": transformer["num_attention_heads"] * transformer["attention_head_dim"],
-        "ffn_size": transformer["ffn_dim"],
+        "hidden": transformer["num_attention_heads"] * transformer["attention_head_dim"],
+        "ffn": transformer["ffn_dim"],
+        "depth": transformer["num_layers"],
         "tokens": (frames // depth) * (height // rows) * (width // columns),
         "audio_tokens": 0,
-        "context_tokens": max_prompt_tokens + clip,
+        "context_tokens": prompt_tokens + clip,
         "joint_context": False,
         "state_size": channels * frames * height * width,
+        "vae": VAES.get(vae["scale_factor_spatial"], VAES[8]),
     }
 
 
@@ -109,7 +108,7 @@ def load(
     device: torch.device,
     dtype: torch.dtype,
     encoders: bool = True,
-    max_prompt_tokens: int = PROMPT_TOKENS,
+    max_prompt_tokens: int = WAN.prompt_tokens,
     vae_batch: int = 1,
 ) -> Wan:
     """From a checkpoint that `Checkpoint.check` has passed. VAE and CLIP stay float32, as Wan's authors run them."""

@@ -3,11 +3,26 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from training.planning.costs import CONTEXT, DECODE_MFU, RESERVE
+from training.planning.flops import DECODE_MFU
+from training.planning.memory import CONTEXT, RESERVE
+
+TITLES = {  # of the parts of memory
+    "weights": "frozen weights",
+    "vae": "VAE",
+    "trained": "LoRA, gradients, AdamW",
+    "shadows": "old policy, EMA",
+    "states": "rollout states",
+    "conditions": "conditions of a step",
+    "judge": "judge in this process",
+    "activations": "update: activations *",
+    "rollout": "rollout: one forward pass *",
+    "decode": "decoding (rough) *",
+    "peak": "peak",
+}
 
 
-def text(plan: Mapping[str, Any], titles: Mapping[str, str]) -> str:
-    """What `python -m training.plan` prints; `titles` names the parts of memory."""
+def text(plan: Mapping[str, Any]) -> str:
+    """What `python -m training.plan` prints."""
     gpu, model, made = plan["gpu"], plan["model"], plan["compute"]
     lines = [
         f"{plan['recipe']}: method {plan['method']}, {plan['steps']} steps of {plan['videos_a_step']} videos, "
@@ -17,7 +32,7 @@ def text(plan: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     ]
     if plan["recipe_processes"] != plan["processes"]:
         lines.append(f"note: the recipe starts {plan['recipe_processes']} processes; set `processes` to what you rent")
-    rows = [(titles[name], f"{size / 1e9:.2f}") for name, size in plan["memory"].items() if size or name == "peak"]
+    rows = [(TITLES[name], f"{size / 1e9:.2f}") for name, size in plan["memory"].items() if size or name == "peak"]
     lines += ["", *columns(("memory of one process", "GB"), rows), "* not at the same time: the largest counts", ""]
     room = f"{gpu['bytes'] / 1e9:.0f} GB of one {gpu['name']}"
     if plan["fits"]:

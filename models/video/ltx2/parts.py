@@ -4,13 +4,12 @@ from collections.abc import Mapping
 
 import torch
 
-from models.video.loading import Checkpoint, count_parameters
-from models.video.ltx2 import LTX2, latent_shape
-from models.video.options import LTX2Options
+from models.video.loading import Checkpoint
+from models.video.ltx2.adapter import LTX2, latent_shape
+from models.video.ltx2.facts import VAE_FACTS, LTX2Options
 from models.video.pixels import check_size
 from models.video.protocol import VideoShape
 
-PROMPT_TOKENS = 1024
 AUDIO_COMPRESSION = 4  # of AutoencoderKLLTX2Audio, in time and in mel bins
 PARTS = {
     "transformer": "weights",
@@ -94,26 +93,24 @@ def read_configs(checkpoint: Checkpoint) -> dict[str, dict]:
     return {**configs, "text_encoder": checkpoint.config("text_encoder")}
 
 
-def facts(checkpoint: Checkpoint, shape: VideoShape, max_prompt_tokens: int) -> dict:
-    """See models.video.build.describe."""
-    from diffusers import LTX2VideoTransformer3DModel
-
+def describe(checkpoint: Checkpoint, shape: VideoShape, prompt_tokens: int) -> dict:
+    """What models.video.facts.Description holds, but for what the layers tell."""
     configs = read_configs(checkpoint)
-    check_fit(configs, shape, max_prompt_tokens)
+    check_fit(configs, shape, prompt_tokens)
     transformer = configs["transformer"]
     channels, frames, height, width = latent_shape(transformer, shape)
     audio = audio_latent_shape(configs["audio_vae"], shape)
     hidden = transformer["num_attention_heads"] * transformer["attention_head_dim"]
     return {
-        "parameters": count_parameters(LTX2VideoTransformer3DModel, transformer),
-        "layers": transformer["num_layers"],
-        "hidden_size": hidden,
-        "ffn_size": 4 * hidden,
+        "hidden": hidden,
+        "ffn": 4 * hidden,
+        "depth": transformer["num_layers"],
         "tokens": frames * height * width,
         "audio_tokens": audio[1],
-        "context_tokens": max_prompt_tokens,
+        "context_tokens": prompt_tokens,
         "joint_context": False,
         "state_size": channels * frames * height * width + audio[0] * audio[1] * audio[2],
+        "vae": VAE_FACTS,
     }
 
 
