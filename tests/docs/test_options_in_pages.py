@@ -1,0 +1,110 @@
+"""Options that the pages write are options, and YAML that they show is taken by what it is for."""
+
+import re
+
+import dagster as dg
+import pytest
+import yaml
+
+from assets.support.evaluation.options import GeneratedVideosConfig, TrainingCurve
+from assets.support.reproduction_options import ReproductionConfig
+from assets.support.resources import VLMResource
+from assets.support.run_config import check_run_config
+from evaluation.report.options import ReportOptions
+from pipelines.recipes import job_of
+from tests.docs.pages import PAGES
+from training.reproduction.options import Experiment
+
+OPTIONS = next(page for page in PAGES if page.name == "docs/options.md")
+# docs/benchmarks.md has a test of its own: tests/evaluation/benchmarks/test_documented_options.py.
+OTHERS = [page for page in PAGES if page.name not in ("docs/options.md", "CHANGELOG.md")]
+FILE = re.compile(r".*\.(py|md|json|jsonl|yaml|txt|log|png|html|toml|cff)")
+MODEL = "frames: 8, height: 32, width: 32, fps: 4.0"  # in place of `...`
+# Of commands without an asset; docs/benchmarks.md says where they belong.
+OF_COMMANDS = {"step", "benchmark", "rewrites", "objective"}
+
+
+def known_paths() -> set[str]:
+    """`executor.rollout.group` and so on: blocks and options of docs/options.md, without `ops` and `config`."""
+    paths, title = set(), ""
+    for line in OPTIONS.text.splitlines():
+        if line.startswith("#"):
+            title = line.lstrip("# ").removeprefix("ops.").replace(".config", "")
+            paths.add(title)
+        elif row := re.match(r"\| `(\w+)` \|", line):
+            paths.add(f"{title}.{row[1]}")
+    return paths
+
+
+PATHS = known_paths()
+NAMES = {path.rpartition(".")[2] for path in PATHS}
+BLOCKS = {part for path in PATHS for part in path.split(".")[:-1]}
+pages = pytest.mark.parametrize("page", OTHERS, ids=lambda page: page.name)
+
+
+@pages
+def test_every_option_named_with_its_block_is_there(page):
+    for word in page.inline:
+        if not re.fullmatch(r"[a-z_0-9]+(\.[a-z_0-9]+)+", word) or FILE.fullmatch(word):
+            continue
+        path = word.removeprefix("ops.").replace(".config", "")
+        if path.partition(".")[0] in BLOCKS:
+            assert any(f".{known}".endswith(f".{path}") for known in PATHS), f"{page.name}: {word}"
+
+
+@pages
+def test_every_option_shown_with_a_value_is_there(page):
+    for word in page.inline:
+        if match := re.match(r"([a-z_0-9]+): ", word):
+            assert match[1] in NAMES | OF_COMMANDS, f"{page.name}: {word}"
+
+
+def yaml_blocks(page) -> list[str]:
+    chunks = [chunk for block in page.blocks for chunk in re.split(r"\n\s*\n", block)]
+    return [chunk for chunk in chunks if re.match(r"(#.*\n)*([a-z_]+:( |$)|- \{)", chunk)]
+
+
+@pages
+def test_every_block_of_options_is_taken(page, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "a token")
+    for text in yaml_blocks(page):
+        if page.name == "docs/benchmarks.md":
+            continue
+        check(yaml.safe_load(text.replace("...}", f"{MODEL}}}")), f"{page.name}: {text.splitlines()[0]}")
+
+
+def check(block, where: str) -> None:
+    """Raises for a block that nothing takes."""
+    match block:
+        case {"ops": _} | {"resources": _}:
+            from pipelines.definitions import defs
+
+            dg.validate_run_config(defs.resolve_job_def(job_of(block)), block)
+            check_run_config(block)
+        case {"vlm": options}:
+            VLMResource(**options)
+        case {"generated_videos": options}:
+            GeneratedVideosConfig(**_kinds(options["config"]))
+        case {"curves": curves}:
+            assert [TrainingCurve(**curve) for curve in curves]
+        case {"runs": _, "output": _}:
+            ReportOptions(**block)
+        case [*experiments] if all("method" in one for one in experiments):
+            assert "experiments" in ReproductionConfig.model_fields
+            assert [Experiment(**one) for one in experiments]
+        case _:
+            raise AssertionError(f"{where}: no test knows what takes this block; add a case")
+
+
+def _kinds(config: dict) -> dict:
+    """A selector `{microworld: {...}}` as the model has it: `{kind: microworld, ...}`."""
+    ((kind, options),) = config["benchmark"].items()
+    return config | {"benchmark": {"kind": kind, **options}}
+
+
+def test_metrics_in_the_troubleshooting_are_explained():
+    texts = {page.name: page for page in PAGES}
+    metric = re.compile(r"(groups|judge|reward|spread|seconds)/[a-z_]+")
+    explained = set(filter(metric.fullmatch, texts["docs/training.md"].inline))
+    named = set(filter(metric.fullmatch, texts["docs/troubleshooting.md"].inline))
+    assert named and {name for name in named if not name.startswith("seconds/")} <= explained
