@@ -61,7 +61,7 @@ def test_every_option_shown_with_a_value_is_there(page):
 
 def yaml_blocks(page) -> list[str]:
     chunks = [chunk for block in page.blocks for chunk in re.split(r"\n\s*\n", block)]
-    return [chunk for chunk in chunks if re.match(r"(#.*\n)*([a-z_]+:( |$)|- \{)", chunk)]
+    return [chunk for chunk in chunks if re.match(r"(#.*\n)*([a-z_]+:\s|- \{)", chunk)]
 
 
 @pages

@@ -8,7 +8,7 @@ import pytest
 from storage.collection import NAME
 from tests.docs.pages import PAGES, REPOSITORY
 
-ROOMS = sorted(path.parent.name for path in REPOSITORY.glob("*/__init__.py")) + ["tests", "docs", "recipes"]
+ROOMS = [*sorted(path.parent.name for path in REPOSITORY.glob("*/__init__.py")), "tests", "docs", "recipes"]
 # A path of the repository; one with a place to fill in (<stage>, NAME, *, {i}) is none.
 PATH = re.compile(rf"({'|'.join(ROOMS)})/[a-z0-9_./-]*")
 TARGET = re.compile(r"make ([a-z][a-z-]*)\b")
