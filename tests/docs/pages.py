@@ -31,7 +31,7 @@ class Page:
     @cached_property
     def fenced(self) -> list[tuple[str, str]]:
         """(language, text) of each block between fences."""
-        return [(language, _dedented(body)) for _, language, body in FENCE.findall(self.text)]
+        return [(language, dedented(body)) for _, language, body in FENCE.findall(self.text)]
 
     @cached_property
     def indented(self) -> list[str]:
@@ -43,13 +43,13 @@ class Page:
                 block.append(line)
             else:
                 if block:
-                    blocks.append(_dedented("\n".join(block)))
+                    blocks.append(dedented("\n".join(block)))
                 block = []
                 item = ITEM.match(line)
                 if item or (line.strip() and not line.startswith(" ")):
                     margin = item.end() if item else 0
             blank = not line.strip()
-        return [*blocks, *([_dedented("\n".join(block))] if block else [])]
+        return [*blocks, *([dedented("\n".join(block))] if block else [])]
 
     @cached_property
     def blocks(self) -> list[str]:
@@ -75,7 +75,7 @@ class Page:
         return [link for link in LINK.findall(self.text) if not re.match(r"[a-z]+:", link)]
 
 
-def _dedented(text: str) -> str:
+def dedented(text: str) -> str:
     lines = text.rstrip().splitlines()
     margin = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
     return "\n".join(line[margin:] for line in lines)
