@@ -15,8 +15,8 @@ from microworld.model.build import make_parts, save
 from models.video.build_video_model import build_video_model
 from models.video.frame_vae import FrameVAE
 from models.vlm.protocol import LogOdds, Usage, VLMUnavailable
-from training.conditions.encoding import Pair, write_conditions
-from training.conditions.store import ConditionStore
+from training.conditions.encoding import write_conditions
+from training.conditions.store import ConditionStore, Pair
 from training.loop.log import RunLog
 from training.loop.trainer import Trainer
 from training.loop.world import World

@@ -11,12 +11,11 @@ The same model and input give the same bytes. Prompt embeddings are stored witho
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,23 +25,10 @@ from models.video.pixels import fit
 from models.video.protocol import VideoModel
 from storage.files import sha256_bytes
 from storage.folders import building
-from training.conditions.store import (
-    FORMAT,
-    MANIFEST,
-    PAIRS,
-    STATE,
-    VIDEOS,
-    ConditionStore,
-    DamagedConditions,
-    Pair,
-    StaleConditions,
-    text_key,
-)
-
-__all__ = ["ConditionFacts", "ConditionStore", "DamagedConditions", "Pair", "StaleConditions", "write_conditions"]
+from storage.tables import chunks
+from training.conditions.store import FORMAT, MANIFEST, PAIRS, STATE, VIDEOS, Pair, text_key
 
 SHARD_BYTES = 512 * 2**20
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -84,12 +70,12 @@ def write_conditions(
     texts = {text for _, pair in pairs for text in (pair.task, pair.solution)}
     with building(out) as folder:
         shards = _Shards(folder, shard_bytes)
-        for ids in _chunks(image_ids, batch):
+        for ids in chunks(image_ids, batch):
             fitted = np.stack([fit(_pixels(f"image {i!r}", images(i), 3), model.shape) for i in ids])
             shards.add("images", ids, model.encode_image(torch.from_numpy(fitted)).tensors)
         known = _write_videos(model, videos, batch, shards)
         texts |= {task for _, task in known}
-        for some in _chunks(sorted(texts, key=text_key), batch):
+        for some in chunks(sorted(texts, key=text_key), batch):
             shards.add("prompts", [text_key(text) for text in some], model.encode_prompt(some).tensors, trimmed=True)
         shards.close()
         lines = [{"split": split, **asdict(pair)} for split, pair in pairs]
@@ -162,7 +148,7 @@ def _write_videos(
     model: VideoModel, videos: Iterable[tuple[str, str, np.ndarray]], batch: int, shards: _Shards
 ) -> list[tuple[str, str]]:
     known: dict[str, str] = {}
-    for some in _chunks(videos, batch):
+    for some in chunks(videos, batch):
         clips = []
         for video_id, task, frames in some:
             if video_id in known or not video_id or not task.strip():
@@ -204,12 +190,6 @@ def _end(row: Tensor) -> int:
     """How many leading entries of [L, ...] hold anything but zeros: at least 1, as safetensors wants bytes."""
     used = torch.nonzero(row.flatten(1).ne(0).any(1) if row.ndim > 1 else row.ne(0))
     return int(used[-1]) + 1 if len(used) else 1
-
-
-def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    rest = iter(items)
-    while chunk := list(islice(rest, size)):
-        yield chunk
 
 
 def _jsonl(rows: Sequence[Mapping[str, Any]]) -> bytes:

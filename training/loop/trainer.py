@@ -13,7 +13,7 @@ from torch import Tensor
 
 from models.video.protocol import VideoModel
 from models.vlm.questions import NAMES
-from training.conditions.encoding import ConditionStore, Pair
+from training.conditions.store import ConditionStore, Pair
 from training.loop.held_out import Interrupted
 from training.loop.log import RunLog
 from training.loop.optimise import Diverged, optimise, prepare

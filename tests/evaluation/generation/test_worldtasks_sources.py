@@ -15,7 +15,7 @@ from evaluation.generation.sources import MicroworldSource, ReleaseSource, open_
 from storage.files import sha256_file
 from tests.evaluation.generation.conftest import png, write_authors
 from tests.training.conditions import release_fixtures
-from training.conditions.held_out import from_microworld
+from training.conditions.held_out_pairs import from_microworld
 from training.conditions.options import HeldOutOptions
 
 

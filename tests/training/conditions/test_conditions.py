@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from models.video.pixels import fit
 from models.video.protocol import Condition, VideoShape
-from training.conditions.encoding import ConditionStore, DamagedConditions, Pair, StaleConditions, write_conditions
+from training.conditions.encoding import write_conditions
+from training.conditions.store import ConditionStore, DamagedConditions, Pair, StaleConditions
 
 IMAGES = {"a/../b": (40, 50), "c|d": (32, 32), "\u2028e\n": (20, 90)}
 

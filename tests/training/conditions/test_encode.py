@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from training import encode
+from training.conditions import job as encode_job
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from training import encode
 def test_a_model_that_cannot_be_built_is_refused_before_a_window_is_labelled(
     tiny_model, release_store, tmp_path, monkeypatch, change, lost, said
 ):
-    monkeypatch.setattr(encode, "labels_of", lambda *_: pytest.fail("the VLM was asked"))
+    monkeypatch.setattr(encode_job, "labels_of", lambda *_: pytest.fail("the VLM was asked"))
     path = tmp_path / "checkpoint"
     shutil.copytree(tiny_model["path"], path)
     change = dict(change)
@@ -33,4 +33,4 @@ def test_a_model_that_cannot_be_built_is_refused_before_a_window_is_labelled(
         "folder": str(release_store.folder),
     }
     with pytest.raises((ValueError, FileNotFoundError), match=said):
-        encode.encode(job)
+        encode_job.encode(job)

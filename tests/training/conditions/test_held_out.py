@@ -12,11 +12,11 @@ from microworld.vision import observe
 from models.video.pixels import cut_share, fit
 from models.video.protocol import VideoShape
 from storage.tables import KEPT
-from training.conditions.held_out import from_bench, from_microworld, seen_only
+from training.conditions.held_out_pairs import from_bench, from_microworld, seen_only
+from training.conditions.job import splits
 from training.conditions.options import ConditionsOptions, HeldOutOptions
 from training.conditions.release import NoPixels, ReleaseImages, read_pairs
 from training.conditions.store import Pair
-from training.encode import splits
 
 
 def options(**given) -> HeldOutOptions:

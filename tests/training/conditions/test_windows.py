@@ -15,9 +15,9 @@ from microworld.render import render_batch
 from microworld.scene import sample_scene
 from microworld.scripted_vlm import ScriptedVLM
 from models.video.options import VideoModelOptions
+from training.conditions.job import labels_of
 from training.conditions.options import ConditionsOptions, SFTVideoOptions
 from training.conditions.windows import Window, label_windows, read_videos, read_window, windows
-from training.encode import labels_of
 
 MODEL = VideoModelOptions(kind="wan", path="m", frames=8, height=32, width=32, fps=4.0)
 
@@ -101,7 +101,7 @@ def test_sft_learns_nothing_of_the_benchmarks_clips_and_of_held_out_combinations
     assert labelled("bench", "b") == [one for one in every if not one[0].startswith("clip1")]
     _, task = every[-1]
     monkeypatch.setattr(
-        "training.conditions.held_out.held_out", lambda combination: combination == parse(task).combination
+        "training.conditions.held_out_pairs.held_out", lambda combination: combination == parse(task).combination
     )
     assert labelled("microworld", "c") == [one for one in labelled("bench", "d") if one[1] != task]
 
