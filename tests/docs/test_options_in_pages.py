@@ -17,7 +17,7 @@ from training.reproduction.options import Experiment
 OPTIONS = next(page for page in PAGES if page.name == "docs/options.md")
 # docs/benchmarks.md has a test of its own: tests/evaluation/benchmarks/test_documented_options.py.
 OTHERS = [page for page in PAGES if page.name not in ("docs/options.md", "CHANGELOG.md")]
-FILE = re.compile(r".*\.(py|md|json|jsonl|yaml|txt|log|png|html|toml|cff)")
+FILE = re.compile(r".*\.(py|md|json|jsonl|yaml|txt|log|png|html|toml|cff|csv|mp4)")
 MODEL = "frames: 8, height: 32, width: 32, fps: 4.0"  # in place of `...`
 # Of commands without an asset; docs/benchmarks.md says where they belong.
 OF_COMMANDS = {"step", "benchmark", "rewrites", "objective"}
