@@ -1,7 +1,7 @@
 """A recipe's VLM, with the microworld's scripted one among the backends."""
 
-from models.vlm import build
-from models.vlm.build import VLMOptions
+from models.vlm import build_vlm as backends
+from models.vlm.options import VLMOptions
 from models.vlm.protocol import VLM
 
 
@@ -18,9 +18,9 @@ def scripted(options: VLMOptions) -> VLM:
     )
 
 
-MAKERS: build.Makers = {"scripted": scripted}
+MAKERS: backends.Makers = {"scripted": scripted}
 
 
 def build_vlm(options: VLMOptions) -> VLM:
-    """As models.vlm.build.build_vlm, for every backend of a recipe."""
-    return build.build_vlm(options, MAKERS)
+    """As models.vlm.build_vlm.build_vlm, for every backend of a recipe."""
+    return backends.build_vlm(options, MAKERS)

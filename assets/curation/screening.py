@@ -12,7 +12,7 @@ from assets.support.resources import CollectionResource, VLMResource
 from assets.support.stage import Stage, run_stage, stage_asset
 from curation.schemas import SCREENING
 from curation.screening.screen import ScreeningOptions, screen_frames
-from models.vlm.many import VLMSession
+from models.vlm.ask_all import VLMSession
 from storage.tables import kept_rows, read_rows
 
 STAGE = Stage("screening", SCREENING, version="1", upstream="aesthetics")

@@ -9,7 +9,7 @@ from assets.support.resources import CollectionResource, VLMResource
 from assets.support.stage import Stage, run_stage, stage_asset
 from curation.schemas import TAXONOMY
 from curation.taxonomy.classify import TaxonomyOptions, label_tasks
-from models.vlm.many import VLMSession
+from models.vlm.ask_all import VLMSession
 from storage.tables import kept_rows, read_rows
 
 STAGE = Stage("taxonomy", TAXONOMY, version="1", upstream="tasks")

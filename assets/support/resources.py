@@ -9,8 +9,8 @@ from pydantic import Field
 from assets.support.alive import enter_run
 from curation.shards import KEYS
 from microworld.vlm import build_vlm
-from models.vlm.build import VLMOptions
 from models.vlm.openai_server import check_key
+from models.vlm.options import VLMOptions
 from models.vlm.prompts import template_hash
 from models.vlm.protocol import VLM
 from storage.collection import Store

@@ -6,8 +6,8 @@ import dagster as dg
 from pydantic import Field, field_validator
 
 from assets.support.config_blocks import part_of, plain, whole
-from models.vlm.build import VLMOptions
 from models.vlm.openai_server import check_key
+from models.vlm.options import VLMOptions
 from storage.collection import NAME
 from training.conditions.folder import INCIDENTAL
 from training.conditions.options import ConditionsOptions

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from curation.vlm_calls import AskOptions, carried, failure_reason, frame_image
-from models.vlm.many import ask_all
+from models.vlm.ask_all import ask_all
 from models.vlm.prompts import prompt
 from models.vlm.protocol import VLM, LogOdds, VLMUnavailable
 from storage.tables import KEPT, REJECTED
@@ -30,7 +30,7 @@ def screen_frames(
     concurrency: int,
     run=asyncio.run,
 ) -> list[dict]:
-    """SCREENING rows for kept AESTHETICS rows, in the order given. Raises TooManyFailures (models/vlm/many.py)."""
+    """SCREENING rows for kept AESTHETICS rows, in the order given. Raises TooManyFailures (models/vlm/ask_all.py)."""
     question = prompt(PROMPT, options.prompt_version)
 
     async def ask(client: VLM, row: dict) -> LogOdds:

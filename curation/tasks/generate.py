@@ -9,7 +9,7 @@ from pydantic import Field
 from curation.tasks.rules import Pair, RuleOptions, judge_pairs
 from curation.vlm_calls import AskOptions, carried, exactly, failure_reason, frame_image
 from models.vlm.answers import tidy
-from models.vlm.many import ask_all
+from models.vlm.ask_all import ask_all
 from models.vlm.prompts import prompt
 from models.vlm.protocol import VLM, Completion, VLMUnavailable
 from storage.tables import KEPT, REJECTED

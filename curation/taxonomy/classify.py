@@ -10,7 +10,7 @@ from pydantic import Field
 
 from curation.schemas import PAIR
 from curation.vlm_calls import AskOptions, carried, exactly, failure_reason
-from models.vlm.many import ask_all
+from models.vlm.ask_all import ask_all
 from models.vlm.prompts import prompt, template_hash
 from models.vlm.protocol import VLM, Completion, VLMUnavailable
 from storage.tables import KEPT

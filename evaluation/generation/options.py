@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from evaluation.generation.sources import AnySource
 from models.video.options import VideoModelOptions
-from models.vlm.build import VLMOptions
+from models.vlm.options import VLMOptions
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 

@@ -15,9 +15,9 @@ from typing import Any
 
 from evaluation.generation.options import WriterOptions
 from microworld.vlm import build_vlm
-from models.vlm.build import VLMOptions
-from models.vlm.gather import map_bounded
+from models.vlm.bounded import map_bounded
 from models.vlm.journaled import request_key
+from models.vlm.options import VLMOptions
 from models.vlm.prompts import prompt, template_hash
 from models.vlm.protocol import VLM, Image, VLMUnavailable
 from storage.journal import Journal

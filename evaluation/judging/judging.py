@@ -33,7 +33,7 @@ from evaluation.records import (
 )
 from microworld.vlm import build_vlm
 from models.vlm.asking import judge_prompt
-from models.vlm.gather import map_bounded
+from models.vlm.bounded import map_bounded
 from models.vlm.protocol import VLM, Media
 from storage.files import exclusive, write_bytes
 from storage.journal import Journal

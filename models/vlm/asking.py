@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from models.vlm.build import VLMOptions
+from models.vlm.options import VLMOptions
 from models.vlm.prompts import prompt
 from models.vlm.protocol import VLM, LogOdds, Media, Prompt, VLMUnavailable
 from models.vlm.questions import NAMES, by_name

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import pydantic
 
 from models.vlm.answers import NO, YES, completion, model_id, schema_instruction
-from models.vlm.media import content_parts
+from models.vlm.chat_content import content_parts
 from models.vlm.openai_wire import Answer, TokenizeAnswer, log_odds_options, read_log_odds, token_name
 from models.vlm.protocol import Completion, LogOdds, Media, Prompt, VLMUnavailable
 from models.vlm.retry import AttemptFailed, retry_after_s, wait_s

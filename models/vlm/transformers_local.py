@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from models.vlm.answers import NO, YES, completion, log_odds, model_id, one_token_ids, schema_instruction
-from models.vlm.media import decode_rgb
+from models.vlm.chat_content import decode_rgb
 from models.vlm.protocol import Completion, Image, LogOdds, Media, Prompt, Usage, Video
 
 Result = TypeVar("Result")

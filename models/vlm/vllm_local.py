@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models.vlm.answers import NO, YES, completion, log_odds, model_id, one_token_ids, schema_instruction
-from models.vlm.media import content_parts
+from models.vlm.chat_content import content_parts
 from models.vlm.protocol import Completion, LogOdds, Media, Prompt, Usage, VLMUnavailable
 
 

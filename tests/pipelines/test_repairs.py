@@ -77,7 +77,7 @@ def test_a_run_that_starts_in_a_pool_is_not_stopped_by_a_dead_one(tmp_path, repo
 def test_another_flaw_rate_asks_again(tmp_path):
     """Its answers differ, so they must not come from the journal of the first."""
     from microworld.vlm import build_vlm
-    from models.vlm.build import VLMOptions
+    from models.vlm.options import VLMOptions
 
     ids = {build_vlm(VLMOptions(flaw_rate=rate)).model_id for rate in (0.0, 0.085, 1.0)}
     assert len(ids) == 3

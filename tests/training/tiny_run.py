@@ -111,7 +111,7 @@ class Brightness:
 
 
 def judge_of(config: Path, _=None) -> Brightness:
-    """The judge of a run by its config's name, in place of models.vlm.build.build_vlm."""
+    """The judge of a run by its config's name, in place of models.vlm.build_vlm.build_vlm."""
     return Brightness(blind="ring" if config.name.startswith("idle") else None)
 
 

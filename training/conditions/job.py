@@ -60,8 +60,8 @@ def labels_of(options: ConditionsOptions, job: dict) -> list[tuple["Window", str
     if not options.sft_videos.count:
         return []
     from microworld.vlm import build_vlm
-    from models.vlm.build import VLMOptions
-    from models.vlm.many import VLMSession
+    from models.vlm.ask_all import VLMSession
+    from models.vlm.options import VLMOptions
     from training.conditions.windows import label_windows, windows
 
     vlm = VLMOptions(**job["vlm"])

@@ -15,7 +15,7 @@ from media.index import FrameIndex
 from media.plan import Plan, Wanted, exact_runs, nearest
 from models.video.options import VideoModelOptions
 from models.vlm.answers import tidy
-from models.vlm.many import ask_all
+from models.vlm.ask_all import ask_all
 from models.vlm.prompts import prompt
 from models.vlm.protocol import VLM, Completion, Video
 from storage.files import sha256_bytes
@@ -103,7 +103,7 @@ def label_windows(
     """The first `options.count` windows in which the VLM sees a `wanted` task done, each with that task; fewer when it
     sees no more. Windows are taken from all over the collection. A killed run asks none again: answers are journaled.
 
-    Raises models.vlm.many.TooManyFailures.
+    Raises models.vlm.ask_all.TooManyFailures.
     """
     request = prompt(PROMPT)
     labels: list[tuple[Window, str]] = []

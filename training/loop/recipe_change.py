@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from models.vlm.build import DECIDES, VLMOptions
+from models.vlm.options import DECIDES, VLMOptions
 from training.options import TrainOptions
 
 ERRS = {"judge_noise", "judge_flip"}  # decide no completion, but what the scripted judge says

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from models.vlm.build import VLMOptions
 from models.vlm.openai_server import check_key
+from models.vlm.options import VLMOptions
 
 
 def check_evaluation(checked: Mapping[str, Any], partition: str | None) -> None:

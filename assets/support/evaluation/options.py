@@ -15,7 +15,7 @@ from evaluation.judging.options import JudgingOptions
 from evaluation.preference.pickscore import PickScoreModel
 from evaluation.records import Conditioning
 from models.video.options import VideoModelOptions
-from models.vlm.build import VLMOptions
+from models.vlm.options import VLMOptions
 from storage.collection import NAME
 
 MOST_CURVE_NAME = 50  # characters

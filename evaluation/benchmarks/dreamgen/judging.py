@@ -25,7 +25,7 @@ from evaluation.records import Judgement, Sample, VideoRecord, read_lines, write
 from evaluation.videos import read_frames
 from microworld.vlm import build_vlm
 from models.vlm.asking import SCORED, AskOptions
-from models.vlm.gather import map_bounded
+from models.vlm.bounded import map_bounded
 from models.vlm.prompts import prompt
 from models.vlm.protocol import VLM, Media, Prompt
 from storage.files import exclusive

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from models.vlm.build import VLMOptions
+from models.vlm.options import VLMOptions
 
 Group = Literal["object", "behavior", "environment", "robocasa"]
 Question = Literal["dreamgen_following", "dreamgen_following_strict", "dreamgen_physics"]

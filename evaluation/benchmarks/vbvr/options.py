@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from models.vlm.build import VLMOptions
+from models.vlm.options import VLMOptions
 
 Scoring = Literal["task_specific", "weighted"]
 Variant = Literal["vanilla", "trained", "prompt_rewrite"]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from evaluation.benchmarks.exporting import listed
 from evaluation.records import OK, Sample, read_lines, write_lines
-from models.vlm.gather import map_bounded
+from models.vlm.bounded import map_bounded
 from models.vlm.journaled import Journaled
 from models.vlm.prompts import prompt
 from models.vlm.protocol import VLM, Completion, Image, VLMUnavailable

@@ -8,7 +8,7 @@ from curation.schemas import SCREENING, TASKS, TAXONOMY
 from curation.screening.screen import ScreeningOptions, screen_frames
 from curation.tasks.generate import TasksOptions, pairs_schema, write_tasks
 from curation.taxonomy.classify import AGENT_CATEGORIES, TASK_TYPES, TaxonomyOptions, label_tasks, labels_schema
-from models.vlm.many import TooManyFailures, VLMSession
+from models.vlm.ask_all import TooManyFailures, VLMSession
 from models.vlm.prompts import prompt, template
 from models.vlm.protocol import VLMUnavailable
 

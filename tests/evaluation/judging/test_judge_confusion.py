@@ -13,7 +13,7 @@ from evaluation.records import Judgement, read_lines
 from microworld.scripted_vlm import ScriptedVLM
 from microworld.vlm import build_vlm
 from models.vlm.asking import judge_prompt
-from models.vlm.build import VLMOptions
+from models.vlm.options import VLMOptions
 from models.vlm.protocol import Video
 from stats.rates import Rate
 from tests.evaluation.judging.judge_rig import judgement, make_run

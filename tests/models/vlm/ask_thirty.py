@@ -4,7 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from models.vlm.gather import map_bounded
+from models.vlm.bounded import map_bounded
 from models.vlm.journaled import Journaled, request_key
 from models.vlm.openai_server import OpenAIServer
 from models.vlm.protocol import Prompt

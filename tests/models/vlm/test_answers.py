@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.vlm.answers import completion, log_odds, log_sum_exp
-from models.vlm.media import content_parts, decode_rgb, mime_type
+from models.vlm.chat_content import content_parts, decode_rgb, mime_type
 from models.vlm.openai_wire import Answer, read_log_odds
 from models.vlm.protocol import Image, Usage
 from models.vlm.retry import retry_after_s, wait_s

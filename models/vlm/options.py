@@ -1,12 +1,10 @@
-"""A VLM from options: the block that a recipe writes."""
+"""Which VLM answers: the block that a recipe writes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-
-from models.vlm.protocol import VLM
 
 # What decides a completion, besides the prompt; not the server's address, its key, or how patiently it is asked.
 DECIDES = {
@@ -97,57 +95,3 @@ class VLMOptions(BaseModel):
             if getattr(self, name) and self.backend != backend:
                 raise ValueError(f"{name} is set, which only the backend {backend} reads; backend is {self.backend}")
         return self
-
-
-Makers = Mapping[str, Callable[[VLMOptions], VLM]]
-
-
-def build_vlm(options: VLMOptions, makers: Makers | None = None) -> VLM:
-    """The VLM that `options` describe. Loads weights for the backends in this process.
-
-    `makers` build the backends that this room does not know, by name: the microworld's `scripted` (microworld/vlm.py).
-    Raises ValueError for a missing environment variable and for a backend without a maker, RuntimeError where a
-    package or a GPU is missing.
-    """
-    if maker := (makers or {}).get(options.backend):
-        return maker(options)
-    match options.backend:
-        case "openai":
-            from models.vlm.openai_server import OpenAIServer
-
-            return OpenAIServer(
-                base_url=options.base_url,
-                model=options.model,
-                api_key_env=options.api_key_env,
-                concurrency=options.concurrency,
-                timeout_s=options.timeout_s,
-                max_retries=options.max_retries,
-                backoff_s=options.backoff_s,
-                backoff_max_s=options.backoff_max_s,
-                temperature=options.temperature,
-                thinking=options.thinking,
-            )
-        case "transformers":
-            from models.vlm.transformers_local import TransformersVLM
-
-            return TransformersVLM(
-                options.model,
-                device=options.device,
-                dtype=options.dtype,
-                revision=options.revision,
-                temperature=options.temperature,
-                thinking=bool(options.thinking),
-            )
-        case "vllm":
-            from models.vlm.vllm_local import VllmVLM
-
-            return VllmVLM(
-                options.model,
-                revision=options.revision,
-                concurrency=options.concurrency,
-                timeout_s=options.timeout_s,
-                temperature=options.temperature,
-                thinking=bool(options.thinking),
-                engine_options=options.engine_options,
-            )
-    raise ValueError(f"backend {options.backend!r} has no maker here: makers for {sorted(makers or {})} were handed in")

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from microworld.vlm import build_vlm
-from models.vlm.build import VLMOptions
+from models.vlm.options import VLMOptions
 
 OPENAI = {"backend": "openai", "model": "m", "base_url": "http://127.0.0.1:8000/v1"}
 
@@ -75,7 +75,7 @@ def test_the_vllm_backend_says_what_is_missing():
 
 def test_options_and_clients_are_imported_without_the_heavy_libraries(repository):
     heavy = "{'torch', 'transformers', 'vllm', 'openai', 'PIL', 'dagster', 'microworld'}"
-    modules = "build, gather, journaled, openai_server, transformers_local, vllm_local, media"
+    modules = "build_vlm, options, bounded, journaled, openai_server, transformers_local, vllm_local, chat_content"
     code = f"import sys; from models.vlm import {modules}; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

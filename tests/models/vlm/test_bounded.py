@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.vlm.gather import map_bounded
+from models.vlm.bounded import map_bounded
 from models.vlm.protocol import VLMUnavailable
 
 

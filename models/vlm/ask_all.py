@@ -6,7 +6,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from models.vlm.gather import map_bounded
+from models.vlm.bounded import map_bounded
 from models.vlm.journaled import Journaled
 from models.vlm.protocol import VLM, VLMUnavailable
 from storage.journal import Journal
