@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.docs.pages import REPOSITORY
 
+FILE = re.compile(r"# ([\w./-]+/[\w.-]+)")
 LINKED = "microworld/checkpoint"  # large, and no example changes it
 
 
@@ -18,8 +19,7 @@ def clone(folder: Path) -> Path:
     unwanted = shutil.ignore_patterns("__pycache__", "checkpoint")
     for room in (*rooms, REPOSITORY / "recipes"):
         shutil.copytree(room, folder / room.name, ignore=unwanted)
-    for name in ("dagster.yaml", "pyproject.toml"):
-        shutil.copy(REPOSITORY / name, folder)
+    shutil.copytree(REPOSITORY / "docs" / "examples", folder / "docs" / "examples")
     (folder / LINKED).symlink_to(REPOSITORY / LINKED)
     return folder
 
@@ -27,7 +27,7 @@ def clone(folder: Path) -> Path:
 def carry_out(block: str, language: str, folder: Path) -> str | None:
     """Writes or changes the file that the block's first line names; the block itself where it names none."""
     head, _, body = block.partition("\n")
-    named = re.fullmatch(r"# ([\w./-]+/[\w.-]+)", head)
+    named = FILE.fullmatch(head)
     if named is None:
         return block
     path = folder / named[1]
@@ -55,9 +55,9 @@ def changed(text: str, diff: str, name: str) -> str:
     return text
 
 
-def run(code: str, folder: Path) -> subprocess.CompletedProcess:
-    """The code as a program in the copy."""
-    environment = {**os.environ, "PYTHONPATH": str(folder), "HF_HUB_OFFLINE": "1"}
-    return subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
-    )
+def run(code: str, language: str, folder: Path) -> subprocess.CompletedProcess:
+    """The code, Python or shell, as a program in the copy."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(folder), "HF_HUB_OFFLINE": "1"}
+    command = {"python": [sys.executable, "-c", code], "sh": ["bash", "-euo", "pipefail", "-c", code]}[language]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)

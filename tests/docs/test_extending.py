@@ -15,10 +15,10 @@ PARTS = re.split(r"(?m)^## ", PAGE.text)[1:]
 def test_the_example_works_in_a_copy_of_the_repository(part, tmp_path):
     folder = clone(tmp_path / "copy")
     blocks = [(language, dedented(body)) for _, language, body in FENCE.findall(part)]
-    programs = [code for language, body in blocks if (code := carry_out(body, language, folder)) is not None]
+    programs = [(body, language) for language, body in blocks if carry_out(body, language, folder) is not None]
     assert programs, "the part ends in no program that tries it"
-    for code in programs:
-        finished = run(code, folder)
+    for code, language in programs:
+        finished = run(code, language, folder)
         assert finished.returncode == 0, finished.stderr[-3000:]
 
 
