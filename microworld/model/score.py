@@ -7,7 +7,7 @@ import torch
 
 from microworld.families import sample_tasks
 from microworld.judge import ANSWERED, judge
-from microworld.model.build import FRAMES, MAX_TOKENS, SIZE
+from microworld.model.parts import FRAMES, MAX_TOKENS, SIZE
 from microworld.render import render_batch
 from microworld.scene import sample_scene
 from models.video.build_video_model import build_video_model
@@ -46,7 +46,7 @@ def score_model(folder: Path, count: int, seed: int) -> dict[str, dict[str, floa
         for at in range(0, count, 32):
             span = slice(at, at + 32)
             condition = model.encode_image(first[span]) | model.encode_prompt(texts[span])
-            start = model.noise(range(at, at + len(first[span])))
+            start = model.start(model.noise(range(at, at + len(first[span]))), condition)
             clean = ode(lambda x, sigma, c=condition: model.velocity(x, sigma, c), start, sigmas).clean
             videos = model.decode(clean).numpy()
             verdicts += [judge(video, task.text) for video, task in zip(videos, tasks[span], strict=True)]

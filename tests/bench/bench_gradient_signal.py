@@ -20,7 +20,7 @@ from machine import machine  # noqa: E402
 
 from microworld.held_out import held_out_tasks  # noqa: E402
 from microworld.judge import judge  # noqa: E402
-from microworld.model.build import FRAMES, SIZE  # noqa: E402
+from microworld.model.parts import FRAMES, SIZE  # noqa: E402
 from microworld.model.score import STEPS, options_of  # noqa: E402
 from microworld.render import render_batch  # noqa: E402
 from models.video.build_video_model import build_video_model  # noqa: E402

@@ -35,7 +35,7 @@ PHASES = ("rollout", "teacher", "rewards", "losses")  # and the rest: conditions
 def build(name: str, folder: Path):
     """The microworld's model at its shipped size, or a tiny LTX-2."""
     if name == "microworld":
-        from microworld.model.build import FRAMES, MAX_TOKENS, SIZE, make_parts
+        from microworld.model.parts import FRAMES, MAX_TOKENS, SIZE, make_parts
 
         parts = make_parts()
         parts["vae"] = FrameVAE(z_dim=16, latents_mean=[0.0] * 16, latents_std=[1.0] * 16)

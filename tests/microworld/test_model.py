@@ -10,11 +10,12 @@ import torch
 
 from microworld.families import sample_tasks
 from microworld.judge import judge
-from microworld.model.build import MAX_TOKENS, make_parts, make_tokenizer
 from microworld.model.captions import FACTS, KINDS, UNKNOWN, facts, loose, terse
-from microworld.model.clips import draw_clips
+from microworld.model.flow_training import motion_weights
 from microworld.model.options import PretrainOptions
-from microworld.model.pretrain import motion_weights, pretrain
+from microworld.model.parts import MAX_TOKENS, make_parts, make_tokenizer
+from microworld.model.pretrain import pretrain
+from microworld.model.pretrain_clips import draw_clips
 from microworld.model.vae_training import decode, start_from_pca, things
 from microworld.motion import slowed, states
 from microworld.render import render_batch

@@ -11,7 +11,7 @@ __all__ = ["differences", "gaussian_field", "gradient", "rows"]
 @pytest.fixture
 def tiny_parts() -> dict:
     """Random parts of a Wan pipeline, as the microworld's but smaller; fresh for each test."""
-    from microworld.model.build import make_parts
+    from microworld.model.parts import make_parts
     from models.video.frame_vae import FrameVAE
 
     parts = make_parts(width=24, depth=2, heads=2, z_dim=4)

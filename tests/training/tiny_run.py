@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from microworld.model.build import make_parts, save
+from microworld.model.parts import make_parts, save
 from models.video.build_video_model import build_video_model
 from models.video.frame_vae import FrameVAE
 from models.vlm.protocol import LogOdds, Usage, VLMUnavailable

@@ -15,7 +15,7 @@ def tiny_checkpoint(tmp_path_factory) -> Path:
     """A diffusers folder of a Wan pipeline with random weights, of 8 frames of 32 x 32."""
     import torch
 
-    from microworld.model.build import make_parts, save
+    from microworld.model.parts import make_parts, save
     from models.video.frame_vae import FrameVAE
 
     folder = tmp_path_factory.mktemp("model") / "checkpoint"

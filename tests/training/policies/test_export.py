@@ -124,7 +124,7 @@ def test_the_cards_snippet_runs(tiny_wan, tiny_parts, tmp_path: Path, repository
     """As its reader would run it: base and LoRA from folders, the microworld's VAE among the parts."""
     from PIL import Image
 
-    from microworld.model.build import save
+    from microworld.model.parts import save
 
     save(tiny_parts, tmp_path / "base")
     card = replace(CARD, base_model=str(tmp_path / "base"))

@@ -8,6 +8,7 @@ it is; `frames` there must be given as one less, since it rounds to a multiple o
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from models.video.frame_vae import FrameVAE
 
@@ -50,6 +51,12 @@ def make_tokenizer(words: list[str] | None = None):
         unk_token="<unk>",
         model_max_length=MAX_TOKENS,
     )
+
+
+def tokenise(tokenizer, texts: list[str]) -> tuple[Tensor, Tensor]:
+    """ids and mask int64 [B, MAX_TOKENS]."""
+    made = tokenizer(texts, padding="max_length", max_length=MAX_TOKENS, truncation=True, return_tensors="pt")
+    return made.input_ids, made.attention_mask
 
 
 def make_parts(width: int = 128, depth: int = 4, heads: int = 4, z_dim: int = 16, seed: int = 0) -> dict:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from microworld.families import sample_tasks
-from microworld.model.build import FRAMES, SIZE
 from microworld.model.captions import loose, terse
+from microworld.model.parts import FRAMES, SIZE
 from microworld.motion import slowed
 from microworld.render import render_batch
 from microworld.scene import sample_scene
