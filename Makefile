@@ -70,5 +70,5 @@ lock: $(READY)  ## recompiles both lock files from pyproject.toml
 	@$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --no-emit-index-url --no-header --no-annotate --python-version 3.11 -o requirements.lock
 	@$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --extra vllm --override <(echo 'certifi>=2026.10.18') --no-emit-index-url --no-header --no-annotate --python-version 3.11 -o requirements-vllm.lock
 
-clean:  ## removes the default data and Dagster's history, not the environment
+clean:  ## removes data/ (all collections and trained models) and Dagster's history, without asking; not the environment
 	@rm -rf data .dagster .tmp_dagster_home_*
