@@ -3,8 +3,8 @@
     python docs/images/strip.py                                          # after `make run`
     python docs/images/strip.py --runs data/NAME/evaluation/runs --out strip.jpg
 
-The task is the first one, by its number, that the judge says the Executor did and the base did not. It prints the task,
-the three verdicts, and how many tasks there are of this kind and of the opposite one.
+The task is the benchmark's first one that the Executor did and the base did not, by the judge. It prints the task, the
+three verdicts, and how many tasks there are of this kind and of the opposite one.
 """
 
 import argparse
@@ -74,7 +74,7 @@ def main() -> int:
     if not won:
         print(f"{told.runs}: the Executor did no task that the base did not do", file=sys.stderr)
         return 1
-    chosen = min(won, key=lambda one: int(one.sample_id.split("-")[-2]))
+    chosen = won[0]
     rows = {name: (strip(told.runs / name, chosen.sample_id), said[name][chosen.sample_id]) for name in ROWS}
     told.out.write_bytes(jpeg_below(drawn(chosen.task, rows), LIMIT_BYTES))
     print(f"{told.out}: {chosen.sample_id} {chosen.task} { ({name: done for name, (_, done) in rows.items()}) }")
