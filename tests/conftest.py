@@ -1,15 +1,24 @@
-"""Shared by all tests: where the real clips lie, and no network for Hugging Face libraries."""
+"""Shared by all tests: where the real clips lie, no network for Hugging Face libraries, and hands off the repository's
+own data (guard/sitecustomize.py)."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
+REPOSITORY = Path(__file__).resolve().parent.parent
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+# Processes that tests start find the rooms, and are watched as this one is.
+os.environ["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY / "tests" / "guard"), str(REPOSITORY)])
+# What a shell may have set for runs of its own.
+for name in ("DAGSTER_HOME", "WMSD_EVALUATION_RECIPE", "WMSD_RECIPE", "WMSD_SHARDS"):
+    os.environ.pop(name, None)
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from tests.guard import sitecustomize  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +33,33 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the folder of real clips, ../shared/data, is not there")
     return folder
+
+
+def contents() -> dict[str, tuple[int, int]]:
+    """Every file of the repository's own data: its size and the time of its last change."""
+    sys.wmsd_watched = False
+    try:
+        paths = [path for folder in sitecustomize.FOLDERS for path in Path(folder).rglob("*") if path.is_file()]
+        return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in paths}
+    finally:
+        sys.wmsd_watched = True
+
+
+@pytest.fixture(scope="session", autouse=True)
+def touched(tmp_path_factory):
+    """The file in which processes note what they touched of the repository's own data."""
+    before = contents()
+    file = tmp_path_factory.getbasetemp() / "touched.txt"
+    file.touch()
+    os.environ["WMSD_TEST_TOUCHED"] = str(file)
+    yield file
+    changed = sorted(path for path, _ in before.items() ^ contents().items())
+    assert not changed, f"changed by a test, or by something else that runs in this clone: {changed[:5]}"
+
+
+@pytest.fixture(autouse=True)
+def leaves_the_repositorys_data_alone(touched):
+    known = len(touched.read_text())
+    yield
+    told = touched.read_text()[known:]
+    assert not told

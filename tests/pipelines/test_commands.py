@@ -49,15 +49,6 @@ def test_run_history_persists_without_dagster_home(shell):
     assert not list(shell.folder.glob(".tmp_dagster_home_*"))
 
 
-def test_definitions_validate(shell, repository):
-    finished = shell(f"cd '{repository}' && dagster definitions validate")
+def test_definitions_validate(shell):
+    finished = shell("dagster definitions validate")
     assert finished.returncode == 0, finished.stderr[-2000:]
-
-
-def test_loading_the_code_location_imports_nothing_heavy(shell, repository):
-    code = "import sys, pipelines.definitions; print(sorted(sys.modules))"
-    finished = shell(f"cd '{repository}' && python -c '{code}'")
-    loaded = set(finished.stdout.replace("'", "").strip("[]\n").split(", "))
-    assert "dagster" in loaded
-    heavy = {"torch", "transformers", "diffusers", "datasets", "open_clip", "matplotlib", "openai", "av", "scipy"}
-    assert not loaded & heavy

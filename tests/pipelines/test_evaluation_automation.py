@@ -2,6 +2,7 @@
 
 import json
 from contextlib import nullcontext
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -31,9 +32,10 @@ def test_runs_side_by_side_are_one_dagster_run_and_no_other_is_in_it(known, want
     assert ["".join(names) for names in stretches(known, wanted)] == found
 
 
-def started(instance: dg.DagsterInstance, recipe, monkeypatch, names: str) -> list[dg.DagsterRun]:
+def started(instance: dg.DagsterInstance, recipe: Path, monkeypatch, names: str) -> list[dg.DagsterRun]:
     """The Dagster runs that `make evaluate` starts for the runs `names`, of which none works yet."""
     config = load_recipe(RECIPES / "microworld_evaluation.yaml")
+    config["resources"]["collection"]["config"]["root"] = str(recipe.parent)
     config["ops"]["generated_videos"]["config"]["runs"] = [{"name": name} for name in names]
     recipe.write_text(yaml.safe_dump(config))
     found: list[dg.DagsterRun] = []
