@@ -15,7 +15,7 @@ from pathlib import Path
 
 def plan(recipe: Path, gpus: int, gpu_name: str, method: str | None, configs: Path | None, mfu: float) -> dict:
     """Everything that is printed, as JSON values. Raises ValueError for what cannot be planned."""
-    from training.methods.calls import calls, calls_of_run
+    from training.methods.asking import calls, calls_of_run
     from training.methods.tasks import share_of_rank
     from training.planning.flops import compute, judge_load
     from training.planning.gpus import gpu_named

@@ -34,8 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
     from training.loop.optimise import Diverged
     from training.loop.recipe_change import ChangedRecipe
     from training.loop.session import run
-    from training.loop.stopping import Stopped
-    from training.loop.world import join_world, leave_world
+    from training.stopping import Stopped
+    from training.world import join_world, leave_world
     from training.policies.lora import NoSuchLayer
     from training.rewards.judgements import TooManyFailures
 

@@ -11,7 +11,7 @@ from models.video.protocol import Condition, VideoModel
 from models.vlm.questions import NAMES
 from training.conditions.store import Pair
 from training.loop.trainer import Trainer
-from training.loop.world import World
+from training.world import World
 from training.options import TrainOptions
 from training.rewards.judgements import Judgements
 

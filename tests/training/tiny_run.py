@@ -19,7 +19,7 @@ from training.conditions.encoding import write_conditions
 from training.conditions.store import ConditionStore, Pair
 from training.loop.log import RunLog
 from training.loop.trainer import Trainer
-from training.loop.world import World
+from training.world import World
 from training.options import TrainOptions
 from training.rewards.judge import Judge
 

@@ -6,7 +6,7 @@ checkpoints/step-00000100/state.safetensors   LoRA, optimizer, shadows, RNG stat
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from torch import Tensor
 
 from storage.files import sha256_bytes
 from storage.folders import building, sweep
-from training.loop import step_folders
-from training.loop.step_folders import STATE
+from training import step_folders
+from training.step_folders import STATE
 
 FORMAT = 2
 TENSORS = "state.safetensors"
@@ -108,45 +108,53 @@ def _way_out(path: Path) -> str:
     return f"Remove it to go on from the one before, {before[-1]}"
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Sequence[str]) -> dict[str, Tensor]:
-    """The state of AdamW as "optimizer/<name>/<what>" -> tensor: step, exp_avg, exp_avg_sq of every parameter.
+def optimizer_tensors(
+    optimizers: Iterable[torch.optim.Optimizer], named: Mapping[str, torch.nn.Parameter]
+) -> dict[str, Tensor]:
+    """The state of optimizers as "optimizer/<name>/<what>" -> tensor: of AdamW step, exp_avg, exp_avg_sq of every
+    parameter, of Muon momentum_buffer.
 
-    `names` are those of its parameters in the order of its groups. A parameter that was never stepped has none. The
-    groups' own numbers (rate, betas) are not state: they follow from the recipe and the step. Raises ValueError when
-    names and parameters differ in number or a name comes twice.
+    `named` are all parameters by name, each under one optimizer. A parameter that was never stepped has no state. The
+    groups' own numbers (rate, betas) are not state: they follow from the recipe and the step. Raises ValueError when a
+    parameter of an optimizer has no name, or a named one has no optimizer.
     """
-    _check_names(optimizer, names)
-    states = optimizer.state_dict()["state"]
     return {
         f"{OPTIMIZER}{names[index]}/{what}": torch.as_tensor(value)
-        for index, values in states.items()
+        for optimizer, names in _named_by(list(optimizers), named)
+        for index, values in optimizer.state_dict()["state"].items()
         for what, value in values.items()
     }
 
 
-def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], names: Sequence[str]) -> None:
-    """Gives `optimizer` the state that `optimizer_tensors` took, bitwise; other tensors in `tensors` are passed over.
+def load_optimizer(
+    optimizers: Iterable[torch.optim.Optimizer], tensors: Mapping[str, Tensor], named: Mapping[str, torch.nn.Parameter]
+) -> None:
+    """Gives the optimizers the state that `optimizer_tensors` took, bitwise; other tensors are passed over.
 
-    Raises ValueError for names as there, and for a state of a parameter that the optimizer does not have.
+    Raises ValueError for names as there, and for a state of a parameter that no optimizer has.
     """
-    _check_names(optimizer, names)
-    place = {name: index for index, name in enumerate(names)}
-    state: dict[int, dict[str, Tensor]] = {}
+    states: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         if key.startswith(OPTIMIZER):
             name, _, what = key.removeprefix(OPTIMIZER).rpartition("/")
-            if name not in place:
+            if name not in named:
                 raise ValueError(f"the checkpoint has optimizer state of {name!r}, which is no trained parameter here")
-            state.setdefault(place[name], {})[what] = tensor.clone()
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+            states.setdefault(name, {})[what] = tensor.clone()
+    for optimizer, names in _named_by(list(optimizers), named):
+        state = {index: states[name] for index, name in enumerate(names) if name in states}
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def _check_names(optimizer: torch.optim.Optimizer, names: Sequence[str]) -> None:
-    count = sum(len(group["params"]) for group in optimizer.param_groups)
-    if count != len(names) or len(set(names)) != len(names):
-        raise ValueError(
-            f"{len(names)} names ({len(set(names))} distinct) for {count} parameters: one each is expected"
-        )
+def _named_by(
+    optimizers: Sequence[torch.optim.Optimizer], named: Mapping[str, torch.nn.Parameter]
+) -> list[tuple[torch.optim.Optimizer, list[str]]]:
+    """Each optimizer with the names of its parameters, in the order of its groups."""
+    names = {id(parameter): name for name, parameter in named.items()}
+    held = [[id(p) for group in optimizer.param_groups for p in group["params"]] for optimizer in optimizers]
+    if sorted(one for some in held for one in some) != sorted(names):
+        count = sum(map(len, held))
+        raise ValueError(f"{len(names)} named parameters and {count} under optimizers: the same ones are expected")
+    return [(one, [names[at] for at in some]) for one, some in zip(optimizers, held, strict=True)]
 
 
 def rng_tensors(device: torch.device | str = "cpu") -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from models.vlm.questions import NAMES
-from training.methods.rounds import METHODS
+from training.methods.rounds import rounds_of
 from training.options import TrainOptions
 
 if TYPE_CHECKING:  # it imports torch, which who only checks options does without
@@ -19,7 +19,7 @@ def check_options(options: TrainOptions) -> None:
     rewards, asked = options.rewards, options.rewards.judge.questions
     if "task" not in asked:
         raise ValueError(f"rewards.judge.questions {list(asked)}: task is expected among them, for held-out scores")
-    for part in METHODS[options.method]:
+    for part in rounds_of(options.method):
         judged = part.judged and any(getattr(rewards, name) for name in NAMES)
         if part.rl and not judged and not (part.distilled and rewards.distill):
             raise ValueError(
@@ -33,7 +33,8 @@ def check_options(options: TrainOptions) -> None:
                 "set the weight to 0"
             )
         steps, objective = options.rollout.steps, options.objective
-        if part.rl and objective.kind != "flow_grpo" and not objective.within(steps):
+        on_grid = objective.kind != "flow_grpo" and objective.levels in ("sampler", "uniform")
+        if part.rl and on_grid and not objective.within(steps):
             raise ValueError(
                 f"rollout.steps {steps}: objective.skip_first {objective.skip_first} and fraction {objective.fraction} "
                 f"leave no level to train {objective.kind} at; more steps, or a fraction nearer 1, is expected"

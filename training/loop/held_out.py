@@ -10,8 +10,8 @@ import torch
 from models.video.seeds import held_out_seed
 from stats.success import Comparison, ScoreTable, compare, score
 from training.conditions.store import ConditionStore, Pair
-from training.loop.world import World
-from training.methods.rollout import Plan, sample
+from training.world import World
+from training.rollouts import Plan, sample
 from training.options import TrainOptions
 from training.policies.predictor import Predictor
 from training.rewards.judge import Judge

@@ -19,9 +19,9 @@ from training.loop.held_out import BASE, DEMONSTRATOR, EXECUTOR, HeldOut, compar
 from training.loop.log import RunLog, rollout_grid
 from training.loop.pipes import reporter
 from training.loop.state import folder_of, restore
-from training.loop.stopping import Stopped
+from training.stopping import Stopped
 from training.loop.trainer import Trainer
-from training.loop.world import World
+from training.world import World
 from training.options import TrainOptions
 from training.policies import adapters
 from training.policies.export import CardFacts, export_lora

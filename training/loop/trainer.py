@@ -18,10 +18,10 @@ from training.loop.held_out import Interrupted
 from training.loop.log import RunLog
 from training.loop.optimise import Diverged, optimise, prepare
 from training.loop.state import save
-from training.loop.stopping import Dropped, Stopped, Stopping
-from training.loop.world import World
+from training.stopping import Dropped, Stopped, Stopping
+from training.world import World
 from training.methods.dmd import dmd_step
-from training.methods.rollout import Rollouts, plan, sample
+from training.rollouts import Rollouts, plan, sample
 from training.methods.rounds import Round, anchors_on_trajectory, round_of, trains_demonstrator
 from training.methods.sft import sft_step
 from training.methods.tasks import share_of_rank, tasks_of_step

@@ -3,46 +3,66 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from training.options import Method, TrainOptions
+from training.methods.options import Method
+from training.options import TrainOptions
 
 Role = Literal["executor", "demonstrator"]
+Source = Literal["judge", "distill"]  # a scorer of training/rewards/scorers.py
 
 
 @dataclass(frozen=True)
 class Round:
     """One kind of training step: `learner` is trained on rollouts of `rollouts`.
 
-    `rl`: its policy gradient. `judged`: the judge's rewards count. `distilled`: r_distill counts (Eq. 9). `anchor`:
-    the teacher is the Demonstrator at states of whoever rolled out (Eq. 11; Eq. 3 where the Demonstrator did).
-    `base_anchor`: the teacher is the base under the learner's own prompt (Algorithm 2, line 15).
+    `rl`: its policy gradient. `scorers`: whose rewards it is about; `judge`: the VLM's; `distill`: r_distill (Eq. 9).
+    `anchor`: the teacher is the Demonstrator at states of whoever rolled out (Eq. 11; Eq. 3 where the Demonstrator
+    did). `base_anchor`: the teacher is the base under the learner's own prompt (Algorithm 2, line 15).
     """
 
     learner: Role
     rollouts: Role
     rl: bool = False
-    judged: bool = False
-    distilled: bool = False
+    scorers: tuple[Source, ...] = ()
     anchor: bool = False
     base_anchor: bool = False
-    kind: Literal["policy", "sft", "dmd"] = "policy"
+
+    @property
+    def judged(self) -> bool:
+        return "judge" in self.scorers
+
+    @property
+    def distilled(self) -> bool:
+        return "distill" in self.scorers
+
+    @property
+    def anchored(self) -> bool:
+        return self.anchor or self.base_anchor
+
+    @property
+    def sampled_by_teacher(self) -> bool:
+        """Off-policy rounds roll the teacher itself out, so that its velocities are at hand."""
+        return self.rollouts == "demonstrator" and self.anchor
 
 
-WMSD = Round("executor", "executor", rl=True, judged=True, distilled=True, anchor=True)
-TEACHER_RL = Round("demonstrator", "demonstrator", rl=True, judged=True, base_anchor=True)
+WMSD = Round("executor", "executor", rl=True, scorers=("judge", "distill"), anchor=True)
+TEACHER_RL = Round("demonstrator", "demonstrator", rl=True, scorers=("judge",), base_anchor=True)
 OFF_POLICY = Round("executor", "demonstrator", anchor=True)
 
-# Each method is a cycle of rounds; of `alternating` its period chooses.
-METHODS: dict[Method, tuple[Round, ...]] = {
+# Each method of rounds is a cycle of them; of `alternating` its period chooses. The others have no rounds.
+ROUNDS: dict[Method, tuple[Round, ...]] = {
     "wmsd": (WMSD,),
     "off_policy": (OFF_POLICY,),
     "on_policy_anchor": (Round("executor", "executor", anchor=True),),
-    "on_policy_full": (Round("executor", "executor", rl=True, distilled=True, anchor=True),),
-    "rl_only": (Round("executor", "executor", rl=True, judged=True),),
+    "on_policy_full": (Round("executor", "executor", rl=True, scorers=("distill",), anchor=True),),
+    "rl_only": (Round("executor", "executor", rl=True, scorers=("judge",)),),
     "off_policy_teacher_rl": (TEACHER_RL, OFF_POLICY),
     "alternating": (WMSD, TEACHER_RL),
-    "sft": (Round("executor", "executor", kind="sft"),),
-    "dmd": (Round("executor", "executor", kind="dmd"),),
 }
+
+
+def rounds_of(method: Method) -> tuple[Round, ...]:
+    """The rounds of a method; none for one that is no policy gradient and no distillation on rollouts."""
+    return ROUNDS.get(method, ())
 
 
 def round_of(options: TrainOptions, step: int) -> Round:
@@ -51,7 +71,7 @@ def round_of(options: TrainOptions, step: int) -> Round:
     `alternating` trains the Demonstrator when step mod `distill.period` == 0 (Alg. 2). A round that only distills has
     weight 1, whatever beta_d is.
     """
-    cycle, distill = METHODS[options.method], options.distill
+    cycle, distill = ROUNDS[options.method], options.distill
     if options.method == "alternating":
         part = cycle[1] if step % distill.period == 0 else cycle[0]
     else:
@@ -60,18 +80,15 @@ def round_of(options: TrainOptions, step: int) -> Round:
         return part
     return replace(
         part,
-        distilled=part.distilled and options.rewards.distill > 0,
+        scorers=tuple(name for name in part.scorers if name != "distill" or options.rewards.distill > 0),
         anchor=part.anchor and distill.beta_d > 0,
         base_anchor=part.base_anchor and distill.beta_phi > 0,
     )
 
 
-def anchors_on_trajectory(part: Round, options: TrainOptions) -> bool:
-    """Whether the anchor is at states of the rollout itself; else at those that the policy gradient is trained at."""
-    same = options.distill.states == "trajectory" or not part.rl or options.objective.kind == "flow_grpo"
-    return (part.anchor or part.base_anchor) and same
-
-
-def trains_demonstrator(method: Method) -> bool:
-    """Whether the Demonstrator has an adapter of its own, apart from the base."""
-    return any(r.learner == "demonstrator" for r in METHODS[method])
+def learners_of(method: Method) -> tuple[str, ...]:
+    """The policies that a method trains. The Demonstrator is the base wherever it is not among them."""
+    if method == "dmd":
+        return ("executor", "fake")
+    trains_demonstrator = any(part.learner == "demonstrator" for part in rounds_of(method))
+    return ("executor", "demonstrator") if trains_demonstrator else ("executor",)

@@ -1,44 +1,56 @@
 """Supervised fine-tuning, the paper's baseline: flow matching on videos that a VLM labelled with tasks."""
 
-from typing import TYPE_CHECKING
-
 import torch
+from torch import Tensor
 
-from training.loop.optimise import optimise
-from training.methods.tasks import seed_of, tasks_of_step
-from training.objectives.matching import flow_matching_loss, renoise
-
-if TYPE_CHECKING:
-    from training.loop.trainer import Trainer
+from models.video.seeds import seed_of
+from training.methods.micro_batches import add_gradients
+from training.methods.protocol import Given, Optimiser
+from training.methods.tasks import share_of_rank, tasks_of_step
+from training.objectives.matching import flow_matching_loss
+from training.policies.predictor import States
 
 SHIFT = 3.0  # noise levels lean towards noise, where the motion is decided, as in the base's own training
 
 
-def sft_step(trainer: "Trainer") -> dict[str, float]:
-    """One step on `rollout.tasks` x `rollout.group` videos under their labels (L_FM of WMSD A.9); its metrics.
+class FineTuning:
+    """L_FM (WMSD A.9) on `rollout.tasks` x `rollout.group` videos a step under their labels.
 
     Videos are shared out over processes; which ones, their noise and their levels depend on the seed and step alone.
     """
-    options, model, predictor = trainer.options, trainer.model, trainer.predictor
-    total = trainer.update.total
-    chosen = tasks_of_step(options.run.seed, trainer.step, total, len(trainer.videos))
-    share = total // trainer.world.size
-    own = range(trainer.world.rank * share, (trainer.world.rank + 1) * share)
-    summed = 0.0
-    with trainer.stopping.phase():
-        for first in range(own.start, own.stop, options.memory.batch):
-            places = range(first, min(first + options.memory.batch, own.stop))
-            ids = [trainer.videos[chosen[place]] for place in places]
-            x0 = trainer.store.video_states(ids).to(model.device)
-            condition = trainer.store.video_conditions(ids).to(model.device)
-            noise = model.noise([seed_of(options.run.seed, "sft", trainer.step, place) for place in places])
-            drawn = [seed_of(options.run.seed, "level", trainer.step, place) / 2**63 for place in places]
-            level = torch.tensor(drawn, dtype=torch.float32, device=model.device)
-            sigma = SHIFT * level / (1 + (SHIFT - 1) * level)
-            x = renoise(x0, noise, sigma)
-            prediction = predictor.velocity("executor", x, sigma, condition, grad=True)
-            loss = flow_matching_loss(prediction, x0, noise, model.mask).sum() / total
-            with trainer.policies.use("executor"):  # with checkpointing the backward pass computes forward again
-                loss.backward()
-            summed += float(loss.detach())
-    return optimise(trainer, ["executor"], {"flow_matching": torch.tensor(summed)}, {})
+
+    def __init__(self, given: Given):
+        self.given, self.options, self.predictor = given, given.options, given.predictor
+        self.videos = [video_id for video_id, _ in given.store.videos()]
+
+    def step(self, number: int, optimiser: Optimiser) -> dict[str, float]:
+        model, given, size = self.predictor.model, self.given, self.options.memory.batch
+        chosen = tasks_of_step(self.options.run.seed, number, given.total, len(self.videos))
+        own = share_of_rank(given.total, given.world.rank, given.world.size)
+        summed = torch.zeros((), dtype=torch.float64)
+        optimiser.zero()
+        with given.stopping.phase():
+            for first in range(own.start, own.stop, size):
+                places = range(first, min(first + size, own.stop))
+                ids = [self.videos[chosen[place]] for place in places]
+                condition = given.store.video_conditions(ids).to(model.device)
+
+                def losses(part: States, condition=condition) -> dict[str, Tensor]:
+                    prediction = self.predictor.velocity("executor", part.x, part.sigma, condition, grad=True)
+                    target = model.target(part.x0, part.noise, part.x, part.sigma)
+                    each = flow_matching_loss(prediction, target, model.mask)
+                    summed.add_(each.detach().sum().cpu() / given.total)
+                    return {"executor": each}
+
+                add_gradients(self.predictor.policies, self.states(number, places, ids), size, given.total, losses)
+        return optimiser.step(["executor"], {"flow_matching": summed}, {})
+
+    def states(self, number: int, places: range, ids: list[str]) -> States:
+        """The videos noised, one level each; read for these places alone, since all of a step may fill the memory."""
+        model, seed = self.predictor.model, self.options.run.seed
+        x0 = self.given.store.video_states(ids).to(model.device)
+        noise = model.noise([seed_of(seed, "sft", number, place) for place in places])
+        drawn = [seed_of(seed, "level", number, place) / 2**63 for place in places]
+        level = torch.tensor(drawn, dtype=torch.float32, device=model.device)
+        sigma = SHIFT * level / (1 + (SHIFT - 1) * level)
+        return States(model.noised(x0, noise, sigma), sigma, torch.arange(len(places)), x0=x0, noise=noise)

@@ -1,4 +1,4 @@
-"""Which tasks a step trains on, and its seeds: pure functions of (seed, step), the same for any process count."""
+"""Which tasks a step trains on, and which process works on them: the same tasks for any number of processes."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Matching errors between velocities, and the noise levels at which they are taken.
+"""Matching errors between velocities.
 
 sigma is 1 at noise and 0 at data, v = noise - x_data. The t of AWM's and DiffusionNFT's code is this sigma; the WMSD
 paper's t is 1 - sigma and its velocity the negative. A prediction [N, ...] holds one row for each (sample, level), so
@@ -22,8 +22,6 @@ __all__ = [
     "mean_over_state",
     "renoise",
     "squared_distance",
-    "training_sigmas",
-    "training_steps",
     "velocity_kl",
 ]
 
@@ -71,12 +69,13 @@ def matching_error(
     raise ValueError(f"weighting is {weighting!r}: one of uniform, t, t2, huber, ghuber is expected")
 
 
-def flow_matching_loss(prediction: Tensor, x0: Tensor, noise: Tensor, mask: Tensor | None = None) -> Tensor:
-    """L_FM of WMSD A.9, float64 [N]: squared distance of a prediction [N, ...] at renoise(x0, noise, s) to noise - x0.
+def flow_matching_loss(prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+    """L_FM of WMSD A.9, float64 [N]: squared distance of a prediction [N, ...] to the target velocity there.
 
-    The loss of supervised fine-tuning and of the base model. No gradient goes to x0 or `noise`.
+    At x = renoise(x0, noise, s) of a flow model the target is noise - x0 (VideoModel.target). The loss of supervised
+    fine-tuning and of the base model. No gradient goes to the target.
     """
-    return squared_distance(prediction, (noise - x0).detach(), mask)
+    return squared_distance(prediction, target.detach(), mask)
 
 
 def velocity_kl(v: Tensor, v_ref: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -85,27 +84,3 @@ def velocity_kl(v: Tensor, v_ref: Tensor, mask: Tensor | None = None) -> Tensor:
     The squared distance, at all levels alike. The reference gets no gradient.
     """
     return squared_distance(v, v_ref.detach(), mask)
-
-
-def training_steps(within: range, count: int, generator: torch.Generator) -> Tensor:
-    """`count` stratified step indices int64 [count], ascending, out of `within` (neighbours, as range(1, 12)).
-
-    The range is cut in `count` equal strata with one draw each, so each index is equally likely over all draws; one
-    comes twice only where strata share it. Raises ValueError for a range without indices, and for count < 1.
-    """
-    if not within or within.start < 0 or within.step != 1:
-        raise ValueError(f"steps {within} to train at: neighbouring indices from 0 on are expected, at least one")
-    if count < 1:
-        raise ValueError(f"{count} training levels: at least 1 is expected")
-    drawn = (torch.arange(count) + torch.rand(count, generator=generator, dtype=torch.float64)) / count
-    return (within.start + drawn * len(within)).long().clamp(max=within.stop - 1)
-
-
-def training_sigmas(sigmas: Tensor, within: range, count: int, generator: torch.Generator) -> Tensor:
-    """`count` stratified levels float32 [count] at which to train, high and low in every draw (AWM's time sampling).
-
-    They are out of the sampler's own `sigmas` [steps + 1], at the `training_steps` of `within`. The generator is on the
-    CPU. Raises ValueError as there.
-    """
-    at = training_steps(within, count, generator)
-    return sigmas[at.to(sigmas.device)].float()

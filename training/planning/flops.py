@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from models.video.facts import Description
-from training.methods.calls import calls_of_run, held_out_videos, judged_videos, requests
+from training.methods.asking import calls_of_run, held_out_videos, judged_videos, requests
 from training.options import TrainOptions
 from training.planning.gpus import GPU
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 
 from models.video.facts import Description
-from training.methods.calls import trajectory_steps
-from training.methods.rounds import Round, anchors_on_trajectory, round_of, trains_demonstrator
+from training.methods.asking import Asking, asking
+from training.methods.rounds import learners_of, rounds_of
 from training.options import TrainOptions
 from training.planning.flops import matches, rows_of
 
@@ -20,10 +20,10 @@ def memory(model: Description, options: TrainOptions, ranks: int, targets: tuple
     activations, one rollout batch's states and forward pass, one decoded batch.
     """
     element = 2 if options.model.dtype == "bfloat16" else 4
-    rounds = {round_of(options, step) for step in range(1, options.run.steps + 1)}
-    adapters = 1 + trains_demonstrator(options.method) + (options.method == "dmd")
+    plans = {asking(options, step) for step in range(1, options.run.steps + 1)}
+    adapters = len(learners_of(options.method))
     trained = lora_parameters(model.layers, targets, options.lora.rank)
-    rl = any(part.rl for part in rounds)
+    rl = any(part.rl for part in rounds_of(options.method))
     kinds = (options.objective.kind == "nft" and options.objective.old_decay_max > 0) + bool(
         options.regularisers.kl_ema
     )
@@ -33,7 +33,7 @@ def memory(model: Description, options: TrainOptions, ranks: int, targets: tuple
         "vae": model.vae.parameters * model.vae.element_bytes,
         "trained": float(TRAINED_BYTES * trained * adapters),
         "shadows": float(4 * trained * adapters * kinds * rl),
-        "states": 4.0 * model.state_size * videos * max(states_held(options, part) for part in rounds),
+        "states": 4.0 * model.state_size * videos * max(states_held(plan) for plan in plans),
         "conditions": 2.0 * options.rollout.tasks / ranks * model.context_tokens * model.hidden * element,
         "judge": judge_bytes(options),
     }
@@ -42,7 +42,7 @@ def memory(model: Description, options: TrainOptions, ranks: int, targets: tuple
     depth = 1 if options.memory.checkpointing else model.depth
     boundaries = model.depth * rows * model.hidden * element if options.memory.checkpointing else 0
     # Until a batch is done its own states are there as a list and as a stack, beside those of all rollouts.
-    sampled = 2 * max(states_sampled(options, part) for part in rounds)
+    sampled = 2 * max(states_sampled(plan) for plan in plans)
     forward = rows * (element * (8 * model.hidden + 2 * model.ffn) + 8.0 * model.hidden)
     passing = {
         "activations": options.memory.batch * (depth * one + boundaries),
@@ -69,20 +69,17 @@ def lora_parameters(layers: Mapping[str, tuple[int, int]], targets: tuple[str, .
     return sum(rank * (wide + out) for name, (wide, out) in layers.items() if matches(name, targets))
 
 
-def states_sampled(options: TrainOptions, part: Round) -> int:
+def states_sampled(plan: Asking) -> int:
     """States and velocities, counted for each rollout, that sampling leaves (float32): all, or the clean one."""
-    if part.kind == "sft":
-        return 0
-    keep = part.distilled or anchors_on_trajectory(part, options) or part.kind == "dmd"
-    return 2 * options.rollout.steps + 1 if keep or (part.rl and options.objective.kind == "flow_grpo") else 1
+    if plan.kept:
+        return 2 * plan.sampled + 1
+    return 1 if plan.sampled else 0
 
 
-def states_held(options: TrainOptions, part: Round) -> int:
+def states_held(plan: Asking) -> int:
     """States, counted for each rollout, that one process keeps at once (float32)."""
-    asked = part.distilled or anchors_on_trajectory(part, options)
-    known = 2 * trajectory_steps(options, part) if asked else 0
-    matched = 3 * options.objective.timesteps if part.rl and options.objective.kind != "flow_grpo" else 0
-    return states_sampled(options, part) + known + matched
+    matched = 3 * sum(one.states for one in plan.passes if one.where == "levels")
+    return states_sampled(plan) + 2 * plan.known + matched
 
 
 def judge_bytes(options: TrainOptions) -> float:

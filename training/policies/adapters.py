@@ -8,25 +8,21 @@ same ones.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from models.video.facts import Family
 from storage.folders import building
-from training.loop import step_folders
-
-if TYPE_CHECKING:
-    from training.loop.trainer import Trainer
+from training import step_folders
+from training.policies.lora import Policies
 
 FOLDER = "adapters"
 
 
-def keep(trainer: "Trainer") -> None:
-    """Writes the adapter of the finished step when a checkpoint of it is due; an older one of this step is replaced."""
+def keep(policies: Policies, output: Path, step: int, family: Family) -> None:
+    """Writes the Executor's adapter of `step`; an older one of this step is replaced."""
     from training.policies.export import write_weights
 
-    run, step = trainer.options.run, trainer.step
-    if step % run.checkpoint_every == 0 or step == run.steps:
-        with building(step_folders.step_folder(Path(trainer.options.output) / FOLDER, step)) as folder:
-            write_weights(trainer.policies, "executor", folder, trainer.options.model.family)
+    with building(step_folders.step_folder(output / FOLDER, step)) as folder:
+        write_weights(policies, "executor", folder, family)
 
 
 def kept(output: Path) -> dict[int, Path]:

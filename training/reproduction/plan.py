@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from storage.files import confined, sha256_bytes, sha256_file
-from training.methods.calls import calls_of_run, held_out_videos
+from training.methods.asking import calls_of_run, held_out_videos
 from training.options import TrainOptions
 from training.reproduction.options import Experiment, ReproductionOptions
 

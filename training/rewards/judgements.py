@@ -9,22 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from pydantic import Field
-
-from models.video.seeds import seed_of
-from models.vlm.asking import AskOptions
-
-
-class JudgeOptions(AskOptions):
-    """Who judges videos, what is asked, and how much may fail. Unknown names are errors."""
-
-    max_failed_share: float = Field(
-        0.2, ge=0, le=1, description="Share of a question's judgements that may fail before the run stops."
-    )
-
-
-class TooManyFailures(RuntimeError):
-    """The judge failed for a larger share of videos than the recipe accepts."""
 
 
 @dataclass(frozen=True)
@@ -57,28 +41,6 @@ class Judgements:
             sum(part.requests for part in parts),
             next((part.last_error for part in reversed(parts) if part.last_error), ""),
         )
-
-
-def check_failures(judgements: Judgements, share: float) -> None:
-    """Raises TooManyFailures when more than `share` of a question's judgements failed, and more than one did."""
-    count = len(judgements)
-    over = {name: lost for name, lost in judgements.failures().items() if lost > max(1, share * count + 1e-9)}
-    if over:
-        counts = ", ".join(f"{name} {lost} of {count}" for name, lost in over.items())
-        raise TooManyFailures(
-            f"judgements failed: {counts}, where {share:.0%} may; the last error was: {judgements.last_error}"
-        )
-
-
-def spoiled(values: np.ndarray, seeds: Sequence[int], question: str, noise: float, flip: float) -> np.ndarray:
-    """Log-odds as a judge that errs would give them, float64 [N]: Gaussian noise, then some turned into their opposite.
-
-    values float64 [N] (NaN stays), `noise` its standard deviation in nats, `flip` a share from 0 to 1. What is drawn
-    follows from a rollout's own seed (one each) and the question's name, whatever process holds it.
-    """
-    draws = [np.random.default_rng(seed_of(seed, "judge", question)) for seed in seeds]
-    noisy = values + noise * np.array([rng.standard_normal() for rng in draws])
-    return np.where(np.array([rng.random() for rng in draws]) < flip, -noisy, noisy)
 
 
 def checked(videos: np.ndarray, tasks: Sequence[str], fps: float) -> np.ndarray:

@@ -12,7 +12,7 @@ from assets.support.evaluation.options import EvaluatedRun, GeneratedVideosConfi
 from evaluation.generation.options import GenerateOptions
 from storage.collection import Store
 from storage.files import confined
-from training.loop.step_folders import CHECKPOINTS, STATE, step_folders
+from training.step_folders import CHECKPOINTS, STATE, step_folders
 
 # Of a training run's folder; done.json is there when it is finished.
 FINAL, DONE = "final", "done.json"

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from tests.training.tiny_run import judge_of
-from training.loop import world as distributed
+from training import world as distributed
 from training.rewards import judge as judging
 from training.train import main
 

@@ -8,7 +8,7 @@ import torch
 
 from tests.training import tiny_run
 from training.conditions.encoding import write_conditions
-from training.loop.world import World
+from training.world import World
 from training.train import main
 
 
@@ -159,8 +159,8 @@ def tiny_model_with_encoders(tiny_bench):
 
 
 def test_tasks_that_cannot_be_shared_out_are_refused(tiny_bench, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("training.loop.world.join_world", lambda: World(0, 3))
-    monkeypatch.setattr("training.loop.world.leave_world", lambda world: None)
+    monkeypatch.setattr("training.world.join_world", lambda: World(0, 3))
+    monkeypatch.setattr("training.world.leave_world", lambda world: None)
     status, said = refused(capsys, tiny_bench.config(tmp_path / "run"))
     assert status == 1 and "rollout.tasks 2: a multiple of the 3 processes is expected" in said
 

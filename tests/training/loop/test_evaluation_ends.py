@@ -13,8 +13,8 @@ from training.conditions.store import Pair
 from training.loop import checkpoint
 from training.loop.held_out import EXECUTOR, HeldOut, Interrupted
 from training.loop.session import Evaluation
-from training.loop.stopping import Stopped
-from training.loop.world import World
+from training.stopping import Stopped
+from training.world import World
 from training.train import main
 
 

@@ -11,9 +11,9 @@ from tests.training.loop.test_resume import same_end
 from tests.training.tiny_run import Brightness
 from training.loop import checkpoint
 from training.loop.held_out import EXECUTOR, HeldOut
-from training.loop.stopping import Dropped, Left, Stopped, Stopping
+from training.stopping import Dropped, Left, Stopped, Stopping
 from training.loop.trainer import Trainer
-from training.loop.world import World
+from training.world import World
 from training.policies import adapters
 from training.rewards.judgements import TooManyFailures
 from training.train import main

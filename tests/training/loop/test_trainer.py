@@ -15,7 +15,7 @@ from training.loop import checkpoint
 from training.loop.held_out import BASE, HeldOut
 from training.loop.optimise import Diverged
 from training.loop.trainer import Trainer
-from training.loop.world import World
+from training.world import World
 from training.rewards.judgements import TooManyFailures
 from training.train import main
 

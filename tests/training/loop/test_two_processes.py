@@ -11,7 +11,7 @@ import torch
 
 from tests.training.tiny_run import judge_of, metrics_of
 from training.loop import checkpoint
-from training.loop.world import World, join_world
+from training.world import World, join_world
 from training.train import main
 
 STEPS = 3

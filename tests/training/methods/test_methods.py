@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tests.training import tiny_run
-from training.methods.rollout import plan, sample
+from training.rollouts import plan, sample
 from training.objectives.distillation import disagreement
 from training.objectives.matching import flow_matching_loss, renoise
 

@@ -7,7 +7,7 @@ import torch
 from tests.training import tiny_run
 from tests.training.tiny_run import Brightness
 from training.loop.state import restore, save
-from training.methods.rollout import plan
+from training.rollouts import plan
 from training.rewards.judgements import spoiled
 
 

@@ -14,7 +14,7 @@ from models.video.options import VideoModelOptions
 from models.video.wan.facts import VAES
 from tests.training import rig
 from training import plan
-from training.methods.calls import calls, calls_of_run
+from training.methods.asking import calls, calls_of_run
 from training.planning.flops import compute, forward_flops
 from training.planning.gpus import gpu_named
 from training.planning.memory import lora_parameters, memory

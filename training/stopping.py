@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 
 from storage.processes import asked_to_end
-from training.loop.world import World
+from training.world import World
 
 
 class Stopped(Exception):

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from models.video.protocol import Condition, VideoModel
 from models.video.sampling import ode, sde
-from training.methods.tasks import seed_of
-from training.options import FlowGRPO
+from models.video.seeds import seed_of
+from training.objectives.options import FlowGRPO
+from training.policies.predictor import States
 
 Field = Callable[[Tensor, Tensor, Condition], Tensor]  # (x, sigma, condition) -> velocity, of whoever rolls out
 
@@ -42,7 +43,8 @@ class Rollouts:
     """B finished rollouts. `states` float32 [S + 1, B, ...] and `velocities` [S, B, ...] of the sampler's own policy,
     at `sigmas` [S + 1]; both None unless asked for. `clean` [B, ...].
 
-    `stochastic`, `log_probs` [W, B]: of Flow-GRPO's steps; empty and None otherwise.
+    `stochastic`, `log_probs` [W, B]: of Flow-GRPO's steps; empty and None otherwise. `asked`: states of the trajectory
+    at which the teacher was asked, step by step, with its velocities; None where it was not.
     """
 
     plan: Plan
@@ -52,6 +54,7 @@ class Rollouts:
     velocities: Tensor | None = None
     stochastic: tuple[int, ...] = ()
     log_probs: Tensor | None = None
+    asked: States | None = None
 
 
 @torch.no_grad()

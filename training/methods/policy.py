@@ -1,0 +1,182 @@
+"""Methods that learn from rollouts: WMSD and its ablations, each a cycle of rounds (rounds.py)."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from models.video.protocol import Condition
+from training.methods.asking import Asking, asking_in
+from training.methods.contexts import Context
+from training.methods.losses import Actor, RoundLosses, measured
+from training.methods.micro_batches import add_gradients
+from training.methods.protocol import Diverged, Given, Optimiser
+from training.methods.rounds import Round, round_of
+from training.methods.states import distilled_steps, matching_states, trajectory_states
+from training.policies.predictor import States
+from training.rewards.protocol import Sampled
+from training.rewards.totals import Told, advantages
+from training.rollouts import Field, Plan, Rollouts, plan, sample
+
+SHARED = ("lr", "seconds")  # metrics of a step that mean the same whoever is trained
+
+
+class RolloutMethod:
+    """Rolls out, has the rollouts scored, and trains the round's learner on them (WMSD Algorithms 1 and 2)."""
+
+    def __init__(self, given: Given):
+        self.given, self.options, self.predictor = given, given.options, given.predictor
+        self.model = given.predictor.model
+
+    def step(self, number: int, optimiser: Optimiser) -> dict[str, float]:
+        part, clock = round_of(self.options, number), time.perf_counter
+        asked, told = asking_in(self.options, part), Told({name: self.given.scorers[name] for name in part.scorers})
+        with self.given.stopping.phase():
+            context = self.context(number, part)
+            rollouts, pending = self.rolled_out(number, part, asked, context)
+            began = clock()
+            rollouts = self.taught(number, part, asked, rollouts, context)
+            taught = clock()
+            told.collect(rollouts, pending, self.given.stopping.heed)
+        metrics: dict[str, float] = {}
+        ranked = None
+        if part.scorers:
+            ranked, metrics = advantages(
+                told,
+                self.options.rewards,
+                self.given.world,
+                self.model.device,
+                where=f"step {number}",
+                normaliser=self.given.learners[part.learner].normaliser if self.options.rewards.normalise else None,
+                rank=part.rl,
+            )
+        scored = clock()
+        metrics |= {"seconds/teacher": taught - began, "seconds/judge_wait": scored - taught}
+        metrics |= self.updated(number, part, asked, rollouts, context, ranked, optimiser, metrics)
+        metrics["seconds/update"] = clock() - scored
+        if part.learner == "demonstrator":  # else a curve would mix two learners
+            metrics = {key if key.startswith(SHARED) else f"demonstrator/{key}": at for key, at in metrics.items()}
+        return metrics
+
+    # -- rollouts ------------------------------------------------------------------------------------------------------
+
+    def field(self, part: Round, counted: str = "rollout") -> Field:
+        """The velocities of whoever rolls out: with NFT the learner's old policy (DiffusionNFT samples from it)."""
+        learners = self.given.learners
+        policy = part.rollouts if part.rollouts in learners else None
+        shadow = learners[policy].shadows.get("old") if policy and part.rl else None
+
+        def velocity(x: Tensor, sigma: Tensor, condition: Condition) -> Tensor:
+            return self.predictor.velocity(policy, x, sigma, condition, shadow=shadow, counted=counted)
+
+        return velocity
+
+    def context(self, number: int, part: Round) -> Context:
+        """The step's contexts on this process, on the model's device."""
+        steps, batch = self.options.rollout.steps, self.options.rollout.batch
+
+        def roll(condition: Condition, seeds: Sequence[int]) -> Tensor:
+            rows = Plan(torch.arange(len(seeds)), torch.arange(len(seeds)), tuple(seeds))
+            field = self.field(part, counted="prefix")
+            return sample(self.model, field, condition, rows, steps=steps, batch=batch, keep=False).clean
+
+        found = self.given.contexts.of_step(number, self.given.places, roll)
+        return Context({role: one.to(self.model.device) for role, one in found.conditions.items()}, found.texts)
+
+    def rolled_out(
+        self, number: int, part: Round, asked: Asking, context: Context
+    ) -> tuple[Rollouts, dict[str, list]]:
+        """This process's rollouts, and what the round's scorers work on: each batch is theirs as soon as sampled."""
+        options, pending = self.options, {name: [] for name in part.scorers}
+        rows = plan(options.run.seed, number, self.given.places, options.rollout.group)
+
+        def sampled(span: slice, clean: Tensor) -> None:
+            texts = tuple(context.texts[i] for i in rows.tasks[span].tolist())
+            batch = Sampled(span, clean, texts, self.model.decode)
+            for name, waiting in pending.items():
+                if (one := self.given.scorers[name].submit(batch)) is not None:
+                    waiting.append(one)
+
+        rollouts = sample(
+            self.model,
+            self.field(part),
+            context.conditions[part.rollouts],
+            rows,
+            steps=asked.sampled,
+            batch=options.rollout.batch,
+            keep=asked.kept,
+            objective=options.objective if part.rl and options.objective.kind == "flow_grpo" else None,
+            sampled=sampled,
+        )
+        if not bool(torch.isfinite(rollouts.clean).all()):
+            who = part.rollouts if part.rollouts in self.given.learners else "the base"
+            raise Diverged(f"step {number}: rollouts of {who} are not finite")
+        return rollouts, pending
+
+    def teacher(self, part: Round, context: Context) -> Actor | None:
+        """Whom the learner is drawn to: the base under the learner's prompt (Alg. 2), else the Demonstrator, which is
+        the base under D unless the method trains it."""
+        if part.base_anchor:
+            return Actor(None, context.conditions[part.learner])
+        if part.anchor or part.distilled:
+            policy = "demonstrator" if "demonstrator" in self.given.learners else None
+            return Actor(policy, context.conditions["demonstrator"])
+        return None
+
+    def taught(self, number: int, part: Round, asked: Asking, rollouts: Rollouts, context: Context) -> Rollouts:
+        """The rollouts with the teacher's velocities on their trajectory, where the round asks for them."""
+        if not asked.known:
+            return rollouts
+        steps = list(rollouts.stochastic) or distilled_steps(
+            asked.sampled, self.options.distill.timesteps, self.options.run.seed, number
+        )
+        states, teacher = trajectory_states(rollouts, steps), self.teacher(part, context)
+        if part.sampled_by_teacher:
+            velocities = rollouts.velocities[torch.as_tensor(steps)].flatten(0, 1)
+        else:
+            size, tasks = self.options.memory.batch, rollouts.plan.tasks
+            velocities = self.predictor.in_batches(
+                teacher.policy, states, teacher.conditions, tasks, size, counted="teacher"
+            )
+        return replace(rollouts, asked=replace(states, teacher=velocities))
+
+    # -- updates -------------------------------------------------------------------------------------------------------
+
+    def updated(
+        self, number, part: Round, asked: Asking, rollouts: Rollouts, context, ranked: Tensor | None, optimiser, metrics
+    ) -> dict[str, float]:
+        """Makes the step's updates on the same rollouts and states; what was measured is their mean."""
+        distill, learner = self.options.distill, self.given.learners[part.learner]
+        # A round that only distills has weight 1: beta_d weighs the anchor against a policy gradient.
+        beta = 1.0 if not part.rl else distill.beta_phi if part.base_anchor else distill.beta_d
+        actor = Actor(part.learner, context.conditions[part.learner], learner.shadows)
+        teacher = self.teacher(part, context) if part.anchored else None
+        losses = RoundLosses(self.options, self.predictor, rollouts, actor, teacher, beta, self.given.total)
+        found = []
+        for update in range(self.options.rollout.updates_per_rollout):
+            losses.reset(measured(self.options, part.rl, part.anchored))
+            optimiser.zero()
+            with self.given.stopping.phase():
+                for one in asked.passes:
+                    if not one.anchor and not ranked.any():
+                        continue  # nothing to learn from on this process
+                    states, count = self.states(number, one, rollouts, ranked)
+                    each = losses.of(one, ranked, count, first=update == 0)
+                    size = self.options.memory.batch
+                    add_gradients(self.predictor.policies, states, size, self.given.total, each)
+            found.append(optimiser.step([part.learner], losses.sums, metrics))
+        return {key: sum(one[key] for one in found) / len(found) for key in found[0]}
+
+    def states(self, number: int, one, rollouts: Rollouts, ranked: Tensor | None) -> tuple[States, int]:
+        """The states of a pass on this process, and how many each rollout has. Where only the policy gradient counts,
+        rollouts without an advantage have none."""
+        everyone = torch.arange(len(rollouts.plan))
+        used = everyone if one.anchor else ranked.nonzero().flatten().cpu()
+        if one.where == "levels":
+            objective, seed = self.options.objective, self.options.run.seed
+            return matching_states(self.model, rollouts, used, objective, seed, number), objective.timesteps
+        states = rollouts.asked if rollouts.asked is not None else trajectory_states(rollouts, rollouts.stochastic)
+        count = len(states) // len(everyone)
+        return (states if one.anchor else states.take(torch.isin(states.row, used))), count

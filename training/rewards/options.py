@@ -1,0 +1,68 @@
+"""Options of rewards: who judges, what each reward weighs, how rewards become advantages."""
+
+import warnings
+from typing import Any, Literal
+
+from pydantic import Field, create_model, model_validator
+
+from models.vlm.asking import AskOptions
+from models.vlm.questions import QUESTIONS
+from storage.options import Options
+
+ERRS = ("judge_noise", "judge_flip")  # options of a scripted VLM that make its judgements err
+
+
+class JudgeOptions(AskOptions):
+    """Who judges videos, what is asked, and how much may fail. Unknown names are errors."""
+
+    max_failed_share: float = Field(
+        0.2, ge=0, le=1, description="Share of a question's judgements that may fail before the run stops."
+    )
+
+    def without_errors(self) -> "JudgeOptions":
+        """The same judge without the errors it was told to make: held-out tasks are judged by it."""
+        return self.model_copy(update={"vlm": self.vlm.model_copy(update=dict.fromkeys(ERRS, 0.0))})
+
+
+# A weight for each reward that a scorer gives, under the reward's name. A new question or scorer is one entry.
+WEIGHTS: dict[str, tuple[float, str]] = {
+    **{one.name: (one.weight, f"Weight of the judge's log-odds that {one.yes}.") for one in QUESTIONS},
+    "distill": (1.0, "Weight of r_distill (lambda_distill, Eq. 9)."),
+}
+Weights = create_model(
+    "Weights",
+    __base__=Options,
+    **{name: (float, Field(weight, ge=0, description=said)) for name, (weight, said) in WEIGHTS.items()},
+)
+
+
+class RewardOptions(Weights):
+    """Weights by reward, and how rewards become advantages."""
+
+    normalise: bool = Field(False, description="Divide each reward by its running std before weighting.")
+    std_scope: Literal["group", "global"] = Field("group", description="Whose std divides the advantages.")
+    clip: float = Field(5.0, gt=0, description="Advantages are clipped to +-clip.")
+    scale: float = Field(1.0, gt=0, description="A clipped advantage of +-clip becomes +-scale.")
+    best: int = Field(0, ge=0, description="Train on so many rollouts of each group with the highest reward ...")
+    worst: int = Field(0, ge=0, description="... and so many with the lowest; both 0: on all of them.")
+    judge: JudgeOptions = JudgeOptions()
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weight of each reward by its name."""
+        return {name: getattr(self, name) for name in WEIGHTS}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _moved(cls, given: Any) -> Any:
+        """`judge_noise` and `judge_flip` are options of the judge's VLM; before, rewards had their own beside them."""
+        if not isinstance(given, dict) or not (old := [name for name in ERRS if name in given]):
+            return given
+        told = {name: given[name] for name in old if given[name]}
+        rest = {name: value for name, value in given.items() if name not in old}
+        for name in old:
+            warnings.warn(f"rewards.{name} is now rewards.judge.vlm.{name}", FutureWarning, stacklevel=2)
+        if told:
+            judge = dict(rest.get("judge") or {})
+            rest["judge"] = judge | {"vlm": {**(judge.get("vlm") or {}), **told}}
+        return rest
