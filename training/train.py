@@ -31,13 +31,13 @@ def main(arguments: list[str] | None = None) -> int:
 
     from training.conditions.store import DamagedConditions, StaleConditions
     from training.loop.checkpoint import DamagedCheckpoint
-    from training.loop.optimise import Diverged
     from training.loop.recipe_change import ChangedRecipe
     from training.loop.session import run
+    from training.methods.protocol import Diverged
+    from training.policies.lora import NoSuchLayer
+    from training.rewards.protocol import TooManyFailures
     from training.stopping import Stopped
     from training.world import join_world, leave_world
-    from training.policies.lora import NoSuchLayer
-    from training.rewards.judgements import TooManyFailures
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     world = join_world()

@@ -18,8 +18,8 @@ from storage.collection import Store
 from storage.files import confined, sha256_bytes, sha256_file, write_bytes
 from training.conditions.folder import conditions_folder, read_manifest
 from training.loop.recipe_change import ChangedRecipe, check_goes_on
-from training.step_folders import CHECKPOINTS, STATE, step_folders
 from training.options import Method, TrainOptions
+from training.step_folders import CHECKPOINTS, STATE, step_folders
 
 # Changes when the same options train otherwise.
 VERSION = "1"

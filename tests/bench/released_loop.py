@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Callable
 
 import torch
-
 from training.methods.update import MEASURED, matching_states
+
 from training.objectives.distillation import anchor_loss
 from training.objectives.matching import velocity_kl
 from training.policies.lora import Shadow

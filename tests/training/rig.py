@@ -11,9 +11,9 @@ from models.video.protocol import Condition, VideoModel
 from models.vlm.questions import NAMES
 from training.conditions.store import Pair
 from training.loop.trainer import Trainer
-from training.world import World
 from training.options import TrainOptions
 from training.rewards.judgements import Judgements
+from training.world import World
 
 
 class Conditions:

@@ -19,9 +19,9 @@ from training.conditions.encoding import write_conditions
 from training.conditions.store import ConditionStore, Pair
 from training.loop.log import RunLog
 from training.loop.trainer import Trainer
-from training.world import World
 from training.options import TrainOptions
 from training.rewards.judge import Judge
+from training.world import World
 
 VERSION = "v1"
 SHADES = {f"image {n}": np.random.default_rng(n).integers(0, 256, (32, 32, 3), np.uint8) for n in range(6)}

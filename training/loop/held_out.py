@@ -1,4 +1,4 @@
-"""Scores on tasks that training never sees: the base under T, the Demonstrator under D, the Executor under T."""
+"""Videos of held-out tasks by several ways to act, before the judge: tasks that training never sees."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,38 +8,36 @@ import numpy as np
 import torch
 
 from models.video.seeds import held_out_seed
-from stats.success import Comparison, ScoreTable, compare, score
 from training.conditions.store import ConditionStore, Pair
-from training.world import World
-from training.rollouts import Plan, sample
+from training.loop.evaluation import Interrupted
 from training.options import TrainOptions
 from training.policies.predictor import Predictor
 from training.rewards.judge import Judge
-from training.rewards.judgements import Judgements, check_failures
+from training.rewards.judgements import Judgements
+from training.rewards.protocol import check_failures
+from training.rollouts import Plan, sample
+from training.world import World
 
 SPLIT = "heldout"
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to act: a policy (None: the base) under T or under D."""
+    """One way to act: a policy (None: the base) under T or under D; `trained`: whether training changes it."""
 
     name: str
     policy: str | None
     prompt: Literal["task", "solution"]
 
+    @property
+    def trained(self) -> bool:
+        return self.policy is not None
+
 
 BASE = Arm("base under T", None, "task")
 DEMONSTRATOR = Arm("Demonstrator (base under D)", None, "solution")
 EXECUTOR = Arm("Executor under T", "executor", "task")
-
-
-class Interrupted(Exception):
-    """A signal ended an evaluation, on all processes: nothing of it counts."""
-
-    def __init__(self, signal: int):
-        super().__init__(f"the evaluation was ended by signal {signal}")
-        self.signal = signal
+ARMS = (BASE, DEMONSTRATOR, EXECUTOR)
 
 
 class HeldOut:
@@ -89,10 +87,8 @@ class HeldOut:
         places = torch.arange(len(self.pairs))
         merged = tables[places % world.size, places].numpy()
         log_odds = {name: merged[:, column].copy() for column, name in enumerate(questions)}
-        failed = {name: np.isnan(values) for name, values in log_odds.items()}
         told = f"{arm.name}, held-out tasks: {error or 'on another process'}"
-        whole = Judgements(log_odds, failed, 0.0, 0, told)
-        check_failures(whole, self.options.rewards.judge.max_failed_share)
+        check_failures(log_odds, self.options.rewards.judge.max_failed_share, told)
         return log_odds
 
     def videos(self, arm: Arm, places: Sequence[int]) -> torch.Tensor:
@@ -117,15 +113,3 @@ class HeldOut:
             steps = options.held_out.steps
             rollouts = sample(model, field, under.to(model.device), rows, steps=steps, batch=size, keep=False)
             yield part, model.decode(rollouts.clean)
-
-
-def table(results: dict[str, dict[str, np.ndarray]]) -> ScoreTable:
-    """Scores of arms, by name, side by side."""
-    return ScoreTable(tuple(score(name, log_odds) for name, log_odds in results.items()))
-
-
-def comparisons(results: dict[str, dict[str, np.ndarray]]) -> dict[str, Comparison]:
-    """The Executor's Task score against each other arm's, on the same tasks and noise: those judged for both."""
-    ours = results[EXECUTOR.name]["task"]
-    others = {name: other["task"] for name, other in results.items() if name != EXECUTOR.name}
-    return {name: compare(ours, theirs) for name, theirs in others.items() if not np.isnan(ours + theirs).all()}

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from models.vlm.options import DECIDES, VLMOptions
+from storage.options import retired_names
 from training.options import TrainOptions
 
 ERRS = {"judge_noise", "judge_flip"}  # decide no completion, but what the scripted judge says
@@ -57,9 +58,10 @@ def check_goes_on(state: Mapping[str, Any], options: TrainOptions, *, dataset_ve
 def completed(saved: Mapping[str, Any], options: BaseModel) -> dict[str, Any]:
     """The recipe `saved` with those options of `options`' model that it lacks, since they are newer, at their defaults.
 
-    An option that is no longer known stays as it was saved: what it would be now, nobody can say.
+    A retired option goes: nothing reads it any more. One that is no longer known at all stays as it was saved: what it
+    would be now, nobody can say.
     """
-    found = dict(saved)
+    found = {name: value for name, value in saved.items() if name not in retired_names(type(options))}
     for name, field in type(options).model_fields.items():
         value = getattr(options, name)
         if name in saved:

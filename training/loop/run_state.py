@@ -10,11 +10,11 @@ import torch
 from models.video.protocol import VideoModel
 from training.loop import checkpoint
 from training.loop.recipe_change import check_goes_on
-from training.step_folders import CHECKPOINTS
 from training.options import TrainOptions
 from training.policies import adapters
 from training.policies.learner import Learner
 from training.policies.lora import Policies
+from training.step_folders import CHECKPOINTS
 
 
 @dataclass

@@ -85,9 +85,7 @@ class RolloutMethod:
         found = self.given.contexts.of_step(number, self.given.places, roll)
         return Context({role: one.to(self.model.device) for role, one in found.conditions.items()}, found.texts)
 
-    def rolled_out(
-        self, number: int, part: Round, asked: Asking, context: Context
-    ) -> tuple[Rollouts, dict[str, list]]:
+    def rolled_out(self, number: int, part: Round, asked: Asking, context: Context) -> tuple[Rollouts, dict[str, list]]:
         """This process's rollouts, and what the round's scorers work on: each batch is theirs as soon as sampled."""
         options, pending = self.options, {name: [] for name in part.scorers}
         rows = plan(options.run.seed, number, self.given.places, options.rollout.group)

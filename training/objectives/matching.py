@@ -8,7 +8,6 @@ several levels of a sample are rows of one batch and one forward. Functions retu
 
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from models.video.flow import along, clean_prediction, full_precision, mean_over_state, renoise

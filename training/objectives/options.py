@@ -23,8 +23,8 @@ class Levels(Options):
     levels: Literal["sampler", "uniform", "logit_normal", "log_normal"] = Field(
         "sampler",
         description="sampler: levels of the sampler itself. The others draw between them: uniform over the range that "
-        "skip_first and fraction leave; logit_normal: logit(sigma) is normal, for flow models; log_normal: ln(sigma) is "
-        "normal, for models whose sigma has no upper bound (EDM). Both ignore skip_first and fraction.",
+        "skip_first and fraction leave; logit_normal: logit(sigma) is normal, for flow models; log_normal: ln(sigma) "
+        "is normal, for models whose sigma has no upper bound (EDM). The last two ignore skip_first and fraction.",
     )
     level_mean: float = Field(0.0, description="logit_normal, log_normal: mean of logit(sigma) or ln(sigma).")
     level_std: float = Field(1.0, gt=0, description="logit_normal, log_normal: standard deviation of the same.")

@@ -1,4 +1,4 @@
-"""Policies as LoRA adapters on one frozen base: with all adapters off, the base itself.
+"""Policies as LoRA adapters, and tensors trained whole, on one frozen base: with all of them off, the base itself.
 
 The Demonstrator (unless it is trained too) and the reference are the base, so no second copy of the weights exists. An
 old policy or an EMA is a shadow: a copy of an adapter's trained tensors, swapped in for a forward pass.
@@ -24,8 +24,28 @@ def check_targets(transformer: nn.Module, targets: Sequence[str]) -> None:
             raise NoSuchLayer(f"LoRA target {target!r} matches no linear layer; there are: {', '.join(ends)[:600]}")
 
 
+def whole_places(transformer: nn.Module, whole: Sequence[str]) -> list[tuple[str, nn.Module, str]]:
+    """(name, layer, attribute) of each parameter that `whole` names, itself or by a layer above it, in a fixed order.
+
+    Raises NoSuchLayer for a name that is neither a layer with parameters nor a parameter.
+    """
+    found = {}
+    for name in whole:
+        below = [key for key, _ in transformer.named_parameters() if key == name or key.startswith(name + ".")]
+        if not below:
+            raise NoSuchLayer(f"lora.whole {name!r} is no layer and no parameter of {type(transformer).__name__}")
+        for key in below:
+            layer, _, attribute = key.rpartition(".")
+            found[key] = (key, transformer.get_submodule(layer), attribute)
+    return [found[key] for key in sorted(found)]
+
+
 class Policies:
-    """The adapters of one transformer. `names` are trained; parameters are float32 whatever the base's precision."""
+    """What is trained of one transformer: by policy a LoRA adapter, and its own copy of the tensors trained `whole`.
+
+    `names` are the policies; their tensors are float32 whatever the base's precision. `whole` names layers or
+    parameters of the transformer. With no policy in use all of it is the base, bit for bit.
+    """
 
     def __init__(
         self,
@@ -36,11 +56,13 @@ class Policies:
         alpha: float,
         targets: Sequence[str],
         seed: int,
+        whole: Sequence[str] = (),
     ):
-        from peft import LoraConfig
+        from peft import LoraConfig, inject_adapter_in_model
         from peft.tuners.lora import LoraLayer
 
         check_targets(transformer, targets)
+        places = whole_places(transformer, whole)
         transformer.requires_grad_(False)
         self.transformer, self.names = transformer, tuple(names)
         self._named: dict[str, dict[str, nn.Parameter]] = {}
@@ -50,18 +72,28 @@ class Policies:
                 config = LoraConfig(
                     r=rank, lora_alpha=alpha, target_modules=list(targets), init_lora_weights="gaussian"
                 )
-                transformer.add_adapter(config, adapter_name=name)
+                if hasattr(transformer, "add_adapter"):  # diffusers' own, which remembers what it loaded
+                    transformer.add_adapter(config, adapter_name=name)
+                else:
+                    inject_adapter_in_model(config, transformer, adapter_name=name)
         self._layers = [layer for layer in transformer.modules() if isinstance(layer, LoraLayer)]
+        self._places = {key: (layer, attribute, layer._parameters[attribute]) for key, layer, attribute in places}
         for name in self.names:
             found = {key: p for key, p in transformer.named_parameters() if f".{name}." in key and "lora_" in key}
             for parameter in found.values():
                 parameter.data = parameter.data.float()
                 parameter.requires_grad_(True)
+            found |= {key: nn.Parameter(base.detach().float().clone()) for key, (_, _, base) in self._places.items()}
             self._named[name] = dict(sorted(found.items()))
         self._show(None)
 
+    @property
+    def whole(self) -> tuple[str, ...]:
+        """The names of the parameters that are trained whole."""
+        return tuple(self._places)
+
     def named(self, name: str) -> dict[str, nn.Parameter]:
-        """The trained tensors of an adapter by name, in a fixed order."""
+        """The trained tensors of a policy by name, in a fixed order."""
         return self._named[name]
 
     def parameters(self, name: str) -> list[nn.Parameter]:
@@ -83,6 +115,8 @@ class Policies:
         for layer in self._layers:
             layer._disable_adapters = name is None
             layer._active_adapter = [name] if name is not None else [self.names[0]]
+        for key, (layer, attribute, base) in self._places.items():
+            layer._parameters[attribute] = base if name is None else self._named[name][key]
 
 
 class Shadow:

@@ -11,6 +11,6 @@ class LoRAOptions(Options):
     targets: tuple[str, ...] = Field((), description="Names of linear layers; none: those the model's adapter lists.")
     whole: tuple[str, ...] = Field(
         (),
-        description="Names of layers or parameters of the denoiser that are trained whole beside the LoRA, e.g. a robot "
-        "model's action encoder; each policy has its own copy, the base keeps its own.",
+        description="Names of layers or parameters of the denoiser that are trained whole beside the LoRA, e.g. a "
+        "robot model's action encoder; each policy has its own copy, the base keeps its own.",
     )

@@ -91,9 +91,7 @@ def group_advantages(
     return Advantages(values.float(), int((alike & (of.count > 0)).sum()), int((of.count == 0).sum()))
 
 
-def best_and_worst(
-    advantages: Tensor, rewards: Tensor, groups: Tensor, valid: Tensor, best: int, worst: int
-) -> Tensor:
+def best_and_worst(advantages: Tensor, rewards: Tensor, groups: Tensor, valid: Tensor, best: int, worst: int) -> Tensor:
     """`advantages` [N] with 0 outside the `best` highest and the `worst` lowest valid rewards of each group.
 
     Advantages are made from all valid members before (PersistWorld Algorithm 1), so that choosing moves no mean. Both

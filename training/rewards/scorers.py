@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from models.video.protocol import VideoModel
 from training.objectives.distillation import disagreement, distillation_reward, step_weights
+from training.options import TrainOptions
 from training.rewards.judge import Judge
 from training.rewards.judge import Pending as Judged
 from training.rewards.judgements import Judgements
-from training.rewards.protocol import Sampled, Scores
+from training.rewards.protocol import Sampled, Scorer, Scores
 from training.rollouts import Rollouts
 
 HEED_S = 0.5  # how long a wait for the judge may ignore a signal
@@ -63,3 +65,12 @@ class DistillationScorer:
 
     def summary(self, rewards: Mapping[str, Tensor]) -> dict[str, float]:
         return {}
+
+
+def scorers_of(options: TrainOptions, judge: Judge, model: VideoModel) -> dict[str, Scorer]:
+    """The scorers by the names that rounds call them (training/methods/rounds.py)."""
+    asked = options.rewards.judge
+    return {
+        "judge": JudgeScorer(judge, asked.questions, asked.max_failed_share, model.shape.fps),
+        "distill": DistillationScorer(model.mask, options.distill.flow_time),
+    }

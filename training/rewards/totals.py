@@ -77,9 +77,7 @@ def advantages(
         metrics |= scorer.summary({name: named[name] for name in scorer.rewards})
         if scorer.max_failed_share < 1:
             metrics[f"{source}/failed_share"] = float((~valid).double().mean())
-    result = group_advantages(
-        total, groups, valid, std_scope=options.std_scope, clip=options.clip, scale=options.scale
-    )
+    result = group_advantages(total, groups, valid, std_scope=options.std_scope, clip=options.clip, scale=options.scale)
     values = best_and_worst(result.values, total, groups, valid, options.best, options.worst)
     metrics["reward"] = _mean(total)
     metrics |= {f"reward/{name}": _mean(values) for name, values in named.items() if weights[name]}

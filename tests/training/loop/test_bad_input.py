@@ -8,8 +8,8 @@ import torch
 
 from tests.training import tiny_run
 from training.conditions.encoding import write_conditions
-from training.world import World
 from training.train import main
+from training.world import World
 
 
 @pytest.fixture(autouse=True)

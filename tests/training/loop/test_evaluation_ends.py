@@ -14,8 +14,8 @@ from training.loop import checkpoint
 from training.loop.held_out import EXECUTOR, HeldOut, Interrupted
 from training.loop.session import Evaluation
 from training.stopping import Stopped
-from training.world import World
 from training.train import main
+from training.world import World
 
 
 def held_out(trainer, world: World = World()) -> HeldOut:

@@ -11,12 +11,12 @@ from tests.training.loop.test_resume import same_end
 from tests.training.tiny_run import Brightness
 from training.loop import checkpoint
 from training.loop.held_out import EXECUTOR, HeldOut
-from training.stopping import Dropped, Left, Stopped, Stopping
 from training.loop.trainer import Trainer
-from training.world import World
 from training.policies import adapters
 from training.rewards.judgements import TooManyFailures
+from training.stopping import Dropped, Left, Stopped, Stopping
 from training.train import main
+from training.world import World
 
 OBJECTIVES = {
     "wmsd": {},

@@ -15,9 +15,9 @@ from training.loop import checkpoint
 from training.loop.held_out import BASE, HeldOut
 from training.loop.optimise import Diverged
 from training.loop.trainer import Trainer
-from training.world import World
 from training.rewards.judgements import TooManyFailures
 from training.train import main
+from training.world import World
 
 NFT = {"kind": "nft", "timesteps": 2}
 

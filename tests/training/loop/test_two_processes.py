@@ -11,8 +11,8 @@ import torch
 
 from tests.training.tiny_run import judge_of, metrics_of
 from training.loop import checkpoint
-from training.world import World, join_world
 from training.train import main
+from training.world import World, join_world
 
 STEPS = 3
 RUNS = {

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from tests.training import tiny_run
-from training.rollouts import plan, sample
 from training.objectives.distillation import disagreement
 from training.objectives.matching import flow_matching_loss, renoise
+from training.rollouts import plan, sample
 
 OBJECTIVES = {
     "awm": {"kind": "awm", "timesteps": 2},

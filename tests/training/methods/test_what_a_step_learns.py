@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from training.loop.state import restore, save
 
 from tests.training import tiny_run
 from tests.training.tiny_run import Brightness
-from training.loop.state import restore, save
-from training.rollouts import plan
 from training.rewards.judgements import spoiled
+from training.rollouts import plan
 
 
 def step(trainer) -> dict[str, float]:

@@ -4,9 +4,9 @@ import math
 
 import pytest
 import torch
+from training.methods.update import distilled_steps
 
 from models.video.sampling import ode
-from training.methods.update import distilled_steps
 from training.objectives.distillation import anchor_loss, disagreement, distillation_reward, step_lengths, step_weights
 
 
