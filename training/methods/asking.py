@@ -19,9 +19,9 @@ class Pass:
     """States, so many of each rollout or video, that pass through `learner` with gradients.
 
     `where`: `trajectory`, of the rollout itself; `levels`, its clean state noised again at training levels; `drawn`,
-    one of the trajectory and the sample noised again (DMD); `videos`, encoded ones noised (fine-tuning). `rl`, `anchor`:
-    which terms of WMSD's loss count there. `beside`: who else is asked there without gradients: the teacher (unless its
-    velocities are known), the reference (the base under T), the old policy, an EMA.
+    one of the trajectory and the sample noised again (DMD); `videos`, encoded ones noised (fine-tuning). `rl`,
+    `anchor`: which terms of WMSD's loss count there. `beside`: who else is asked there without gradients: the
+    teacher (unless its velocities are known), the reference (the base under T), the old policy, an EMA.
     """
 
     where: Literal["trajectory", "levels", "drawn", "videos"]
