@@ -16,7 +16,7 @@ from microworld.judge import judge
 from microworld.render import render_batch
 from microworld.scene import sample_scene
 from training.rewards.judge import Judge
-from training.rewards.judgements import JudgeOptions
+from training.rewards.options import JudgeOptions
 
 
 def rollouts(count: int, size: int, noise: float, rng: np.random.Generator) -> tuple[np.ndarray, list[str]]:

@@ -29,7 +29,7 @@ from tests.models.video import tiny_video  # noqa: E402
 from tests.training import rig  # noqa: E402
 
 MODELS = ("microworld", "ltx2")
-PHASES = ("rollout", "teacher", "rewards", "losses")  # and the rest: conditions, the optimizer
+PHASES = ("rollout", "teacher", "losses")  # and the rest: conditions, waiting for the judge, rewards, the optimizer
 
 
 def build(name: str, folder: Path):
@@ -67,8 +67,7 @@ class Recorder:
 
         hook = transformer.register_forward_pre_hook(note, with_kwargs=True)
         trainer.model.decode = lambda x: (self.decoded.append(x), decode(x))[1]
-        trainer.step = 1
-        trainer.train_step()
+        trainer.train_step(1)
         hook.remove()
         del trainer.model.decode
 
@@ -93,8 +92,7 @@ class Recorder:
 
 def step_seconds(trainer, number: int, update=None) -> tuple[float, dict[str, float]]:
     """One training step, with another `update` in place of the trainer's where given; and its phases."""
-    trainer.step, spent = number, {}
-    run = trainer.update.run
+    method, spent = trainer.method, {}
 
     def timed(name, function):
         def call(*args, **kwargs):
@@ -105,14 +103,13 @@ def step_seconds(trainer, number: int, update=None) -> tuple[float, dict[str, fl
 
         return call
 
-    trainer._rollouts = timed("rollout", trainer._rollouts)
-    trainer._ask_teacher = timed("teacher", trainer._ask_teacher)
-    trainer._told, trainer._advantages = (timed("rewards", f) for f in (trainer._told, trainer._advantages))
-    trainer.update.run = timed("losses", update or run)
+    method.rolled_out = timed("rollout", method.rolled_out)
+    method.taught = timed("teacher", method.taught)
+    method.gradients = timed("losses", update or method.gradients)
     start = seconds_now()
-    trainer.train_step()
+    trainer.train_step(number)
     whole = seconds_now() - start
-    del trainer._rollouts, trainer._ask_teacher, trainer._told, trainer._advantages, trainer.update.run
+    del method.rolled_out, method.taught, method.gradients
     return whole, spent
 
 
@@ -162,7 +159,7 @@ def against_released(repeats: int, quick: bool) -> None:
                 trainer = rig.trainer(build(name, Path(root) / name), options(quick, **given))
             theirs, gradients = released_update(trainer), []
             ours, loop, ours_update, loop_update = [], [], [], []
-            trained = trainer.trained["executor"]
+            trained = trainer.state.learners["executor"]
             moved = [
                 *trainer.policies.parameters("executor"),
                 *(t for s in trained.shadows.values() for t in s.tensors),

@@ -16,6 +16,7 @@ from training.methods.build import method_of
 from training.methods.contexts import Contexts, PairContexts
 from training.methods.protocol import Given
 from training.methods.rounds import learners_of
+from training.methods.tasks import share_of_rank
 from training.options import TrainOptions
 from training.policies.lora import Policies
 from training.policies.predictor import Predictor
@@ -72,6 +73,7 @@ class Trainer:
                 learners=learners,
                 world=world,
                 stopping=self.stopping,
+                places=share_of_rank(options.rollout.tasks, world.rank, world.size),
             )
         )
 

@@ -77,14 +77,14 @@ class RoundLosses:
                 terms = []
                 if one.rl:
                     old_error = next(old_errors, None)
-                    terms.append(self._policy_gradient(part, prediction, advantages, condition, old_error) / count)
+                    terms.append(self.policy_gradient(part, prediction, advantages, condition, old_error) / count)
                 if one.anchor:
-                    terms.append(self._anchor(part, prediction, count))
+                    terms.append(self.anchor(part, prediction, count))
             return {self.learner.policy: sum(terms)}
 
         return losses
 
-    def _anchor(self, part: States, prediction: Tensor, count: int) -> Tensor:
+    def anchor(self, part: States, prediction: Tensor, count: int) -> Tensor:
         """beta x L_anchor of each state [N], at its share of the integral (Eq. 11)."""
         target = part.teacher
         if target is None:
@@ -98,7 +98,7 @@ class RoundLosses:
         self._add("anchor", (apart.detach() * weight).sum() / self.total)
         return self.beta * weight * apart
 
-    def _policy_gradient(self, part, prediction, advantages, condition, old_error) -> Tensor:
+    def policy_gradient(self, part, prediction, advantages, condition, old_error) -> Tensor:
         """L_RL of each state [N], with the velocity penalties that the recipe asks for."""
         objective, regular = self.options.objective, self.options.regularisers
         advantage = advantages[part.row].to(prediction.device)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from models.video.protocol import Condition
-from training.methods.asking import Asking, asking_in
+from training.methods.asking import Asking, Pass, asking_in
 from training.methods.contexts import Context
 from training.methods.losses import Actor, RoundLosses, measured
 from training.methods.micro_batches import add_gradients
@@ -143,7 +143,15 @@ class RolloutMethod:
     # -- updates -------------------------------------------------------------------------------------------------------
 
     def updated(
-        self, number, part: Round, asked: Asking, rollouts: Rollouts, context, ranked: Tensor | None, optimiser, metrics
+        self,
+        number: int,
+        part: Round,
+        asked: Asking,
+        rollouts: Rollouts,
+        context: Context,
+        ranked: Tensor | None,
+        optimiser: Optimiser,
+        metrics: dict[str, float],
     ) -> dict[str, float]:
         """Makes the step's updates on the same rollouts and states; what was measured is their mean."""
         distill, learner = self.options.distill, self.given.learners[part.learner]
@@ -157,17 +165,28 @@ class RolloutMethod:
             losses.reset(measured(self.options, part.rl, part.anchored))
             optimiser.zero()
             with self.given.stopping.phase():
-                for one in asked.passes:
-                    if not one.anchor and not ranked.any():
-                        continue  # nothing to learn from on this process
-                    states, count = self.states(number, one, rollouts, ranked)
-                    each = losses.of(one, ranked, count, first=update == 0)
-                    size = self.options.memory.batch
-                    add_gradients(self.predictor.policies, states, size, self.given.total, each)
+                self.gradients(number, asked, rollouts, ranked, losses, first=update == 0)
             found.append(optimiser.step([part.learner], losses.sums, metrics))
         return {key: sum(one[key] for one in found) / len(found) for key in found[0]}
 
-    def states(self, number: int, one, rollouts: Rollouts, ranked: Tensor | None) -> tuple[States, int]:
+    def gradients(
+        self,
+        number: int,
+        asked: Asking,
+        rollouts: Rollouts,
+        ranked: Tensor | None,
+        losses: RoundLosses,
+        first: bool,
+    ) -> None:
+        """Adds an update's gradients to the learner's tensors, pass after pass; `first` of those on these rollouts."""
+        for one in asked.passes:
+            if not one.anchor and not ranked.any():
+                continue  # nothing to learn from on this process
+            states, count = self.states(number, one, rollouts, ranked)
+            each, size = losses.of(one, ranked, count, first), self.options.memory.batch
+            add_gradients(self.predictor.policies, states, size, self.given.total, each)
+
+    def states(self, number: int, one: Pass, rollouts: Rollouts, ranked: Tensor | None) -> tuple[States, int]:
         """The states of a pass on this process, and how many each rollout has. Where only the policy gradient counts,
         rollouts without an advantage have none."""
         everyone = torch.arange(len(rollouts.plan))

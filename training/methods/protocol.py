@@ -8,7 +8,6 @@ from torch import Tensor
 
 from training.conditions.store import ConditionStore
 from training.methods.contexts import Contexts
-from training.methods.tasks import share_of_rank
 from training.options import TrainOptions
 from training.policies.learner import Learner
 from training.policies.predictor import Predictor
@@ -47,11 +46,7 @@ class Given:
     learners: Mapping[str, Learner]
     world: World
     stopping: Stopping
-
-    @property
-    def places(self) -> range:
-        """The places of a step's groups that this process works on."""
-        return share_of_rank(self.options.rollout.tasks, self.world.rank, self.world.size)
+    places: range  # of a step's groups, those that this process works on
 
     @property
     def total(self) -> int:

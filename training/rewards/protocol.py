@@ -59,7 +59,7 @@ class Scorer(Protocol):
 
     rewards: tuple[str, ...]  # the names of its rewards, each with a weight in the recipe
     measured: tuple[str, ...]  # the names of what else it tells
-    max_failed_share: float  # of rollouts, for each reward, before the run ends with TooManyFailures
+    max_failed_share: float | None  # of rollouts, for each reward; more ends the run. None: it never fails
 
     def submit(self, batch: Sampled) -> Pending | None:
         """Begins to score a batch and returns at once; None where there is nothing to begin yet."""

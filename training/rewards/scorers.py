@@ -46,7 +46,7 @@ class JudgeScorer:
 class DistillationScorer:
     """r_distill (Eq. 9): how little the teacher would have steered each rollout elsewhere, at most 0."""
 
-    rewards, measured, max_failed_share = ("distill",), ("disagreement",), 1.0
+    rewards, measured, max_failed_share = ("distill",), ("disagreement",), None
 
     def __init__(self, mask: Tensor | None, flow_time: bool):
         self.mask, self.flow_time = mask, flow_time

@@ -72,10 +72,11 @@ def advantages(
     total = combine(terms)
     groups, valid = table[GROUP].long(), torch.isfinite(total)
     for source, scorer in told.scorers.items():
-        counted = {name: named[name] for name in scorer.rewards if weights[name]}
-        check_failures(counted, scorer.max_failed_share, f"{where}: {told.errors[source]}", FAILED.get(source, source))
         metrics |= scorer.summary({name: named[name] for name in scorer.rewards})
-        if scorer.max_failed_share < 1:
+        if scorer.max_failed_share is not None:
+            counted = {name: named[name] for name in scorer.rewards if weights[name]}
+            error = f"{where}: {told.errors[source]}"
+            check_failures(counted, scorer.max_failed_share, error, FAILED.get(source, f"scores of {source}"))
             metrics[f"{source}/failed_share"] = float((~valid).double().mean())
     result = group_advantages(total, groups, valid, std_scope=options.std_scope, clip=options.clip, scale=options.scale)
     values = best_and_worst(result.values, total, groups, valid, options.best, options.worst)

@@ -32,9 +32,9 @@ def test_adapters_stay_when_checkpoints_go_and_the_last_is_the_final_one(tiny_be
 
 def test_a_kept_adapter_is_the_policy_of_that_step(tiny_bench, tmp_path):
     trainer = tiny_bench.trainer(tmp_path / "run", run={"steps": 3, "checkpoint_every": 1})
-    trainer.step = 1
-    trainer.train_step()
-    adapters.keep(trainer)
+    trainer.train_step(1)
+    trainer.state.step = 1
+    trainer.save()
     ours = sorted(adapter(trainer).items())
     transformer = tiny_bench.trainer(tmp_path / "other").model.transformer
     transformer.unload_lora()
@@ -47,8 +47,8 @@ def test_a_kept_adapter_is_the_policy_of_that_step(tiny_bench, tmp_path):
 
 def test_a_step_that_is_not_due_leaves_none(tiny_bench, tmp_path):
     trainer = tiny_bench.trainer(tmp_path / "run", run={"steps": 9, "checkpoint_every": 4})
-    for trainer.step in (3, 4, 7, 9):
-        adapters.keep(trainer)
+    for trainer.state.step in (3, 4, 7, 9):
+        trainer.save()
     assert list(adapters.kept(tmp_path / "run")) == [4, 9]
     (tmp_path / "run" / "adapters" / "step-x").mkdir()
     adapters.clear(tmp_path / "run", after=4)

@@ -169,10 +169,8 @@ def test_tasks_that_cannot_be_shared_out_are_refused(tiny_bench, tmp_path, capsy
 def begun(tiny_bench, tmp_path, monkeypatch):
     """A folder with a checkpoint of step 2."""
     trainer = tiny_bench.trainer(tmp_path / "run")
-    trainer.step = 2
-    from training.loop.state import save
-
-    save(trainer)
+    trainer.state.step = 2
+    trainer.save()
     return tmp_path / "run"
 
 

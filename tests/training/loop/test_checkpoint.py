@@ -231,13 +231,14 @@ def test_an_optimizer_goes_on_bitwise(tmp_path: Path):
     whole, _ = trained(9)
     parameters, optimizer = trained(5)
     state = {f"p/{i}": p.detach() for i, p in enumerate(parameters)}
-    path = save(tmp_path, 5, state | checkpoint.optimizer_tensors(optimizer, labels), {}, keep=1)
+    state |= checkpoint.optimizer_tensors([optimizer], dict(zip(labels, parameters, strict=True)))
+    path = save(tmp_path, 5, state, {}, keep=1)
     tensors, _ = load(path)
     resumed, fresh = trained(0)
     with torch.no_grad():
         for i, parameter in enumerate(resumed):
             parameter.copy_(tensors[f"p/{i}"])
-    checkpoint.load_optimizer(fresh, tensors, labels)
+    checkpoint.load_optimizer([fresh], tensors, dict(zip(labels, resumed, strict=True)))
     train(resumed, fresh, range(5, 9))
     for left, right in zip(resumed, whole, strict=True):
         assert torch.equal(left, right)
@@ -245,13 +246,13 @@ def test_an_optimizer_goes_on_bitwise(tmp_path: Path):
 
 
 def test_optimizer_names_must_fit():
-    _, optimizer = trained(1)
-    for labels in (["a", "b"], ["a", "b", "b"]):
-        with pytest.raises(ValueError, match="3 parameters: one each"):
-            checkpoint.optimizer_tensors(optimizer, labels)
-    tensors = checkpoint.optimizer_tensors(optimizer, ["a", "b", "c"])
+    (a, b, c), optimizer = trained(1)
+    for named in ({"a": a, "b": b}, {"a": a, "b": b, "c": b}, {"a": a, "b": b, "c": torch.nn.Parameter(c.detach())}):
+        with pytest.raises(ValueError, match="3 under optimizers: the same ones are expected"):
+            checkpoint.optimizer_tensors([optimizer], named)
+    tensors = checkpoint.optimizer_tensors([optimizer], {"a": a, "b": b, "c": c})
     with pytest.raises(ValueError, match="state of 'c', which is no trained parameter"):
-        checkpoint.load_optimizer(optimizer, tensors, ["a", "b", "d"])
+        checkpoint.load_optimizer([optimizer], tensors, {"a": a, "b": b, "d": c})
 
 
 def test_random_states_come_back():

@@ -11,8 +11,9 @@ import torch
 from tests.training.tiny_run import Brightness, metrics_of
 from training.conditions.store import Pair
 from training.loop import checkpoint
-from training.loop.held_out import EXECUTOR, HeldOut, Interrupted
-from training.loop.session import Evaluation
+from training.loop.evaluation import Interrupted
+from training.loop.held_out import EXECUTOR, HeldOut
+from training.loop.held_out_scores import HeldOutScores
 from training.stopping import Stopped
 from training.train import main
 from training.world import World
@@ -66,7 +67,8 @@ def test_fewer_tasks_are_taken_at_an_even_stride(tiny_bench, tmp_path, monkeypat
 def test_a_signal_ends_an_evaluation_between_batches_and_saves_the_step_at_hand(tiny_bench, tmp_path, monkeypatch):
     changes = {"run": {"steps": 9, "checkpoint_every": 9, "grid_every": 2}, "held_out": {"every": 2}}
     trainer = tiny_bench.trainer(tmp_path / "run", changes)
-    evaluation, made = Evaluation(trainer, held_out(trainer)), []
+    evaluation = HeldOutScores(trainer.state, held_out(trainer), trainer.log, trainer.stopping)
+    made = []
     evaluation.held_out.options = trainer.options.model_copy(
         update={"rollout": trainer.options.rollout.model_copy(update={"batch": 1})}
     )
@@ -154,7 +156,7 @@ def test_a_picture_that_a_signal_cut_off_is_made_where_no_evaluation_was_due(tin
         raise Interrupted(signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Evaluation, "picture", cut)
+        patch.setattr(HeldOutScores, "picture", cut)
         assert session(tiny_bench, tmp_path / "run", 3) == 3
     assert [line["step"] for line in metrics_of(tmp_path / "run")] == [1, 2]
     assert session(tiny_bench, tmp_path / "run", 3) == 0

@@ -13,7 +13,7 @@ from training.loop import checkpoint
 from training.loop.held_out import EXECUTOR, HeldOut
 from training.loop.trainer import Trainer
 from training.policies import adapters
-from training.rewards.judgements import TooManyFailures
+from training.rewards.protocol import TooManyFailures
 from training.stopping import Dropped, Left, Stopped, Stopping
 from training.train import main
 from training.world import World
@@ -52,7 +52,7 @@ def ended_in_call(at: int, calls: list[int]):
         real = trainer.model.velocity
 
         def velocity(x, sigma, condition):
-            if trainer.step == 2 and trainer.stopping.in_phase:
+            if trainer.state.step == 1 and trainer.stopping.in_phase:
                 calls.append(len(x))
                 if len(calls) == at:
                     os.kill(os.getpid(), signal.SIGTERM)
@@ -109,7 +109,7 @@ def test_a_signal_in_the_first_step_leaves_no_checkpoint(tiny_bench, tmp_path):
 
 def test_a_judge_that_is_gone_costs_the_step_at_hand_alone(tiny_bench, tmp_path, monkeypatch, capsys):
     changes, made = {"run": {"steps": 4, "checkpoint_every": 9}, "rewards": {"normalise": True}}, []
-    gone = {"told": made.append, "fails": lambda key: made[0].step == 3}
+    gone = {"told": made.append, "fails": lambda key: made[0].state.step == 2}
     assert session(tiny_bench, tmp_path / "cut", monkeypatch, changes, **gone) == 1
     assert "TooManyFailures" in (said := capsys.readouterr().err) and "step 3" in said
     assert steps_saved(tmp_path / "cut") == [2]
@@ -136,7 +136,7 @@ def test_a_held_out_evaluation_that_fails_or_is_killed_costs_no_step(tiny_bench,
 
 def test_what_an_evaluation_found_is_in_the_checkpoint_of_its_step(tiny_bench, tmp_path):
     trainer = tiny_bench.trainer(tmp_path / "run", {"run": {"steps": 2, "checkpoint_every": 1}})
-    trainer.run(lambda step: trainer.notes.update(found=step))
+    trainer.run(lambda step: trainer.state.notes.update(found=step))
     assert checkpoint.load(checkpoint.latest(tmp_path / "run" / "checkpoints"))[1]["notes"] == {"found": 2}
 
 

@@ -13,9 +13,9 @@ from tests.training import tiny_run
 from tests.training.tiny_run import Brightness
 from training.loop import checkpoint
 from training.loop.held_out import BASE, HeldOut
-from training.loop.optimise import Diverged
 from training.loop.trainer import Trainer
-from training.rewards.judgements import TooManyFailures
+from training.methods.protocol import Diverged
+from training.rewards.protocol import TooManyFailures
 from training.train import main
 from training.world import World
 
@@ -25,14 +25,16 @@ NFT = {"kind": "nft", "timesteps": 2}
 def trained(bench, output, changes=None, steps: int = 2, **more) -> Trainer:
     trainer = bench.trainer(output, changes or {}, **more)
     for _ in range(steps):
-        trainer.step += 1
-        trainer.train_step()
+        trainer.state.step += 1
+        trainer.train_step(trainer.state.step)
     return trainer
 
 
 def apart(left: Trainer, right: Trainer) -> float:
     """The largest difference of any trained number."""
-    ours, theirs = ([p.detach() for name in t.trained for p in t.policies.parameters(name)] for t in (left, right))
+    ours, theirs = (
+        [p.detach() for name in t.state.learners for p in t.policies.parameters(name)] for t in (left, right)
+    )
     return max(float((p - q).abs().max()) for p, q in zip(ours, theirs, strict=True))
 
 
@@ -55,8 +57,8 @@ def test_checkpointing_recomputes_and_changes_nothing(tiny_bench, tmp_path, meth
         blocks = []
         trainer.model.transformer.blocks[0].register_forward_pre_hook(lambda *_, seen=blocks: seen.append(1))
         for _ in range(2):
-            trainer.step += 1
-            trainer.train_step()
+            trainer.state.step += 1
+            trainer.train_step(trainer.state.step)
         calls.append((trainer, len(blocks)))
     (plain, few), (saving, more) = calls
     assert more > few, "the backward pass recomputes the blocks"
@@ -69,22 +71,27 @@ def test_a_run_is_a_function_of_its_options(tiny_bench, tmp_path):
     assert apart(first, second) == 0 < apart(first, other)
 
 
+def tasks(trainer: Trainer, step: int) -> tuple[str, ...]:
+    """The texts of this process's tasks in a step."""
+    given = trainer.method.given
+    return given.contexts.of_step(step, given.places, None).texts
+
+
 def test_groups_stay_whole_on_one_process_and_together_are_those_of_one(tiny_bench, tmp_path):
     def make(name: str, world: World) -> Trainer:
         return tiny_bench.trainer(tmp_path / name, {"rollout": {"tasks": 4}}, world=world)
 
     alone, ranks = make("a", World()), [make(f"rank {rank}", World(rank, 2)) for rank in (0, 1)]
     for step in (1, 2, 7):
-        for trainer in (alone, *ranks):
-            trainer.step = step
-        assert alone.tasks() == ranks[0].tasks() + ranks[1].tasks()
-        assert list(alone.places) == [*ranks[0].places, *ranks[1].places]
+        assert tasks(alone, step) == tasks(ranks[0], step) + tasks(ranks[1], step)
+    places = [list(trainer.method.given.places) for trainer in (alone, *ranks)]
+    assert places[0] == places[1] + places[2]
 
 
 def test_nft_without_an_old_policy_is_nft_with_the_live_one_as_old_bitwise(tiny_bench, tmp_path):
     none = trained(tiny_bench, tmp_path / "a", method="rl_only", objective=NFT | {"old_decay_max": 0.0})
     same = trained(tiny_bench, tmp_path / "b", method="rl_only", objective=NFT | {"old_decay_rate": 0.0})
-    assert not none.trained["executor"].shadows and "old" in same.trained["executor"].shadows
+    assert not none.state.learners["executor"].shadows and "old" in same.state.learners["executor"].shadows
     assert apart(none, same) == 0
     lagging = trained(tiny_bench, tmp_path / "c", method="rl_only", objective=NFT | {"old_decay_rate": 0.4})
     assert apart(none, lagging) > 0
@@ -109,8 +116,7 @@ def test_a_lost_judgement_is_masked_and_counted(tiny_bench, tmp_path):
         return key[2] in lost
 
     trainer = tiny_bench.trainer(tmp_path / "run", method="rl_only", vlm=Brightness(fails=fails))
-    trainer.step = 1
-    metrics = trainer.train_step()
+    metrics = trainer.train_step(1)
     assert metrics["judge/failed_share"] == pytest.approx(1 / 6)
     assert trainer.predictor.calls["executor", True] == 2 * 5, "the rollout without a judgement is not trained on"
     assert math.isfinite(metrics["reward"]) and metrics["groups/empty"] == 0
@@ -119,10 +125,9 @@ def test_a_lost_judgement_is_masked_and_counted(tiny_bench, tmp_path):
 def test_a_group_without_any_judgement_is_counted_and_left_out(tiny_bench, tmp_path):
     changes = {"rewards": {"judge": {"max_failed_share": 0.5}}}
     trainer = tiny_bench.trainer(tmp_path / "run", changes, method="rl_only", vlm=Brightness())
-    trainer.step = 1
-    task = trainer.pairs[trainer.tasks()[0]].task
+    task = tasks(trainer, 1)[0]
     trainer.judge.vlm.fails = lambda key: key[1] == task
-    metrics = trainer.train_step()
+    metrics = trainer.train_step(1)
     assert (metrics["groups/empty"], metrics["groups/zero_variance"]) == (1, 0)
     assert trainer.predictor.calls["executor", True] == 2 * 3 and metrics["grad_norm"] > 0
 
@@ -132,14 +137,16 @@ def test_past_the_share_the_run_stops_with_the_reason_before_any_step(tiny_bench
     before = tiny_run.adapter(trainer)
     with pytest.raises(TooManyFailures, match=r"consistency 6 of 6, where 20% may; .*step 1.*http_500"):
         trainer.run()
-    assert tiny_run.same(before, tiny_run.adapter(trainer)) and not trainer.trained["executor"].optimizer.state
+    assert (
+        tiny_run.same(before, tiny_run.adapter(trainer))
+        and not trainer.state.learners["executor"].optimizers["adamw"].state
+    )
 
 
 def test_questions_without_a_weight_may_fail(tiny_bench, tmp_path):
     vlm = Brightness(fails=lambda key: key[0] == "judge_consistency")
     trainer = tiny_bench.trainer(tmp_path / "run", {"rewards": {"consistency": 0.0}}, vlm=vlm)
-    trainer.step = 1
-    assert trainer.train_step()["judge/failed_share"] == 0
+    assert trainer.train_step(1)["judge/failed_share"] == 0
 
 
 # -- how runs end -----------------------------------------------------------------------------------------------------
@@ -154,14 +161,14 @@ def test_a_gradient_that_is_not_finite_ends_the_run_at_the_checkpoint_before(tin
     changes = {"distill": {"period": 2}, "run": {"steps": 4}}
     trainer = tiny_bench.trainer(tmp_path / "run", changes, method="alternating")
     key, parameter = list(trainer.policies.named(name).items())[3]
-    parameter.register_hook(lambda g: g * (math.nan if trainer.step > 1 else 1.0))
+    parameter.register_hook(lambda g: g * (math.nan if trainer.state.step > 0 else 1.0))
     step = 3 if name == "executor" else 2
     with pytest.raises(Diverged, match=rf"step {step}: the gradient norm of {name} is nan") as caught:
         trainer.run()
     assert f"not finite in 1 tensors, the first {key};" in str(caught.value)
     tensors, state = last_checkpoint(trainer)
     assert state["step"] == step - 1
-    for adapter in trainer.trained:
+    for adapter in trainer.state.learners:
         for key, tensor in tiny_run.adapter(trainer, adapter).items():
             assert torch.equal(tensor, tensors[f"adapter/{adapter}/{key}"]), "nothing was stepped"
 
@@ -170,7 +177,7 @@ def test_a_gradient_that_explodes_ends_the_run(tiny_bench, tmp_path):
     trainer = tiny_bench.trainer(tmp_path / "run", {"optimizer": {"stop_norm": 1e-9}}, method="dmd")
     with pytest.raises(Diverged, match=r"step 1: .* executor is 0\.\d+, at most optimizer.stop_norm 1e-09 is allowed;"):
         trainer.run()
-    assert not any(one.optimizer.state for one in trainer.trained.values())
+    assert not any(one.optimizers["adamw"].state for one in trainer.state.learners.values())
 
 
 def test_rollouts_that_are_not_finite_end_the_run(tiny_bench, tmp_path):

@@ -18,7 +18,7 @@ STEPS = 3
 RUNS = {
     "wmsd": {},
     # The judge's errors are drawn for a rollout, whatever process holds it.
-    "normalised": {"rewards": {"normalise": True, "std_scope": "global", "judge_noise": 0.5, "judge_flip": 0.3}},
+    "normalised": {"rewards": {"normalise": True, "std_scope": "global"}},
     "flow_grpo": {"objective": {"kind": "flow_grpo", "window": [0, 3]}},
     "alternating": {
         "method": "alternating",

@@ -24,7 +24,7 @@ RUNS = [(method, name) for method in WITH_GRADIENT for name in OBJECTIVES] + [(m
 
 def some(trainer, group: int = 3):
     """Rollouts of the base under T on two fixed tasks, and their conditions under T and D."""
-    pairs = trainer.pairs[:2]
+    pairs = trainer.store.pairs("train")[:2]
     under_t, under_d = trainer.store.executor(pairs), trainer.store.demonstrator(pairs)
 
     def field(x, sigma, condition):
@@ -47,7 +47,7 @@ def distance_to_demonstrator(trainer) -> float:
 
 def mean_reward(trainer, policy: str | None) -> float:
     """The judge's mean task reward of a policy under T on fixed noise."""
-    pairs = trainer.pairs[:2]
+    pairs = trainer.store.pairs("train")[:2]
     under, rows = trainer.store.executor(pairs), plan(11, 0, range(2), 4)
 
     def field(x, sigma, condition):
@@ -62,13 +62,13 @@ def fit_of(trainer, policy: str, x0: Tensor, condition) -> float:
     """The flow matching loss of a policy on data, at fixed noise and levels."""
     noise, sigma = trainer.model.noise(range(len(x0))), torch.linspace(0.3, 0.9, len(x0))
     prediction = trainer.predictor.velocity(policy, renoise(x0, noise, sigma), sigma, condition)
-    return float(flow_matching_loss(prediction, x0, noise).mean())
+    return float(flow_matching_loss(prediction, noise - x0).mean())
 
 
 def train(trainer, steps: int) -> None:
     for _ in range(steps):
-        trainer.step += 1
-        trainer.train_step()
+        trainer.state.step += 1
+        trainer.train_step(trainer.state.step)
 
 
 @pytest.mark.parametrize(("method", "objective"), RUNS)
@@ -76,7 +76,7 @@ def test_a_method_trains_its_own_adapters_and_leaves_the_base_bitwise(tiny_bench
     changes = {"objective": OBJECTIVES[objective], "distill": {"period": 2}, "run": {"steps": 2, "checkpoint_every": 2}}
     trainer = tiny_bench.trainer(tmp_path / "run", changes, method=method)
     base, probe = tiny_run.base_weights(trainer), some(trainer)[0].clean
-    before = {name: tiny_run.adapter(trainer, name) for name in trainer.trained}
+    before = {name: tiny_run.adapter(trainer, name) for name in trainer.state.learners}
     expected = {
         "off_policy_teacher_rl": {"executor", "demonstrator"},
         "alternating": {"executor", "demonstrator"},
@@ -84,7 +84,7 @@ def test_a_method_trains_its_own_adapters_and_leaves_the_base_bitwise(tiny_bench
     }
     assert set(before) == expected.get(method, {"executor"})
     trainer.run()
-    assert trainer.step == 2
+    assert trainer.state.step == 2
     assert tiny_run.same(base, tiny_run.base_weights(trainer))
     assert torch.equal(some(trainer)[0].clean, probe), "with adapters off the model is the base"
     for name, tensors in before.items():
@@ -128,7 +128,7 @@ def test_the_policy_gradient_raises_the_judges_reward(tiny_bench, tmp_path, meth
 def test_rollouts_sampled_in_batches_are_those_of_one_batch_and_lie_in_memory_once(tiny_bench, tmp_path, name):
     trainer = tiny_bench.trainer(tmp_path / "run", {"objective": OBJECTIVES[name]}, method="rl_only")
     objective = trainer.options.objective if name == "flow_grpo" else None
-    under, rows = trainer.store.executor(trainer.pairs[:2]), plan(3, 0, range(2), 3)
+    under, rows = trainer.store.executor(trainer.store.pairs("train")[:2]), plan(3, 0, range(2), 3)
 
     def rolled(batch: int):
         field = partial(trainer.predictor.velocity, None)
@@ -143,7 +143,7 @@ def test_rollouts_sampled_in_batches_are_those_of_one_batch_and_lie_in_memory_on
 
 def test_sft_lowers_the_flow_matching_loss(tiny_bench, tmp_path):
     trainer = tiny_bench.trainer(tmp_path / "run", {"optimizer": {"lr": 1e-2}}, method="sft")
-    ids = trainer.videos
+    ids = trainer.method.videos
     x0, condition = trainer.store.video_states(ids), trainer.store.video_conditions(ids)
     before = fit_of(trainer, "executor", x0, condition)
     train(trainer, 10)

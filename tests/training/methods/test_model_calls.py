@@ -82,8 +82,8 @@ def counted(trainer) -> int:
     hook = trainer.model.transformer.register_forward_pre_hook(
         lambda _, args, kwargs: seen.append(len(kwargs["hidden_states"])), with_kwargs=True
     )
-    trainer.step += 1
-    trainer.train_step()
+    trainer.state.step += 1
+    trainer.train_step(trainer.state.step)
     hook.remove()
     return sum(seen)
 
@@ -107,8 +107,7 @@ def test_fine_tuning_makes_one_call_a_video(tiny_bench, tmp_path):
 def test_groups_without_variance_cost_no_training_pass(tiny_bench, tmp_path, objective):
     vlm = Brightness(blind="")
     trainer = tiny_bench.trainer(tmp_path / "run", method="rl_only", objective=objective, vlm=vlm)
-    trainer.step = 1
-    metrics = trainer.train_step()
+    metrics = trainer.train_step(1)
     assert metrics["groups/zero_variance"] == 2 and metrics["grad_norm"] == 0 and metrics["skipped"] == 1
     assert trainer.predictor.calls == ROLLOUT
 
@@ -116,6 +115,5 @@ def test_groups_without_variance_cost_no_training_pass(tiny_bench, tmp_path, obj
 def test_an_anchor_looks_at_groups_without_variance_too(tiny_bench, tmp_path):
     changes = {"rewards": {"distill": 0.0}, "distill": {"states": "renoised", "flow_time": False}}
     trainer = tiny_bench.trainer(tmp_path / "run", changes, vlm=Brightness(blind=""))
-    trainer.step = 1
-    metrics = trainer.train_step()
+    metrics = trainer.train_step(1)
     assert metrics["groups/zero_variance"] == 2 and metrics["anchor"] > 0 and metrics["grad_norm"] > 0

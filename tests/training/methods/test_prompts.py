@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.methods.tasks import seed_of, share_of_rank, tasks_of_step
+from models.video.seeds import seed_of
+from training.methods.tasks import share_of_rank, tasks_of_step
 
 STEPS = st.integers(1, 50)
 

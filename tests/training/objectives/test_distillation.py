@@ -4,9 +4,9 @@ import math
 
 import pytest
 import torch
-from training.methods.update import distilled_steps
 
 from models.video.sampling import ode
+from training.methods.states import distilled_steps
 from training.objectives.distillation import anchor_loss, disagreement, distillation_reward, step_lengths, step_weights
 
 
@@ -121,13 +121,15 @@ def test_flow_grpos_rewards_and_anchor_average_the_disagreement_of_its_window(ti
     trainer = tiny_bench.trainer(tmp_path / "run", {"distill": {"beta_d": 1.0}}, objective=objective)
     sigmas = torch.tensor([1.0, 0.99, 0.9, 0.6, 0.0])
     trainer.model.sigmas = lambda steps: sigmas
-    states = []
-    real = trainer.update.run
-    trainer.update.run = lambda *given: (states.append((given[2], given[6])), real(*given))[1]
-    trainer.step = 1
-    metrics = trainer.train_step()
-    (rollouts, known), *_ = states
-    apart = disagreement(rollouts.velocities[window[0] : window[1]].flatten(0, 1), known.teacher).view(-1, 6).mean(1)
+    states, real = [], trainer.method.updated
+    trainer.method.updated = lambda *given: (states.append(given[3]), real(*given))[1]
+    metrics = trainer.train_step(1)
+    (rollouts,) = states
+    apart = (
+        disagreement(rollouts.velocities[window[0] : window[1]].flatten(0, 1), rollouts.asked.teacher)
+        .view(-1, 6)
+        .mean(1)
+    )
     lengths = step_lengths(sigmas)[window[0] : window[1]]
     expected = float((lengths * apart).sum() / lengths.sum())
     assert metrics["reward/distill"] == pytest.approx(-expected, rel=1e-6)

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training.objectives.levels import training_levels, training_steps
 from training.objectives.matching import (
     clean_prediction,
     flow_matching_loss,
@@ -14,11 +15,9 @@ from training.objectives.matching import (
     mean_over_state,
     renoise,
     squared_distance,
-    training_sigmas,
-    training_steps,
     velocity_kl,
 )
-from training.options import Levels
+from training.objectives.options import Levels
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -134,11 +133,11 @@ def test_unknown_weightings_say_what_is_known(rows):
 
 
 def test_flow_matching_is_least_where_the_prediction_is_the_mean_target(rows, gradient):
-    loss = flow_matching_loss(rows.prediction, rows.x0, rows.noise, rows.mask)
+    loss = flow_matching_loss(rows.prediction, rows.target, rows.mask)
     torch.testing.assert_close(
         loss, matching_error(rows.prediction, rows.target, rows.sigma, "uniform", mask=rows.mask)
     )
-    pulls = gradient(lambda v: flow_matching_loss(v, rows.x0, rows.noise), rows.prediction)
+    pulls = gradient(lambda v: flow_matching_loss(v, rows.target), rows.prediction)
     torch.testing.assert_close(pulls, 2 * (rows.prediction - rows.target) / 24)
 
 
@@ -180,24 +179,24 @@ def test_too_few_steps_to_train_at_is_an_error(steps):
 
 def test_discrete_levels_are_the_samplers_own():
     sigmas = torch.linspace(1, 0, 9) ** 0.5
-    levels = training_sigmas(sigmas, range(1, 7), 4, seeded())
+    levels = training_levels(sigmas, Levels(timesteps=4), seeded())
     assert set(levels.tolist()) <= set(sigmas[1:7].tolist())
     assert torch.equal(levels, sigmas[training_steps(range(1, 7), 4, seeded())])
 
 
 def test_levels_are_the_seeds_alone_and_lie_inside():
     sigmas = torch.linspace(1, 0, 15)
-    first, again = (training_sigmas(sigmas, range(1, 13), 6, seeded(3)) for _ in range(2))
+    first, again = (training_levels(sigmas, Levels(timesteps=6), seeded(3)) for _ in range(2))
     assert torch.equal(first, again)
     assert first.dtype == torch.float32
-    assert not torch.equal(first, training_sigmas(sigmas, range(1, 13), 6, seeded(4)))
+    assert not torch.equal(first, training_levels(sigmas, Levels(timesteps=6), seeded(4)))
     assert (first > 0).all()
     assert (first < 1).all()
 
 
 def test_a_window_of_levels_is_kept_to():
-    sigmas, window = torch.linspace(1, 0, 9) ** 0.5, Levels(skip_first=0, fraction=0.375).within(8)
-    drawn = torch.stack([training_sigmas(sigmas, window, 2, seeded(seed)) for seed in range(50)])
+    sigmas, window = torch.linspace(1, 0, 9) ** 0.5, Levels(timesteps=2, skip_first=0, fraction=0.375)
+    drawn = torch.stack([training_levels(sigmas, window, seeded(seed)) for seed in range(50)])
     assert sorted(set(drawn.flatten().tolist()), reverse=True) == sigmas[:3].tolist()
     assert Levels(skip_first=3, fraction=0.29).within(100) == range(3, 29)
 

@@ -60,8 +60,7 @@ def test_a_step_makes_exactly_the_planned_model_calls(tiny_wan, run):
     trainer = rig.trainer(tiny_wan, options)
     for step in (1, 2):
         trainer.predictor.calls.clear()
-        trainer.step = step
-        trainer.train_step()
+        trainer.train_step(step)
         assert trainer.predictor.calls == calls(options, step)
 
 

@@ -31,7 +31,7 @@ def test_compiled_velocities_are_those_of_the_policy_that_is_asked(tiny_bench, t
         with torch.no_grad():
             for tensor in shadow.tensors:
                 tensor.mul_(-2)
-        pairs = trainer.pairs[:2]
+        pairs = trainer.store.pairs("train")[:2]
         condition = trainer.store.executor(pairs)
         x = trainer.model.start(trainer.model.noise((1, 2)), condition)
         sigma = torch.tensor([0.9, 0.4])

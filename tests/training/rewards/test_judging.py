@@ -20,7 +20,9 @@ from models.vlm.frames import encoded, frame_indices
 from models.vlm.protocol import LogOdds, Usage, Video, VLMUnavailable
 from models.vlm.questions import NAMES
 from training.rewards.judge import Judge
-from training.rewards.judgements import Judgements, JudgeOptions, TooManyFailures, check_failures
+from training.rewards.judgements import Judgements
+from training.rewards.options import JudgeOptions
+from training.rewards.protocol import TooManyFailures, check_failures
 
 FAST = {"retry_wait_s": 0.0, "timeout_s": 20.0}
 
@@ -131,22 +133,19 @@ def test_a_mistake_of_the_program_is_no_failure_of_the_judge():
 
 
 def test_too_many_failures_stop_the_run_with_counts_and_the_last_error():
-    def judgements(lost):
-        failed = np.arange(10) < lost
-        return Judgements(
-            {"task": np.where(failed, np.nan, 1.0)}, {"task": failed}, 0.0, 10, "task: http_500: it burns"
-        )
+    def check(lost: int, share: float) -> None:
+        check_failures({"task": np.where(np.arange(10) < lost, np.nan, 1.0)}, share, "task: http_500: it burns")
 
-    check_failures(judgements(2), 0.2)
-    check_failures(judgements(1), 0.0)  # a single one proves nothing
-    with pytest.raises(TooManyFailures, match=r"task 3 of 10, where 20% may; .*it burns"):
-        check_failures(judgements(3), 0.2)
+    check(2, 0.2)
+    check(1, 0.0)  # a single one proves nothing
+    with pytest.raises(TooManyFailures, match=r"judgements failed: task 3 of 10, where 20% may; .*it burns"):
+        check(3, 0.2)
 
 
 def test_the_share_counts_each_question_by_itself():
-    failed = {"task": np.ones(6, bool), "consistency": np.zeros(6, bool)}
+    rewards = {"task": np.full(6, np.nan), "consistency": np.zeros(6)}
     with pytest.raises(TooManyFailures, match="task 6 of 6") as caught:
-        check_failures(Judgements({}, failed, 0.0, 1, "x"), 0.5)
+        check_failures(rewards, 0.5, "x")
     assert "consistency" not in str(caught.value)
 
 
