@@ -9,7 +9,7 @@ from torch import Tensor
 from models.video.protocol import Condition, VideoModel
 from models.video.sampling import ode, sde
 from models.video.seeds import seed_of
-from training.objectives.options import FlowGRPO
+from training.options.objectives import FlowGRPO
 from training.policies.predictor import States
 
 Field = Callable[[Tensor, Tensor, Condition], Tensor]  # (x, sigma, condition) -> velocity, of whoever rolls out

@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,8 +17,9 @@ from assets.support.training_options import train_options
 from models.video.options import VideoModelOptions
 from storage.collection import Store
 from storage.files import confined, sha256_bytes, sha256_file, write_bytes
+from storage.strict_yaml import read_yaml
 from training.conditions.folder import conditions_folder, read_manifest
-from training.loop.recipe_change import ChangedRecipe, check_goes_on
+from training.loop.recipe_change import ChangedRecipe, check_goes_on, completed
 from training.options import Method, TrainOptions
 from training.step_folders import CHECKPOINTS, STATE, step_folders
 
@@ -34,13 +36,32 @@ INCIDENTAL = {"conditions", "output"}
 
 @dataclass(frozen=True)
 class Run:
-    """A training run: its whole options and the key of everything that decides its result."""
+    """A training run: its whole options and what else decides its result."""
 
     options: TrainOptions
     output: Path
     dataset_version: str
-    fingerprint: str
     model: str  # the identity of the model that the conditions are of
+    conditions_sha256: str  # of their manifest
+    processes: int
+
+    @property
+    def fingerprint(self) -> str:
+        """The key of everything that decides the result. Where the folder's own config asks for the same, it is made
+        from that: an option that is newer, at its default, or one that is retired makes no other run of it."""
+        now, told = self.options.model_dump(mode="json"), self._told()
+        if told is not None and decisive(completed(told, self.options)) == decisive(now):
+            now = told
+        decides = [VERSION, decisive(now), self.conditions_sha256, self.processes]
+        return sha256_bytes(json.dumps(decides, sort_keys=True).encode())
+
+    def _told(self) -> dict[str, Any] | None:
+        """What the config in the run's folder says; None where there is none that can be read."""
+        try:
+            told = read_yaml(self.output / CONFIG)
+        except (OSError, ValueError):
+            return None
+        return told if isinstance(told, dict) else None
 
     @property
     def finished(self) -> bool:
@@ -96,14 +117,13 @@ def plan_run(store: Store, config: dg.Config, method: Method, processes: int) ->
     folder, manifest = usable_conditions(store, config.model)
     output = confined(store.training, config.name or method)
     options = train_options(config, method=method, conditions=str(folder), output=str(output))
-    decides = [
-        VERSION,
-        options.model_dump(mode="json", exclude=INCIDENTAL),
-        sha256_file(folder / "manifest.json"),
-        processes,
-    ]
-    fingerprint = sha256_bytes(json.dumps(decides, sort_keys=True).encode())
-    return Run(options, output, manifest["dataset_version"], fingerprint, manifest["identity"])
+    made_from = sha256_file(folder / "manifest.json")
+    return Run(options, output, manifest["dataset_version"], manifest["identity"], made_from, processes)
+
+
+def decisive(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a run's options, as JSON, those that decide its weights."""
+    return {name: value for name, value in options.items() if name not in INCIDENTAL}
 
 
 def command(config_file: Path, processes: int, grace_s: float, fresh: bool) -> list[str]:

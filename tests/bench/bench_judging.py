@@ -15,8 +15,8 @@ from microworld.families import sample_tasks
 from microworld.judge import judge
 from microworld.render import render_batch
 from microworld.scene import sample_scene
+from training.options.rewards import JudgeOptions
 from training.rewards.judge import Judge
-from training.rewards.options import JudgeOptions
 
 
 def rollouts(count: int, size: int, noise: float, rng: np.random.Generator) -> tuple[np.ndarray, list[str]]:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from training.methods.learner import Learner
 from training.methods.protocol import Diverged
 from training.methods.rounds import rounds_of
 from training.options import TrainOptions
-from training.policies.learner import Learner
 from training.policies.lora import Policies, Shadow
 from training.world import World
 

@@ -10,9 +10,9 @@ import torch
 from models.video.protocol import VideoModel
 from training.loop import checkpoint
 from training.loop.recipe_change import check_goes_on
+from training.methods.learner import Learner
 from training.options import TrainOptions
 from training.policies import adapters
-from training.policies.learner import Learner
 from training.policies.lora import Policies
 from training.step_folders import CHECKPOINTS
 
@@ -39,7 +39,7 @@ class RunState:
         run = self.options.run
         if self.step % run.checkpoint_every == 0 or self.step == run.steps:
             # First, so that each checkpoint has it whenever we are killed.
-            adapters.keep(self.policies, Path(self.options.output), self.step, self.options.model.kind)
+            adapters.keep(self.policies, Path(self.options.output), self.step, self.options.model.family)
         tensors = checkpoint.rng_tensors(self.model.device)
         for name, learner in self.learners.items():
             named = self.policies.named(name)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from training.conditions.store import ConditionStore
 from training.methods.contexts import Contexts
+from training.methods.learner import Learner
 from training.options import TrainOptions
-from training.policies.learner import Learner
 from training.policies.predictor import Predictor
 from training.rewards.protocol import Scorer
 from training.stopping import Stopping

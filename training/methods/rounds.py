@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from training.methods.options import Method
 from training.options import TrainOptions
+from training.options.methods import Method
 
 Role = Literal["executor", "demonstrator"]
 Source = Literal["judge", "distill"]  # a scorer of training/rewards/scorers.py

@@ -8,7 +8,7 @@ from torch import Tensor
 from models.video.protocol import VideoModel
 from models.video.seeds import seed_of
 from training.objectives.levels import training_levels, training_steps
-from training.objectives.options import Levels
+from training.options.objectives import Levels
 from training.policies.predictor import States
 from training.rollouts import Rollouts
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from training.objectives.options import Levels
+from training.options.objectives import Levels
 
 
 def training_levels(sigmas: Tensor, options: Levels, generator: torch.Generator) -> Tensor:

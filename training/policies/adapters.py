@@ -8,16 +8,19 @@ same ones.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from models.video.facts import Family
 from storage.folders import building
 from training import step_folders
-from training.policies.lora import Policies
+
+if TYPE_CHECKING:  # it imports torch, which who only looks for adapters does without
+    from training.policies.lora import Policies
 
 FOLDER = "adapters"
 
 
-def keep(policies: Policies, output: Path, step: int, family: Family) -> None:
+def keep(policies: "Policies", output: Path, step: int, family: Family) -> None:
     """Writes the Executor's adapter of `step`; an older one of this step is replaced."""
     from training.policies.export import write_weights
 

@@ -14,8 +14,8 @@ from microworld.vlm import build_vlm
 from models.vlm.asking import ask, judge_prompt
 from models.vlm.frames import encoded, frame_indices
 from models.vlm.protocol import VLM, Prompt, Video
+from training.options.rewards import JudgeOptions
 from training.rewards.judgements import Judgements, checked
-from training.rewards.options import JudgeOptions
 
 Answer = tuple[float, int, str]  # log-odds (NaN: failed), attempts, the last error
 

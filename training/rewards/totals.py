@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from training.options.rewards import RewardOptions
 from training.rewards.advantages import (
     RewardNormaliser,
     best_and_worst,
@@ -14,7 +15,6 @@ from training.rewards.advantages import (
     group_spread,
     weighted,
 )
-from training.rewards.options import RewardOptions
 from training.rewards.protocol import Scorer, check_failures
 from training.rollouts import Rollouts
 from training.world import World

@@ -17,7 +17,7 @@ from models.vlm.options import VLMOptions
 from models.vlm.protocol import Video
 from stats.rates import Rate
 from tests.evaluation.judging.judge_rig import judgement, make_run
-from training.rewards.options import JudgeOptions
+from training.options.rewards import JudgeOptions
 
 
 def judged(answers: str, **fields) -> list[Judgement]:

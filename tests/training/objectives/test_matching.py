@@ -17,7 +17,7 @@ from training.objectives.matching import (
     squared_distance,
     velocity_kl,
 )
-from training.objectives.options import Levels
+from training.options.objectives import Levels
 
 
 def seeded(seed: int = 0) -> torch.Generator:

@@ -19,9 +19,9 @@ from models.vlm.asking import judge_prompt
 from models.vlm.frames import encoded, frame_indices
 from models.vlm.protocol import LogOdds, Usage, Video, VLMUnavailable
 from models.vlm.questions import NAMES
+from training.options.rewards import JudgeOptions
 from training.rewards.judge import Judge
 from training.rewards.judgements import Judgements
-from training.rewards.options import JudgeOptions
 from training.rewards.protocol import TooManyFailures, check_failures
 
 FAST = {"retry_wait_s": 0.0, "timeout_s": 20.0}

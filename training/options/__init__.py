@@ -1,6 +1,6 @@
 """What a training run is told: the strict block that recipes write and `python -m training.train --config` reads.
 
-Each block's options lie in the room that reads them (training/*/options.py).
+A block a file, named as the room that reads it.
 """
 
 from pathlib import Path
@@ -10,11 +10,11 @@ from pydantic import Field, ValidationError, model_validator
 from models.video.options import VideoModelOptions
 from storage.options import Options
 from storage.strict_yaml import read_yaml
-from training.loop.options import HeldOutOptions, MemoryOptions, OptimizerOptions, RunOptions
-from training.methods.options import DistillOptions, Method, RegulariserOptions, RolloutOptions
-from training.objectives.options import AWM, Objective
-from training.policies.options import LoRAOptions
-from training.rewards.options import RewardOptions
+from training.options.loop import HeldOutOptions, MemoryOptions, OptimizerOptions, RunOptions
+from training.options.methods import DistillOptions, Method, RegulariserOptions, RolloutOptions
+from training.options.objectives import AWM, Objective
+from training.options.policies import LoRAOptions
+from training.options.rewards import RewardOptions
 
 
 class TrainOptions(Options):
