@@ -18,8 +18,8 @@ from models.video.build_video_model import build_video_model
 from models.video.options import VideoModelOptions
 from training.conditions.encoding import Pair, write_conditions
 from training.loop.session import run
-from training.loop.world import World
 from training.options import TrainOptions
+from training.world import World
 
 MODEL = {
     "kind": "wan", "path": "microworld/checkpoint", "frames": 8, "height": 32, "width": 32, "fps": 4.0,

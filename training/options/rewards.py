@@ -1,13 +1,12 @@
 """Options of rewards: who judges, what each reward weighs, how rewards become advantages."""
 
-import warnings
 from typing import Any, Literal
 
 from pydantic import Field, create_model, model_validator
 
 from models.vlm.asking import AskOptions
 from models.vlm.questions import QUESTIONS
-from storage.options import Options
+from storage.options import Options, retired
 
 ERRS = ("judge_noise", "judge_flip")  # options of a scripted VLM that make its judgements err
 
@@ -46,6 +45,8 @@ class RewardOptions(Weights):
     best: int = Field(0, ge=0, description="Train on so many rollouts of each group with the highest reward ...")
     worst: int = Field(0, ge=0, description="... and so many with the lowest; both 0: on all of them.")
     judge: JudgeOptions = JudgeOptions()
+    judge_noise: float | None = retired("it is rewards.judge.vlm.judge_noise, which takes its value.")
+    judge_flip: float | None = retired("it is rewards.judge.vlm.judge_flip, which takes its value.")
 
     @property
     def weights(self) -> dict[str, float]:
@@ -56,13 +57,8 @@ class RewardOptions(Weights):
     @classmethod
     def _moved(cls, given: Any) -> Any:
         """`judge_noise` and `judge_flip` are options of the judge's VLM; before, rewards had their own beside them."""
-        if not isinstance(given, dict) or not (old := [name for name in ERRS if name in given]):
+        told = {name: given[name] for name in ERRS if given.get(name)} if isinstance(given, dict) else {}
+        if not told:
             return given
-        told = {name: given[name] for name in old if given[name]}
-        rest = {name: value for name, value in given.items() if name not in old}
-        for name in old:
-            warnings.warn(f"rewards.{name} is now rewards.judge.vlm.{name}", FutureWarning, stacklevel=2)
-        if told:
-            judge = dict(rest.get("judge") or {})
-            rest["judge"] = judge | {"vlm": {**(judge.get("vlm") or {}), **told}}
-        return rest
+        judge = dict(given.get("judge") or {})
+        return given | {"judge": judge | {"vlm": {**(judge.get("vlm") or {}), **told}}}
