@@ -1,7 +1,6 @@
 """Programs that a test starts, interrupts and kills."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +15,6 @@ def started(code: str, document: dict, repository: Path, *arguments: str) -> sub
         stderr=subprocess.STDOUT,
         text=True,
         cwd=repository,
-        env={**os.environ, "PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"},
         start_new_session=True,
     )
     process.stdin.write(json.dumps(document))

@@ -58,6 +58,7 @@ def changed(text: str, diff: str, name: str) -> str:
 def run(code: str, language: str, folder: Path) -> subprocess.CompletedProcess:
     """The code, Python or shell, as a program in the copy."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(folder), "HF_HUB_OFFLINE": "1"}
+    modules = os.pathsep.join([str(REPOSITORY / "tests" / "guard"), str(folder)])
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": modules}
     command = {"python": [sys.executable, "-c", code], "sh": ["bash", "-euo", "pipefail", "-c", code]}[language]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)

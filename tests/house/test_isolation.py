@@ -45,3 +45,11 @@ def test_other_folders_of_these_names_may_be_touched(tmp_path, monkeypatch, repo
     assert touched("os.mkdir", (".dagster", 511, -1)) and touched("open", (b"data/x", "r", 0))
     assert not touched("os.rmdir", ("data", 7))  # in the folder of that descriptor
     assert not touched("open", ("database", "r", 0))
+
+
+def test_no_test_takes_the_guard_from_its_processes(repository):
+    """conftest.py sets PYTHONPATH with the guard on it; whoever sets another one puts the guard there too."""
+    texts = {str(path): path.read_text() for path in (repository / "tests").rglob("*.py")}
+    setting = {name: text for name, text in texts.items() if "PYTHONPATH" in text}
+    assert str(repository / "tests" / "conftest.py") in setting
+    assert not [name for name, text in setting.items() if "guard" not in name + text]

@@ -33,7 +33,6 @@ def run(name: str, folder: Path, grace_s: float, repository: Path) -> subprocess
         stderr=subprocess.STDOUT,
         text=True,
         cwd=repository,
-        env={**os.environ, "PYTHONPATH": str(repository)},
         start_new_session=True,
     )
 

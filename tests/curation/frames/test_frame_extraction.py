@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import os
 import signal
 import subprocess
 import sys
@@ -234,7 +233,7 @@ def test_a_run_killed_at_any_moment_repeats_no_finished_clip_and_ends_with_the_s
     monkeypatch.setenv("FRAME_LOG", str(log))
     command = [sys.executable, "-c", RUN, json.dumps(clips), str(source), str(broken)]
     for fraction in (0.2, 0.5, 0.8):
-        run = subprocess.Popen(command, cwd=repository, env=os.environ)
+        run = subprocess.Popen(command, cwd=repository)
         end = time.monotonic() + 30
         while run.poll() is None and time.monotonic() < end:
             if log.exists() and len(log.read_text().split()) >= fraction * len(clips):
@@ -257,6 +256,6 @@ def test_two_runs_of_one_shard_at_once_take_turns(clip_rows, source, tmp_path, r
     log = tmp_path / "log"
     monkeypatch.setenv("FRAME_LOG", str(log))
     command = [sys.executable, "-c", RUN, json.dumps(clip_rows), str(source), str(tmp_path)]
-    runs = [subprocess.Popen(command, cwd=repository, env=os.environ) for _ in range(2)]
+    runs = [subprocess.Popen(command, cwd=repository) for _ in range(2)]
     assert [run.wait(60) for run in runs] == [0, 0]
     assert sorted(log.read_text().split()) == sorted(clip["clip_id"] for clip in clip_rows)

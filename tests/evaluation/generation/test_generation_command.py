@@ -1,7 +1,6 @@
 """`python -m evaluation.generate` as a process: killed, stopped, told nonsense."""
 
 import json
-import os
 import signal
 import sqlite3
 import subprocess
@@ -28,8 +27,7 @@ def long_bench(tmp_path, tiny_model) -> Bench:
 
 def start(config, repository) -> subprocess.Popen:
     command = [sys.executable, "-m", "evaluation.generate", "--config", str(config)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, cwd=repository, stderr=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(command, cwd=repository, stderr=subprocess.PIPE, text=True)
 
 
 def journaled(folder) -> int:

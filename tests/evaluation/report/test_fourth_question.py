@@ -1,7 +1,6 @@
 """Another question to the judge is one entry in models/vlm/questions.py and its prompt file."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,12 +11,11 @@ from tests.evaluation.report.conftest import Page
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory, repository) -> dict:
+def told(tmp_path_factory) -> dict:
     """What the program fourth_question.py, a process of its own, says of a house with a fourth question."""
     program = Path(__file__).with_name("fourth_question.py")
     command = [sys.executable, str(program), str(tmp_path_factory.mktemp("fourth"))]
-    path = os.pathsep.join([str(repository), os.environ.get("PYTHONPATH", "")])
-    return json.loads(subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, stdout=-1, check=True).stdout)
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
 
 
 def test_a_fourth_question_is_judged_and_scored(told):

@@ -1,7 +1,6 @@
 """Runs compared in pairs or refused with every reason; curves over steps; the command; checks."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -248,7 +247,7 @@ def test_the_command_says_what_is_wrong_and_with_which_status(run_folder, drawn,
     def run(options: dict) -> subprocess.CompletedProcess:
         (tmp_path / "options.yaml").write_text(yaml.safe_dump(options))
         command = [sys.executable, "-m", "evaluation.score", "--config", str(tmp_path / "options.yaml")]
-        return subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+        return subprocess.run(command, capture_output=True, text=True)
 
     good = run_folder("a", drawn(0, 10)).write()
     made = run_folder("b", drawn(1, 10))

@@ -1,7 +1,6 @@
 """No answer is paid for twice: not after a kill, not by two askers at once."""
 
 import asyncio
-import os
 import random
 import signal
 import subprocess
@@ -198,9 +197,8 @@ def test_the_servers_key_is_not_in_the_journal(tmp_path, server, monkeypatch):
     assert not any(b"sk-very-secret" in path.read_bytes() for path in tmp_path.iterdir())
 
 
-def test_a_killed_run_pays_for_no_finished_request_twice(tmp_path, repository):
+def test_a_killed_run_pays_for_no_finished_request_twice(tmp_path):
     script, path = Path(__file__).with_name("ask_thirty.py"), tmp_path / "answers.sqlite"
-    environment = {**os.environ, "PYTHONPATH": str(repository)}
     chance = random.Random(7)
     numbers = {prompt.text: number for number, prompt in enumerate(PROMPTS)}
     kills = 0
@@ -213,7 +211,7 @@ def test_a_killed_run_pays_for_no_finished_request_twice(tmp_path, repository):
 
         paid_for: dict[int, int] = {}
         for _ in range(12):
-            run = subprocess.Popen([sys.executable, script, server.base_url, path], env=environment)
+            run = subprocess.Popen([sys.executable, script, server.base_url, path])
             if kills < 3:
                 wanted = len(server.answered) + chance.randint(2, 9)
                 while run.poll() is None and len(server.answered) < wanted:

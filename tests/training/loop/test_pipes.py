@@ -40,10 +40,10 @@ with reporter(True) as report, RunLog(Path(sys.argv[1]), 2, report=report) as lo
 """
 
 
-def test_a_run_that_dagster_started_ends_with_a_materialization(tmp_path: Path, repository: Path):
+def test_a_run_that_dagster_started_ends_with_a_materialization(tmp_path: Path):
     @dg.asset
     def trained(context: dg.AssetExecutionContext):
-        client = dg.PipesSubprocessClient(env={"PYTHONPATH": str(repository)})
+        client = dg.PipesSubprocessClient()
         result = client.run(command=[sys.executable, "-c", CHILD, str(tmp_path)], context=context)
         heard.extend(result.get_custom_messages())
         return result.get_materialize_result()
@@ -60,7 +60,7 @@ def test_a_run_that_dagster_started_ends_with_a_materialization(tmp_path: Path, 
     assert "it begins" in logged and any(line.startswith("step 2/2  loss 0.25") for line in logged)
 
 
-def test_a_trainer_outlives_a_run_that_no_longer_listens(tmp_path: Path, repository: Path):
+def test_a_trainer_outlives_a_run_that_no_longer_listens(tmp_path: Path):
     context = {
         "asset_keys": ["trained"],
         "run_id": "r",
@@ -79,7 +79,7 @@ def test_a_trainer_outlives_a_run_that_no_longer_listens(tmp_path: Path, reposit
     }
     ran = subprocess.run(
         [sys.executable, "-c", CHILD, str(tmp_path / "out"), str(messages)],
-        env={**os.environ, **told, "PYTHONPATH": str(repository)},
+        env={**os.environ, **told},
         capture_output=True,
         text=True,
         timeout=300,

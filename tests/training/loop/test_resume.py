@@ -1,7 +1,6 @@
 """A run that was killed or asked to end goes on as if nothing had happened: bitwise, metrics and all."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -45,7 +44,6 @@ class Child:
         self.process = subprocess.Popen(
             [sys.executable, *(words or ("-m", "training.train")), "--config", str(config)],
             cwd=repository,
-            env={**os.environ, "PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

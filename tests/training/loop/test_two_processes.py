@@ -1,7 +1,6 @@
 """Two processes train as one does: the same parameters and metrics, with one all-reduce a step."""
 
 import json
-import os
 import subprocess
 import sys
 from functools import partial
@@ -42,8 +41,7 @@ def runs(tiny_bench, tmp_path_factory, repository):
     configs = {name: tiny_bench.config(root / f"{name}-2", changes, **SAME) for name, changes in RUNS.items()}
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     command += ["tests/training/loop/ranks.py", str(root / "counts"), *map(str, configs.values())]
-    environment = {**os.environ, "PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, timeout=900)
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-4000:]
     counts = [json.loads((root / f"counts.{rank}").read_text()) for rank in (0, 1)]
     with pytest.MonkeyPatch.context() as patch:

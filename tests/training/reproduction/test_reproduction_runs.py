@@ -175,7 +175,6 @@ def test_a_killed_reproduction_goes_on_with_real_trainers(tiny_bench, tmp_path, 
     process = subprocess.Popen(
         [sys.executable, "-m", "training.reproduce", "--config", str(path)],
         cwd=repository,
-        env={**os.environ, "PYTHONPATH": str(repository), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
