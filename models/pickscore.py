@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.video.loading import fingerprint, read_header, weight_files
+from models.weights import fingerprint, read_header, weight_files
 
 WEIGHTS = "yuvalkirstain/PickScore_v1"
 PROCESSOR = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"

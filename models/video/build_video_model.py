@@ -8,8 +8,8 @@ from types import ModuleType
 import torch
 from torch import nn
 
+from models.video.checkpoint import Checkpoint, open_checkpoint
 from models.video.facts import Description
-from models.video.loading import Checkpoint, open_checkpoint
 from models.video.options import VideoModelOptions
 from models.video.protocol import VideoModel, VideoShape
 

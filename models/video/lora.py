@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from models.video.loading import read_header
+from models.weights import read_header
 from storage.files import sha256_file
 
 WEIGHTS = "pytorch_lora_weights.safetensors"

@@ -36,7 +36,7 @@ def planned_model(options: VideoModelOptions, configs: Path | None = None) -> tu
 def published_model(options: VideoModelOptions) -> tuple[Description, str]:
     """The published model at the recipe's size. Raises ValueError for another kind or a size that does not fit it."""
     from models.video.build_video_model import describe
-    from models.video.loading import PublishedConfigs
+    from models.video.checkpoint import PublishedConfigs
 
     family, known = published(options.path)
     if options.kind != family.kind:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import torch
 
+from models.video.checkpoint import Checkpoint
 from models.video.hunyuan15.adapter import GLYPH_TOKENS, Hunyuan15, latent_shape
 from models.video.hunyuan15.facts import VAE_FACTS
-from models.video.loading import Checkpoint
 from models.video.pixels import check_size
 from models.video.protocol import VideoShape
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import torch
 
-from models.video.loading import Checkpoint
+from models.video.checkpoint import Checkpoint
 from models.video.ltx2.adapter import LTX2, latent_shape
 from models.video.ltx2.facts import VAE_FACTS, LTX2Options
 from models.video.pixels import check_size

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import torch
 
-from models.video.loading import Checkpoint
+from models.video.checkpoint import Checkpoint
 from models.video.pixels import check_size
 from models.video.protocol import VideoShape
 from models.video.wan.adapter import Wan, latent_shape

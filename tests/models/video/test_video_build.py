@@ -237,14 +237,14 @@ def test_the_identity_follows_content_and_settings_not_the_place(checkpoints, co
 def test_a_large_file_is_sampled_and_retraining_shows(tmp_path, monkeypatch):
     from safetensors.torch import save_file
 
-    from models.video import loading
+    from models import weights
 
-    monkeypatch.setattr(loading, "SMALL", 1000)
-    monkeypatch.setattr(loading, "SAMPLE", 64)
+    monkeypatch.setattr(weights, "SMALL", 1000)
+    monkeypatch.setattr(weights, "SAMPLE", 64)
     prints = []
     for step in range(2):
         save_file({"weight": torch.full((100_000,), float(step))}, tmp_path / "a.safetensors")
-        prints += [loading.fingerprint(tmp_path / "a.safetensors") for _ in range(2)]
+        prints += [weights.fingerprint(tmp_path / "a.safetensors") for _ in range(2)]
     assert prints[0] == prints[1] != prints[2] == prints[3]
 
 

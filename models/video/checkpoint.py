@@ -1,20 +1,17 @@
 """Checkpoint folders in the layout of diffusers: found, checked before anything is loaded, named by their content.
 
-Weights are read from safetensors only; the other formats in circulation (.bin, .pt, .ckpt) are pickles, which can run
-code. What class a part has is decided by the adapter, never by the folder: its model_index.json is only compared.
+What class a part has is decided by the adapter, never by the folder: its model_index.json is only compared.
 """
 
 import hashlib
 import inspect
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from storage.files import PathOutsideRoot, sha256_file
+from models.weights import fingerprint, read_header, read_json, weight_files
 
 INDEX = "model_index.json"
-WEIGHTS = ("diffusion_pytorch_model.safetensors", "model.safetensors")
 TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "spiece.model", "tokenizer.model", "vocab.json")
 CONFIGS = {
     "weights": "config.json",
@@ -22,9 +19,6 @@ CONFIGS = {
     "scheduler": "scheduler_config.json",
     "processor": "preprocessor_config.json",
 }
-SMALL = 64 * 2**20  # bytes: files up to this are hashed whole
-SAMPLES, SAMPLE = 256, 64 * 2**10  # larger ones: their header and this many blocks of this many bytes
-HEADER_LIMIT = 100 * 2**20  # the format's own limit
 
 
 @dataclass(frozen=True)
@@ -170,76 +164,3 @@ def open_checkpoint(path: str, revision: str | None, parts: Mapping[str, str], w
     except (HfHubHTTPError, LocalEntryNotFoundError) as error:
         raise FileNotFoundError(f"{path!r} is no folder here, and could not be had from the Hub: {error}") from error
     return Checkpoint(root, path, root.name)
-
-
-def read_json(path: Path) -> dict:
-    """The JSON object in `path`; raises FileNotFoundError, or ValueError naming the file when it is something else."""
-    if not path.is_file():
-        raise FileNotFoundError(f"no {path}: the checkpoint is not whole")
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"{path} holds a {type(value).__name__}: a JSON object is expected")
-    return value
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """The safetensors of one part: one file, or the shards that its index names (all there, none outside)."""
-    for name in WEIGHTS:
-        index = folder / f"{name}.index.json"
-        if index.is_file():
-            shards = read_json(index).get("weight_map")
-            if not isinstance(shards, dict) or not all(isinstance(shard, str) for shard in shards.values()):
-                raise ValueError(f"{index} has no weight_map of file names")
-            files = [_inside(folder, shard) for shard in sorted(set(shards.values()))]
-            missing = [file.name for file in files if not file.is_file()]
-            if missing:
-                raise FileNotFoundError(f"{folder} lacks {len(missing)} of {len(files)} shards: {', '.join(missing)}")
-            return files
-        if (folder / name).is_file():
-            return [folder / name]
-    pickles = [path.name for path in folder.iterdir() if path.suffix in {".bin", ".pt", ".pth", ".ckpt"}]
-    hint = f"; {', '.join(sorted(pickles))} could run code when loaded and is not read" if pickles else ""
-    raise FileNotFoundError(f"{folder} holds no weights: {' or '.join(WEIGHTS)} is expected{hint}")
-
-
-def _inside(folder: Path, shard: str) -> Path:
-    """`shard` in `folder`. Hub caches link their files elsewhere, so the name is judged, not where a link leads."""
-    if Path(shard).name != shard:
-        raise PathOutsideRoot(f"the index in {folder} names the shard {shard!r}: a plain file name is expected")
-    return folder / shard
-
-
-def read_header(file: Path) -> dict:
-    """The header of a safetensors file; raises ValueError when the file is cut off or something else."""
-    size = file.stat().st_size
-    with file.open("rb") as handle:
-        length = int.from_bytes(handle.read(8), "little")
-        if size < 8 or not 2 <= length <= min(HEADER_LIMIT, size - 8):
-            raise ValueError(f"{file} ({size} bytes) is not a whole safetensors file")
-        try:
-            header = json.loads(handle.read(length))
-            end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
-        except (UnicodeDecodeError, json.JSONDecodeError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise ValueError(f"{file} is not a safetensors file: its header cannot be read") from error
-    if 8 + length + end != size:
-        raise ValueError(f"{file} has {size} bytes, its header says {8 + length + end}: fetch it again")
-    return header
-
-
-def fingerprint(file: Path) -> str:
-    """Content of a file in hexadecimal: its SHA-256, or a sampled one for large files (see `Checkpoint.content`)."""
-    size = file.stat().st_size
-    if size <= SMALL:
-        return sha256_file(file)
-    digest = hashlib.sha256(f"sampled {size}".encode())
-    with file.open("rb") as handle:
-        if file.suffix == ".safetensors":
-            length = int.from_bytes(handle.read(8), "little")
-            digest.update(handle.read(min(length, HEADER_LIMIT)))
-        for block in range(SAMPLES):
-            handle.seek(block * (size - SAMPLE) // (SAMPLES - 1))
-            digest.update(handle.read(SAMPLE))
-    return digest.hexdigest()
