@@ -4,20 +4,18 @@ Each stays below MAX_BYTES, so that it can be put into a page as base64. The sam
 label says is drawn as text: no markup is interpreted, control characters are shown as a box and long labels are cut.
 """
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from pages.pictures import FAINT, INK, PAPER, font, jpeg_below, plain
+from pages.charts import Bars, Histogram, Limit
+from pages.palette import INK, PAPER, QUIET
+from pages.pictures import font, jpeg_below, plain
+from pages.png import draw
 
 MAX_BYTES = 80_000
-DPI = 100
-BAR, LINE = "#4c78a8", "#c8433f"
 MAX_BARS = 20
-MAX_BAR_LABEL = 36
-MAX_NAMED_THRESHOLDS = 3
 # Values that spread over more than this factor between their 5th and 95th percentile get a logarithmic axis.
 LOG_SPREAD = 50
 
@@ -32,21 +30,13 @@ def histogram_png(values: Sequence[float], thresholds: Sequence[float], title: s
     finite = numbers[np.isfinite(numbers)]
     marks = sorted({float(threshold) for threshold in thresholds if np.isfinite(threshold)})
     count = f"{len(finite):,}" if len(finite) == len(numbers) else f"{len(finite):,} of {len(numbers):,}"
-    figure, axes = _canvas(2.6, f"{plain(title)}  (n = {count})")
-    if len(finite):
-        edges, is_log = _edges(finite, marks)
-        counts, _ = np.histogram(np.clip(finite, edges[0], edges[-1]), edges)
-        axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color=BAR, edgecolor=PAPER, linewidth=0.4)
-        axes.set_xscale("log" if is_log else "linear")
-        axes.set_xlim(edges[0], edges[-1])
-        axes.set_ylim(0, counts.max() * 1.3)
-        axes.yaxis.get_major_locator().set_params(integer=True)
-        _draw_thresholds(axes, finite, marks, edges)
-    else:
-        _say_empty(axes)
-    axes.set_xlabel(plain(unit), color=INK, fontsize=8, parse_math=False)
-    axes.set_ylabel("count", color=INK, fontsize=8)
-    return _png(figure)
+    title = f"{plain(title)}  (n = {count})"
+    if not len(finite):
+        return draw([Histogram(title, (), (), x_name=unit)])
+    edges, is_log = _edges(finite, marks)
+    counts = np.histogram(np.clip(finite, edges[0], edges[-1]), edges)[0]
+    limits = tuple(Limit(mark, f"{mark:.4g}: {100 * (finite < mark).mean():.1f} % below") for mark in marks)
+    return draw([Histogram(title, edges, (("neutral", counts),), limits, unit, is_log)])
 
 
 def bars_png(labels: Sequence[str], counts: Sequence[float], title: str) -> bytes:
@@ -56,31 +46,16 @@ def bars_png(labels: Sequence[str], counts: Sequence[float], title: str) -> byte
     """
     if len(labels) != len(counts):
         raise ValueError(f"{len(labels)} labels with {len(counts)} counts: one count a label is expected")
-    names, numbers = [plain(label, MAX_BAR_LABEL) for label in labels], [float(count) for count in counts]
+    names, numbers = list(map(str, labels)), [float(count) for count in counts]
     if len(names) > MAX_BARS:
         rest = len(names) - MAX_BARS + 1
         names = [*names[: MAX_BARS - 1], f"and {rest} more"]
         numbers = [*numbers[: MAX_BARS - 1], sum(numbers[MAX_BARS - 1 :])]
     total = sum(numbers)
-    figure, axes = _canvas(0.75 + 0.21 * max(len(names), 2), f"{plain(title)}  (total {total:,.6g})")
-    if names:
-        places = np.arange(len(names))
-        axes.barh(places, numbers, 0.72, color=BAR)
-        axes.set_yticks(places, names, parse_math=False)
-        axes.set_ylim(len(names) - 0.4, -0.6)
-        axes.set_xlim(0, (max(numbers) or 1) * 1.35)
-        for place, number in zip(places, numbers, strict=True):
-            share = f"  {100 * number / total:.1f} %" if total else ""
-            axes.annotate(
-                f"{number:,.6g}{share}", (number, place), (4, 0), textcoords="offset points",
-                va="center", fontsize=7, color=INK,
-            )  # fmt: skip
-        axes.tick_params(axis="y", length=0)
-        axes.set_xticks([])  # every bar has its number
-        axes.spines["bottom"].set_visible(False)
-    else:
-        _say_empty(axes)
-    return _png(figure)
+    words = tuple(f"{number:,.6g}" + (f"  {100 * number / total:.1f} %" if total else "") for number in numbers)
+    title = f"{plain(title)}  (total {total:,.6g})"
+    bars = Bars(title, tuple(names), (("", "neutral", tuple(numbers)),), words=words)
+    return draw([bars], row_px=75 + 21 * max(len(names), 2))
 
 
 def contact_sheet_jpeg(
@@ -123,30 +98,6 @@ def _fitted(text: str, width_px: int) -> str:
     return shown + "\u2026"
 
 
-def _canvas(height_in: float, title: str):
-    """A figure of 5.6 inches and its axes. No pyplot: it keeps figures in a global and is not for threads."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure((5.6, height_in), DPI, facecolor=PAPER, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    # Over the whole figure: over the axes, a title beside long labels would leave the picture.
-    figure.suptitle(title, x=0.01, ha="left", fontsize=9, color=INK, fontweight="bold", parse_math=False)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(FAINT)
-    axes.tick_params(labelsize=8, colors=INK, color=FAINT)
-    return figure, axes
-
-
-def _say_empty(axes) -> None:
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.text(0.5, 0.5, "no values", ha="center", va="center", transform=axes.transAxes, color=FAINT, fontsize=10)
-
-
 def _edges(values: np.ndarray, marks: list[float]) -> tuple[np.ndarray, bool]:
     """(bin edges, whether they are geometric). The thresholds lie within the edges."""
     low, high = min([values.min(), *marks]), max([values.max(), *marks])
@@ -161,33 +112,6 @@ def _edges(values: np.ndarray, marks: list[float]) -> tuple[np.ndarray, bool]:
     return np.linspace(low, high, 41), False
 
 
-def _draw_thresholds(axes, values: np.ndarray, marks: list[float], edges: np.ndarray) -> None:
-    named = len(marks) <= MAX_NAMED_THRESHOLDS
-    for level, mark in enumerate(marks):
-        axes.axvline(mark, color=LINE, linewidth=1.2 if named else 0.5)
-        if named:
-            below = 100 * (values < mark).mean()
-            # On the side with more room, and one line lower for each, so that neighbours do not cover each other.
-            right = axes.transData.transform((mark, 0))[0] > axes.transAxes.transform((0.6, 0))[0]
-            axes.annotate(
-                f"{mark:.4g}: {below:.1f} % below", (mark, 0.97 - 0.09 * level), (-4 if right else 4, 0),
-                xycoords=("data", "axes fraction"), textcoords="offset points",
-                ha="right" if right else "left", va="top", fontsize=7, color=LINE,
-            )  # fmt: skip
-    if not named:
-        words = f"{len(marks)} thresholds, {marks[0]:.4g} to {marks[-1]:.4g}"
-        axes.text(0.99, 0.97, words, ha="right", va="top", transform=axes.transAxes, fontsize=7, color=LINE)
-
-
-def _png(figure) -> bytes:
-    import matplotlib
-
-    buffer = io.BytesIO()
-    with matplotlib.rc_context({"font.family": "DejaVu Sans"}):
-        figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
-
-
 def _thumbnail(path: Path, tile_px: int):
     from PIL import Image, ImageDraw
 
@@ -197,7 +121,7 @@ def _thumbnail(path: Path, tile_px: int):
             tile = image.convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what PIL raises for broken files
         tile = Image.new("RGB", (tile_px, tile_px * 9 // 16), "#e6e8eb")
-        ImageDraw.Draw(tile).text((4, 2), _fitted("no image", tile_px - 8), FAINT, font(10))
+        ImageDraw.Draw(tile).text((4, 2), _fitted("no image", tile_px - 8), QUIET, font(10))
         return tile
     tile.thumbnail((tile_px, tile_px), Image.Resampling.LANCZOS)
     return tile

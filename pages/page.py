@@ -9,17 +9,17 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from pages import svg
+from pages import numbers, palette, svg
 
 BASE_STYLE = Path(__file__).with_name("base.css")
 SHORT = 80  # characters of a name in a table or caption: a reason, a category, a model
 
 
 def environment(folder: Path, styles: Sequence[str], scripts: Sequence[str], *, beside: bool = False):
-    """The templates of `folder` with its `styles` (after base.css) and `scripts`, each joined to one inline block.
+    """The templates of `folder` with its `styles` (after the colours and base.css) and its `scripts`, inline.
 
     Autoescape everywhere, unknown names are errors, and every text passes `visible` on its way out. `beside`: pictures
-    and videos may be files beside the page. Templates find `style`, `script`, `policy` and `bar`.
+    and videos may be files beside the page. Templates find `style`, `script`, `policy` and the functions that draw.
     """
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
@@ -29,10 +29,11 @@ def environment(folder: Path, styles: Sequence[str], scripts: Sequence[str], *, 
         lstrip_blocks=True,
         finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
     )
-    style = "".join(path.read_text(encoding="utf-8") for path in (BASE_STYLE, *(folder / name for name in styles)))
+    sheets = (BASE_STYLE, *(folder / name for name in styles))
+    style = palette.style_sheet() + "".join(path.read_text(encoding="utf-8") for path in sheets)
     script = "".join((folder / name).read_text(encoding="utf-8") for name in scripts)
     made.filters |= {
-        "number": svg.number,
+        "number": numbers.number,
         "short": lambda text: text if len(text) <= SHORT else text[: SHORT - 3] + "...",
         "count": lambda value: f"{value:,}",
     }
@@ -41,6 +42,11 @@ def environment(folder: Path, styles: Sequence[str], scripts: Sequence[str], *, 
         "script": Markup(script),
         "policy": policy(style, script, beside=beside),
         "bar": svg.bar,
+        "span": svg.span,
+        "lines": svg.lines,
+        "key": svg.key,
+        "histogram": svg.histogram,
+        "root_axis": numbers.root_axis,
     }
     return made
 

@@ -1,10 +1,11 @@
-"""What drawn pictures share: their colours, letters of a font that is always there, and JPEGs of few bytes."""
+"""What pictures share: letters of a font that is always there, files of few bytes, and their place in Markdown."""
 
+import base64
 import io
 from functools import cache
 from pathlib import Path
 
-INK, FAINT, PAPER = "#2b2d33", "#9aa0a8", "#ffffff"
+import numpy as np
 
 
 def plain(text: str, limit: int = 60) -> str:
@@ -34,6 +35,21 @@ def jpeg_below(image, limit: int) -> bytes:
             if buffer.tell() < limit or image.width * image.height < 256:
                 return buffer.getvalue()
         image = image.resize((max(1, image.width * 3 // 4), max(1, image.height * 3 // 4)))
+
+
+def png(picture: np.ndarray) -> bytes:
+    """uint8 [H, W, 3] RGB -> PNG."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def inline(name: str, data: bytes) -> str:
+    """A PNG or JPEG as Markdown that holds it."""
+    kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
+    return f"![{name}](data:image/{kind};base64,{base64.b64encode(data).decode()})"
 
 
 @cache

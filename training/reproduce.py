@@ -34,8 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
     from training.loop.checks import check_options
     from training.loop.pipes import reporter
     from training.reproduction.files import write_report
-    from training.reproduction.plan import planned_runs
-    from training.reproduction.running import Runner
+    from training.reproduction.runner import Runner
+    from training.reproduction.schedule import planned_runs
 
     try:
         runs = planned_runs(options)

@@ -18,8 +18,8 @@ from assets.support.reproduction_options import ReproductionConfig, reproduction
 from assets.support.resources import CollectionResource
 from assets.support.run_config import check_run_config
 from assets.support.training_run import VERSION, usable_conditions
+from pages.pictures import inline
 from storage.files import confined, sha256_bytes, write_bytes
-from training.loop.pictures import inline
 from training.reproduction.files import CHARTS, JSON, MARKDOWN
 
 # Patience beyond the runs' own, for reports and the last writes.

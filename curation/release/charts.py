@@ -1,45 +1,36 @@
 """The card's pictures: the taxonomy as a chart, and a grid of samples. The same input gives the same bytes."""
 
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
+
+from pages.charts import Bars
+from pages.png import draw
 
 CELL = (320, 180)  # pixels of one picture of the grid
 COLUMNS = 3
+MOST = 12  # categories of a chart
+COLOURS = ("neutral", "rejected")  # of the splits
 
 
 def taxonomy_png(splits: Mapping[str, Mapping[str, Mapping[str, int]]]) -> bytes:
-    """PNG of two bar charts, agent categories and task types, as shares of each split.
+    """PNG of two bar charts, agent categories and task types, as shares of each split; the commonest 12 of each.
 
     `splits`: {split: {"agent_categories" | "task_types": {name: pairs}}}. Names are drawn as they are: no markup.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 4.2), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
-    kinds = (("agent_categories", "Addressed agent"), ("task_types", "Task type"))
-    for axes, (kind, title) in zip(figure.subplots(1, 2), kinds, strict=True):
-        total = {name: 0 for split in splits.values() for name in split[kind]}
+    made = []
+    for kind, title in (("agent_categories", "Addressed agent"), ("task_types", "Task type")):
+        total: Counter[str] = Counter()
         for split in splits.values():
-            for name, count in split[kind].items():
-                total[name] += count
-        names = sorted(total, key=lambda name: (total[name], name))[-12:]
-        height = 0.8 / max(len(splits), 1)
+            total.update(split[kind])
+        names = sorted(total, key=lambda name: (-total[name], name))[:MOST]
+        groups = []
         for number, (split, counts) in enumerate(splits.items()):
             pairs = sum(counts[kind].values())
-            shares = [100 * counts[kind].get(name, 0) / pairs if pairs else 0 for name in names]
-            places = [row + height * (0.5 * (len(splits) - 1) - number) for row in range(len(names))]
-            axes.barh(
-                places, shares, height, label=f"{split} ({pairs:,} pairs)", color=("#33658a", "#f6ae2d")[number % 2]
-            )
-        axes.set_yticks(range(len(names)), [name[:24] for name in names], parse_math=False)
-        axes.set_xlabel("share of pairs, %")
-        axes.set_title(title)
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(splits), frameon=False)
-    out = io.BytesIO()
-    figure.savefig(out, format="png", metadata={"Software": None})
-    return out.getvalue()
+            shares = tuple(100 * counts[kind].get(name, 0) / pairs if pairs else 0 for name in names)
+            groups.append((f"{split} ({pairs:,} pairs)", COLOURS[number % len(COLOURS)], shares))
+        made.append(Bars(title, tuple(names), tuple(groups), x_name="share of pairs, %"))
+    return draw(made, columns=2, width_px=900, row_px=400, letters=10, legend=True)
 
 
 def grid_jpeg(pictures: Sequence[bytes]) -> bytes:

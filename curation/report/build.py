@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from curation.report import paper, svg
+from curation.report import paper
 from curation.report.composition import bound_clips, container_facts, snap_offsets, splits, taxonomy, word_counts
 from curation.report.distributions import distributions
 from curation.report.galleries import PICTURED, Caps, galleries, rejected_clips
@@ -160,8 +160,6 @@ def _environment() -> jinja2.Environment:
     made = environment(HERE, ["style.css"], ["script.js"])
     made.filters["percent"] = lambda share: percent(share).replace(" ", "\u00a0")
     made.globals |= {
-        "histogram": svg.histogram,
-        "root_axis": svg.root_axis,
         "titles": TITLES,
         "units": UNITS,
     }

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from curation.report import paper
 from curation.report.measures import BINS
 from curation.report.scan import batches, counts
+from pages.charts import Histogram
 from storage.tables import KEPT
 
 MOST_CATEGORIES = 14  # the paper's nine, and room for a recipe's own
@@ -130,8 +131,8 @@ def splits(paths: Sequence[Path]) -> tuple[list[Split], int]:
     return made, overlap
 
 
-def word_counts(paths: Sequence[Path]) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """For "task" and "solution": (bin edges, kept pairs, dropped pairs) by words; longer ones stand in the last bin."""
+def word_counts(paths: Sequence[Path]) -> dict[str, Histogram]:
+    """For "task" and "solution": kept and dropped pairs by their number of words; longer ones stand in the last bin."""
     edges = {"task": np.arange(0, BINS + 1.0), "solution": np.linspace(0, LONGEST_WORDS, BINS + 1)}
     found = {name: [np.zeros(len(edge) - 1, int), np.zeros(len(edge) - 1, int)] for name, edge in edges.items()}
     for table in batches(paths, ["task", "solution", "status"]):
@@ -140,7 +141,14 @@ def word_counts(paths: Sequence[Path]) -> dict[str, tuple[np.ndarray, np.ndarray
             words = np.minimum(_words(table[name]), edge[-1])
             found[name][0] += np.histogram(words[kept], edge)[0]
             found[name][1] += np.histogram(words[~kept], edge)[0]
-    return {name: (edges[name], *stacks) for name, stacks in found.items()}
+    return {
+        name: Histogram(
+            f"Histogram of the words in a {name}, kept and dropped",
+            edges[name],
+            tuple(zip(("kept", "rejected"), counts, strict=True)),
+        )
+        for name, counts in found.items()
+    }
 
 
 def _words(texts: pa.ChunkedArray) -> np.ndarray:

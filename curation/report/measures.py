@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from pages.charts import Histogram, Limit
+
 BINS = 40
 QUANTILES = 513  # about 4 KB of page each, and a sharper answer than a slider of 300 pixels can ask for
 
@@ -90,6 +92,15 @@ class Distribution:
     rows: int
     conflicts: int
     own_cuts: tuple[float, float] | None = None
+
+    @property
+    def chart(self) -> Histogram:
+        limits = (
+            Limit(value, side=side) for side, value in (("low", self.low), ("high", self.high)) if value is not None
+        )
+        title = f"Histogram of {self.measure.column} over {self.rows} rows, kept and rejected"
+        parts = (("kept", self.kept), ("rejected", self.rejected))
+        return Histogram(title, self.edges, parts, tuple(limits), log=self.measure.log)
 
     def keeps(self, low: float | None, high: float | None) -> int:
         """Rows that the stage would keep with these thresholds on this measure and all others as they are."""

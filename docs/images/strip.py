@@ -16,7 +16,8 @@ from PIL import Image, ImageDraw
 
 from evaluation.records import JUDGEMENTS, MANIFEST, SAMPLES, Judgement, Sample, VideoRecord, read_lines
 from evaluation.strips import FRAMES, strip_of, strip_path
-from pages.pictures import INK, PAPER, font, jpeg_below
+from pages.palette import INK, PAPER
+from pages.pictures import font, jpeg_below
 
 ROWS = {
     "base": "Base: told the task T",

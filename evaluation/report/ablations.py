@@ -1,35 +1,31 @@
 """The paper's ablations from a reproduction: methods, beta_d, rewards, judge noise, steps, sizes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evaluation.report.charts import Level, Series, lines
-from evaluation.report.curves import METHODS, Chart, chart, paper_series
 from evaluation.report.reproduction import Experiment, Reproduction
-from evaluation.scoring.published import demonstrator, published
+from evaluation.report.trained import (
+    BASELINES,
+    DISTILLATION,
+    WITH_REWARDS,
+    Setting,
+    at_the_end,
+    by_method,
+    contrasted,
+    metric,
+    sweep,
+)
 from models.vlm.questions import NAMES, QUESTIONS, label_of
+from pages.charts import Chart, Dots, Lines
+from pages.roles import styles_of
 
-WITH_REWARDS = ("wmsd", "rl_only", "alternating", "off_policy_teacher_rl")
-DISTILLATION = ("off_policy", "on_policy_anchor", "on_policy_full")
-BASELINES = {"wmsd": 0, "sft": 3, "dmd": 1}
-BETA_D, CONSISTENCY = "distill.beta_d", "rewards.consistency"
-NOISE = (
-    "judge_noise",
-    "judge_flip",
-)  # last names of options of a judge that errs, and beginnings of experiments' names
-
+CONSISTENCY = "rewards.consistency"
+# Last names of options of a judge that errs, and beginnings of experiments' names.
+NOISE = ("judge_noise", "judge_flip")
 # What decides how many sampler steps, and how many pixels and frames, training and evaluation see.
 SIZES = {"rollout.steps", "rollout.height", "rollout.width", "rollout.frames", "model.height", "model.width"}
 SIZES |= {"model.frames"}
-
-
-@dataclass(frozen=True)
-class Setting:
-    """An experiment with what it changes, in words."""
-
-    experiment: Experiment
-    changed: str
 
 
 @dataclass(frozen=True)
@@ -40,46 +36,84 @@ class Contrast:
     note: str
     settings: tuple[Setting, ...]
     absent: str = ""
-    charts: tuple[Chart, ...] = ()
+    charts: tuple[Lines, ...] = ()
+
+    @property
+    def styles(self) -> list[str]:
+        """Of the settings, as their curves have them."""
+        return styles_of([""] * len(self.settings))
 
 
 @dataclass(frozen=True)
 class Ablations:
-    """Everything that the section shows."""
+    """All that a reproduction has to show. `ends` are dots a measure, the others lines; `beta_d` None where absent."""
 
     settings: tuple[Setting, ...]
-    charts: tuple[Chart, ...]
-    contrasts: tuple[Contrast, ...]
+    ends: tuple[Dots, ...]
+    rewards: tuple[Lines, ...]
+    distillation: tuple[Lines, ...]
+    beta_d: Lines | None
+    consistency: Contrast
+    judges: Contrast
+    steps: Contrast
+    sizes: Contrast
     absent: tuple[str, ...]
+
+    @property
+    def charts(self) -> tuple[Lines, ...]:
+        return (*self.rewards, *self.distillation, *([self.beta_d] if self.beta_d else []))
+
+    @property
+    def contrasts(self) -> tuple[Contrast, ...]:
+        return self.consistency, self.judges, self.steps, self.sizes
+
+    @property
+    def pictures(self) -> dict[str, tuple[Chart, ...]]:
+        """The charts that training.reproduction draws, by the names of its files."""
+        return {
+            "scores": self.ends,
+            "distillation": self.distillation,
+            "rewards": self.rewards,
+            "beta_d": (self.beta_d,) if self.beta_d else (),
+            "consistency": self.consistency.charts,
+            "stability": self.steps.charts,
+        }
 
 
 def ablations(found: Reproduction, usual: Mapping[str, Any] | None = None) -> Ablations:
-    """Charts and contrasts of what ran, and sentences about what did not.
+    """Charts and contrasts of what ended, and sentences about what did not run.
 
     `usual`: options that experiments change from, by dotted names, as far as they are known.
     """
     plain = [one for one in found.experiments if not found.changes(one.name) and not _noise(found, one)]
     steps = _usual_steps(plain)
-    charts, absent = [], []
-    for title, measure, methods in (
-        *((f"Rewards: {one.label}", one.name, WITH_REWARDS) for one in QUESTIONS),
-        ("Distillation without rewards: Average", "average", DISTILLATION),
-        ("Baselines: Average", "average", tuple(BASELINES)),
-    ):
-        drawn = _methods(found, [one for one in plain if one.steps == steps], title, measure, methods)
-        if drawn is None:
-            absent.append(f"{title}: none of {', '.join(methods)} has scores in training")
-        else:
-            charts.append(drawn)
-    sweep = _sweep(found, plain, usual or {})
-    if sweep is None:
+    alike, absent = [one for one in plain if one.steps == steps], []
+
+    def methods(title: str, measure: str, names: Sequence[str], paper: bool = True) -> tuple[Lines, ...]:
+        if drawn := by_method(found, alike, title, measure, names, paper):
+            return (drawn,)
+        absent.append(f"{title}: none of {', '.join(names)} has scores in training")
+        return ()
+
+    rewards = [drawn for one in QUESTIONS for drawn in methods(f"Rewards: {one.label}", one.name, WITH_REWARDS)]
+    distillation = (
+        *methods("Distillation without rewards: Average", "average", DISTILLATION),
+        *methods("Baselines: Average", "average", BASELINES, paper=False),
+    )
+    beta_d = sweep(found, plain, usual or {})
+    if beta_d is None:
         absent.append("Weight of the anchor (beta_d): fewer than two values have a score at the end")
-    else:
-        charts.append(sweep)
+    measures = [one.name for one in QUESTIONS if one.weight] + ["average"]
     return Ablations(
         tuple(Setting(one, _told(found, one)) for one in found.experiments),
-        tuple(charts),
-        (_consistency(found, plain), _judges(found, plain), _steps(found, plain), _sizes(found)),
+        tuple(drawn for measure in measures if (drawn := at_the_end(found, measure))),
+        tuple(rewards),
+        distillation,
+        beta_d,
+        _consistency(found, plain),
+        _judges(found, plain),
+        _steps(found, plain, steps),
+        _sizes(found),
         tuple(absent),
     )
 
@@ -90,102 +124,8 @@ def _usual_steps(plain: Sequence[Experiment]) -> int:
     return max(sorted(set(steps)), key=steps.count, default=0)
 
 
-def _methods(
-    found: Reproduction, experiments: Sequence[Experiment], title: str, measure: str, methods: Sequence[str]
-) -> Chart | None:
-    styles = BASELINES if methods == tuple(BASELINES) else {name: style for name, (_, style) in METHODS.items()}
-    settings = [Setting(one, "") for one in experiments if one.method in methods]
-    ours = _lines(found, settings, measure, lambda place: styles[settings[place].experiment.method])
-    if not ours:
-        return None
-    theirs = [] if methods == tuple(BASELINES) else paper_series(measure, methods)
-    levels = _references(found, measure)
-    if theirs:
-        levels.append(Level("paper: Demonstrator", demonstrator(measure), ours=False))
-    return chart(title, measure, ours, theirs, levels)
-
-
-def _lines(
-    found: Reproduction, settings: Sequence[Setting], measure: str, style: Callable[[int], int] = int
-) -> list[Series]:
-    """One line a seed: seeds are not pooled here, their spread shows. `style` is of the setting's place."""
-    made = []
-    for place, setting in enumerate(settings):
-        one = setting.experiment
-        runs = [run for run in found.runs if run.name == one.name]
-        for run in runs:
-            points = [(point.step, _share(getattr(point, measure))) for point in run.curve]
-            points = [(step, share) for step, share in points if share is not None]
-            if len(points) > 1:
-                steps, shares = zip(*points, strict=True)
-                band = _band(run, measure, steps) if len(runs) == 1 else ()
-                name = f"{one.name}: {setting.changed}" if setting.changed else one.name
-                made.append(Series(name, steps, shares, band, style(place)))
-    return made
-
-
-def _drawn(found: Reproduction, title: str, settings: Sequence[Setting], measures: Sequence[str]) -> tuple[Chart, ...]:
-    """The settings' curves in one chart a measure, where they have any."""
-    made = []
-    for measure in measures:
-        if ours := _lines(found, settings, measure):
-            made.append(chart(f"{title}: {label_of(measure)}", measure, ours, [], _references(found, measure)))
-    return tuple(made)
-
-
-def _references(found: Reproduction, measure: str) -> list[Level]:
-    shares = [(one.name, _share(getattr(one, measure))) for one in found.references]
-    return [Level(name, share, second=at > 0) for at, (name, share) in enumerate(shares) if share is not None]
-
-
-def _band(run, measure: str, steps: Sequence[int]) -> tuple[tuple[float, float], ...]:
-    if measure == "average":
-        return ()
-    by_step = {point.step: getattr(point, measure) for point in run.curve}
-    return tuple((by_step[step].low, by_step[step].high) for step in steps)
-
-
-def _share(score) -> float | None:
-    return getattr(score, "share", score)
-
-
-def _sweep(found: Reproduction, plain: Sequence[Experiment], usual: Mapping[str, Any]) -> Chart | None:
-    """Average at the end by beta_d, the values as evenly spaced names; wmsd as it is at the usual value, or at the end
-    where that is not known."""
-    ours: dict[float, Experiment] = {}
-    for one in found.experiments:
-        changes = found.changes(one.name)
-        if one.method == "wmsd" and set(changes) == {BETA_D} and one.average.mean is not None:
-            ours.setdefault(float(changes[BETA_D]), one)
-    steps = {one.steps for one in ours.values()}
-    as_it_is = next((one for one in plain if one.method == "wmsd" and one.steps in steps and one.average.mean), None)
-    beta_d = usual.get(BETA_D)
-    if as_it_is and beta_d is not None:
-        ours.setdefault(float(beta_d), as_it_is)
-    if len(ours) < 2:
-        return None
-    paper = dict(zip(published()["beta_d"]["beta_d"], published()["beta_d"]["average"], strict=True))
-    values = sorted({*ours, *paper})
-    names = [f"{value:g}" for value in values]
-    series = [_dots("wmsd, average", [(values.index(beta), one.average) for beta, one in sorted(ours.items())])]
-    if as_it_is and beta_d is not None:
-        series.append(_dots(f"the usual value, {beta_d:g}", [(values.index(float(beta_d)), as_it_is.average)], 1))
-    elif as_it_is:
-        series.append(_dots("wmsd with the recipe's own beta_d", [(len(values), as_it_is.average)], 1))
-        names.append("as set")
-    series.append(Series("paper: Figure 4, right", tuple(map(values.index, paper)), tuple(paper.values()), ours=False))
-    levels = _references(found, "average")
-    levels.append(Level("paper: Demonstrator", published()["beta_d"]["demonstrator"]["average"], ours=False))
-    title = "Weight of the anchor: Average at the end by beta_d"
-    svg = lines(series, levels, "beta_d (values evenly spaced)", "Average", title, x_labels=names)
-    note = "Bands: 95 % of pooled seeds. Dashed: the paper's Figure 4, another model, other tasks, another judge."
-    return Chart(title, note, svg, tuple(series), tuple(levels))
-
-
-def _dots(name: str, points, style: int = 0) -> Series:
-    places, pools = zip(*points, strict=True)
-    band = tuple((one.low, one.high) for one in pools)
-    return Series(name, places, tuple(one.mean for one in pools), band, style)
+def _charts(*drawn: Lines | None) -> tuple[Lines, ...]:
+    return tuple(one for one in drawn if one is not None)
 
 
 def _consistency(found: Reproduction, plain: Sequence[Experiment]) -> Contrast:
@@ -200,7 +140,9 @@ def _consistency(found: Reproduction, plain: Sequence[Experiment]) -> Contrast:
     if not off or not on:
         return Contrast(title, note, (), "no pair of experiments differs in the consistency reward alone")
     settings = [Setting(one, "on") for one in on] + [Setting(one, "off") for one in off]
-    return Contrast(title, note, tuple(settings), charts=_drawn(found, title, settings, ("task", "consistency")))
+    reward = metric(found, "Task reward in training", settings, "reward_task", "log-odds")
+    charts = _charts(reward, *contrasted(found, title, settings, ("task", "consistency")))
+    return Contrast(title, note, tuple(settings), charts=charts)
 
 
 def _judges(found: Reproduction, plain: Sequence[Experiment]) -> Contrast:
@@ -212,7 +154,7 @@ def _judges(found: Reproduction, plain: Sequence[Experiment]) -> Contrast:
     told = {one.name: _told(found, one, _noise(found, one)) for one in noisy}
     settings = [Setting(one, "the usual judge") for one in _twins(plain, noisy)]
     settings += [Setting(one, told[one.name]) for one in sorted(noisy, key=lambda one: told[one.name])]
-    return Contrast(title, note, tuple(settings), charts=_drawn(found, title, settings, ("task", "average")))
+    return Contrast(title, note, tuple(settings), charts=tuple(contrasted(found, title, settings, ("task", "average"))))
 
 
 def _noise(found: Reproduction, one: Experiment) -> tuple[str, ...]:
@@ -226,7 +168,7 @@ def _twins(plain: Sequence[Experiment], others: Sequence[Experiment]) -> list[Ex
     return [one for one in plain if any((one.method, one.steps) == (other.method, other.steps) for other in others)]
 
 
-def _steps(found: Reproduction, plain: Sequence[Experiment]) -> Contrast:
+def _steps(found: Reproduction, plain: Sequence[Experiment], usual: int) -> Contrast:
     title, note = "Training steps", "The same method for more steps: a late fall would be a collapse."
     lengths = {}
     for one in plain:
@@ -237,7 +179,11 @@ def _steps(found: Reproduction, plain: Sequence[Experiment]) -> Contrast:
     )
     if not settings:
         return Contrast(title, note, (), "no method was trained for several numbers of steps")
-    return Contrast(title, note, settings, charts=_drawn(found, "More steps", settings, ("task", "average")))
+    distilled = [Setting(one) for one in plain if one.method == "on_policy_full" and one.steps == usual]
+    name = "Disagreement with the Demonstrator in training"
+    apart = metric(found, name, [*settings, *distilled], "disagreement", "disagreement (Eq. 4)")
+    charts = _charts(*contrasted(found, "More steps", settings, ("task", "average")), apart)
+    return Contrast(title, note, settings, charts=charts)
 
 
 def _sizes(found: Reproduction) -> Contrast:

@@ -6,11 +6,9 @@ from typing import Any
 
 from evaluation.generation.folder import MADE_ON
 from evaluation.records import RUN, RunRecord
-from evaluation.report import charts
 from evaluation.report.ablations import ablations, measure_names
 from evaluation.report.curves import curves
 from evaluation.report.footage import place_all
-from evaluation.report.options import ROLES
 from evaluation.report.others import others
 from evaluation.report.players import players
 from evaluation.report.reading import Evaluated, read_runs, shown_in_full
@@ -22,6 +20,7 @@ from evaluation.report.trust import trust
 from evaluation.scoring.score_file import Estimate
 from models.vlm.questions import label_of
 from pages.page import environment
+from pages.roles import ROLES, styles_of
 from storage.files import write_bytes
 
 HERE = Path(__file__).parent
@@ -75,7 +74,7 @@ def build_report(
     } | _view(found, shown, grouped, told, reference)
     made = environment(HERE, ["style.css"], ["filters.js", "screens.js", "players.js"], beside=True)
     made.filters |= {"share": share, "named": label_of}
-    made.globals |= {"span": charts.span, "key": charts.key, "interval_words": interval_words, "made_on": made_on}
+    made.globals |= {"interval_words": interval_words, "made_on": made_on}
     page = out / PAGE
     write_summary(out, found, [pair for _, some in view["pairs"] for pair in some], view["curves"])
     write_bytes(page, made.get_template("page.html.j2").render(view).encode("utf-8"))
@@ -100,6 +99,7 @@ def _view(
         "runs": found,
         "shown": shown,
         "groups": grouped,
+        "looks": {name: f"c-{style}" for group in grouped for name, style in _styles(group)},
         "notes": notes,
         "all": len(found),
         "pairs": [(group, pairs(group.runs, _of(group, reference, shown))) for group in grouped],
@@ -119,6 +119,11 @@ def _of(group: Group, reference: str, shown: Sequence[Evaluated]) -> str:
     if reference and reference not in names:
         raise ValueError(f"reference {reference!r}: the name of a run is expected, here one of {names}")
     return reference if reference in [one.name for one in group.runs] else ""
+
+
+def _styles(group: Group) -> list[tuple[str, str]]:
+    """(name, style) of a group's runs."""
+    return list(zip([one.name for one in group.runs], styles_of([one.role for one in group.runs]), strict=True))
 
 
 def _asked(found: Sequence[Evaluated]) -> list[tuple[str, str, str]]:

@@ -5,10 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from markupsafe import Markup
-
 from evaluation.generation.folder import INCIDENTAL
-from evaluation.report.charts import Level, Series, lines
 from evaluation.report.reading import Evaluated, training_of
 from evaluation.scoring.comparing import NotComparable, differences
 from evaluation.scoring.curve import Point, curve
@@ -17,38 +14,18 @@ from evaluation.scoring.published import TRACED, demonstrator, traces
 from evaluation.scoring.run_scores import score
 from evaluation.scoring.score_file import Estimate, RunScores
 from models.vlm.questions import label_of
+from pages.charts import Level, Lines, Series
+from pages.roles import METHODS, styles_of
 
-# Training method -> what the paper calls it, and its colour and marker wherever it is drawn.
-METHODS = {
-    "wmsd": ("on-policy + RL (WMSD)", 0),
-    "rl_only": ("RL only", 1),
-    "alternating": ("alternating + RL", 2),
-    "off_policy_teacher_rl": ("off-policy + Demonstrator RL", 3),
-    "on_policy_anchor": ("on-policy, anchor", 4),
-    "on_policy_full": ("on-policy, full", 2),
-    "off_policy": ("off-policy", 5),
-}
 FIGURE = {"average": "Figure 4", "pickscore": "Figure 4"}  # others: Figure 5
 ALIKE = 3  # how many times as many steps one side may have before the paper gets an axis of its own
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A drawn chart with its words and legend. `apart`: the paper's steps are on an axis of their own."""
-
-    title: str
-    note: str
-    svg: Markup
-    series: tuple[Series, ...]
-    levels: tuple[Level, ...]
-    apart: bool = False
 
 
 @dataclass(frozen=True)
 class Curves:
     """Charts of the trainings that have several steps, their points, and why others are no curve."""
 
-    charts: tuple[Chart, ...] = ()
+    charts: tuple[Lines, ...] = ()
     points: tuple[tuple[str, tuple[Point, ...]], ...] = ()
     refused: tuple[tuple[str, str], ...] = ()
 
@@ -126,9 +103,9 @@ def _set_up(one: Evaluated) -> tuple[Any, ...]:
     return one.benchmark, record.identity, model, record.sampler, record.seeds
 
 
-def _chart(measure: str, found: Sequence[Training], get: Callable[[Point], Estimate | None]) -> Chart | None:
+def _chart(measure: str, found: Sequence[Training], get: Callable[[Point], Estimate | None]) -> Lines | None:
     ours = []
-    for style, training in enumerate(found):
+    for training, style in zip(found, styles_of([training.name for training in found]), strict=True):
         if one := measured(training.name, [(point.step, get(point)) for point in training.points], style):
             ours.append(one)
     if not ours:
@@ -138,7 +115,7 @@ def _chart(measure: str, found: Sequence[Training], get: Callable[[Point], Estim
     return chart(title, measure, ours, paper_series(measure), _levels(measure, found), f"{tasks} tasks a point.")
 
 
-def measured(name: str, estimates: Sequence[tuple[float, Estimate | None]], style: int) -> Series | None:
+def measured(name: str, estimates: Sequence[tuple[float, Estimate | None]], style: str) -> Series | None:
     """A line of ours through (x, estimate), without those that are not known; a band where all have an interval."""
     known = [(x, one) for x, one in estimates if one is not None and one.value is not None]
     if not known:
@@ -156,7 +133,7 @@ def chart(
     theirs: Sequence[Series],
     levels: Sequence[Level],
     first: str = "",
-) -> Chart:
+) -> Lines:
     """Ours over the paper's traces by optimizer steps; the paper's on an axis of their own where they are far apart.
 
     `first` begins the note.
@@ -169,11 +146,15 @@ def chart(
         note += f" Dashed: the paper's {figure}, another model, other tasks, another judge: only shapes compare."
     if apart:
         note += f" The paper's steps, 0 to {papers}, are on the axis at the top."
-    svg = lines(
-        [*ours, *theirs], levels, "optimizer steps", title.rpartition(": ")[2], f"{title} against optimizer steps",
-        x_paper="steps in the paper" if apart else "", unit=measure != "pickscore",
-    )  # fmt: skip
-    return Chart(title, note.strip(), svg, (*ours, *theirs), tuple(levels), apart)
+    return Lines(
+        title,
+        (*ours, *theirs),
+        tuple(levels),
+        y_name=title.rpartition(": ")[2],
+        x_paper="steps in the paper" if apart else "",
+        unit=measure != "pickscore",
+        note=note.strip(),
+    )
 
 
 def paper_series(measure: str, methods: Sequence[str] = tuple(METHODS)) -> list[Series]:
@@ -181,10 +162,17 @@ def paper_series(measure: str, methods: Sequence[str] = tuple(METHODS)) -> list[
     if measure not in TRACED:
         return []
     return [
-        Series(f"paper: {METHODS[method][0]}", steps, values, style=METHODS[method][1], ours=False)
+        Series(f"paper: {METHODS[method].label}", steps, values, style=method, ours=False)
         for method, (steps, values) in traces(measure).items()
         if method in methods
     ]
+
+
+def paper_level(measure: str) -> list[Level]:
+    """The Demonstrator's line in the paper's figure of a measure, where it has one."""
+    if measure not in TRACED:
+        return []
+    return [Level("paper: Demonstrator", demonstrator(measure), "demonstrator", ours=False)]
 
 
 def _levels(measure: str, found: Sequence[Training]) -> list[Level]:
@@ -196,9 +184,8 @@ def _levels(measure: str, found: Sequence[Training]) -> list[Level]:
             known = estimate_of(scores, measure)
             if known is not None and (value := known.value) is not None:
                 name = f"{one.label}, {training.samples} tasks" if several else one.label
-                levels[name, value] = Level(name, value, second=one.role == "demonstrator")
-    paper = [Level("paper: Demonstrator", demonstrator(measure), ours=False)] if measure in TRACED else []
-    return [*levels.values(), *paper]
+                levels[name, value] = Level(name, value, one.role)
+    return [*levels.values(), *paper_level(measure)]
 
 
 def estimate_of(scores: RunScores, measure: str) -> Estimate | None:

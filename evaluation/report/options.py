@@ -2,13 +2,6 @@
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-ROLES = {
-    "base": "Base",
-    "demonstrator": "Demonstrator",
-    "executor": "Executor",
-    "vlm": "+VLM",
-}
-
 
 class ReportOptions(BaseModel):
     """Which runs, compared with which of them, and where the page goes. Unknown names are errors."""

@@ -18,10 +18,10 @@ from evaluation.records import (
     read_lines,
     read_one,
 )
-from evaluation.report.options import ROLES
 from evaluation.scoring.judged_run import Run, load_run
 from evaluation.scoring.run_scores import score
 from evaluation.scoring.score_file import RunScores
+from pages.roles import role_label
 
 # Judgements of other benchmarks' own scripts: their questions and denominators are not those of this page.
 FOREIGN = ("judgements.dreamgen.jsonl",)
@@ -58,7 +58,7 @@ class Evaluated:
         if not self.role:
             return ", ".join([self.name, *step])
         more = ", ".join(([] if self.name == self.role else [self.name]) + step)
-        return ROLES.get(self.role, self.role) + (f" ({more})" if more else "")
+        return role_label(self.role) + (f" ({more})" if more else "")
 
     @property
     def benchmark(self) -> tuple[str, str]:

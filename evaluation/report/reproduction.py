@@ -11,6 +11,9 @@ from storage.files import confined
 from storage.strict_yaml import read_yaml
 
 CONFIG = "config.yaml"  # of a training run's folder
+ENDED = ("finished", "diverged")  # results: the same options would end in the same way
+# How often is looked and saved changes nothing about a run.
+INCIDENTAL = ("held_out.every", "run.checkpoint_every", "run.keep", "run.grid_every")
 
 
 class Score(Strict):
@@ -114,9 +117,9 @@ class Reproduction(Strict):
     claims: tuple[Claim, ...]
 
     def changes(self, experiment: str) -> dict[str, Any]:
-        """What an experiment changes, by dotted names: {"distill.beta_d": 0.1}."""
-        found = next((run.changes for run in self.runs if run.name == experiment), {})
-        return _dotted(found)
+        """What an experiment changes about its results, by dotted names: {"distill.beta_d": 0.1}."""
+        found = dotted(next((run.changes for run in self.runs if run.name == experiment), {}))
+        return {name: value for name, value in found.items() if name not in INCIDENTAL}
 
 
 def read_reproduction(path: Path) -> Reproduction:
@@ -138,13 +141,14 @@ def usual_options(path: Path, found: Reproduction) -> dict[str, Any]:
             except (OSError, ValueError):  # a page is worth having without
                 continue
             if isinstance(options, dict):
-                return _dotted(options)
+                return dotted(options)
     return {}
 
 
-def _dotted(changes: dict[str, Any], above: str = "") -> dict[str, Any]:
+def dotted(changes: dict[str, Any], above: str = "") -> dict[str, Any]:
+    """{"distill": {"beta_d": 0.1}} -> {"distill.beta_d": 0.1}."""
     found: dict[str, Any] = {}
     for key, value in changes.items():
         name = f"{above}.{key}" if above else key
-        found |= _dotted(value, name) if isinstance(value, dict) and value else {name: value}
+        found |= dotted(value, name) if isinstance(value, dict) and value else {name: value}
     return found

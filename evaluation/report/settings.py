@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from evaluation.generation.folder import INCIDENTAL
-from evaluation.report.charts import lines
-from evaluation.report.curves import Chart, estimate_of, measured
-from evaluation.report.options import ROLES
+from evaluation.report.curves import estimate_of, measured
 from evaluation.report.reading import Evaluated
 from evaluation.scoring.comparing import RunComparison, compare_runs
 from evaluation.scoring.judged_run import load_run
 from evaluation.scoring.run_scores import score
 from evaluation.scoring.score_file import RunScores
 from models.vlm.questions import label_of
+from pages.charts import Lines
+from pages.roles import role_label, styles_of
 
 SIZE = ("height", "width")
 FEW = 20  # shared tasks, below which the page says that a chart shows little
@@ -35,6 +35,7 @@ class Line:
     """Runs that differ in one setting alone, by setting. The usual one is that over the most samples."""
 
     name: str
+    role: str
     points: tuple[Point, ...]
 
 
@@ -46,7 +47,7 @@ class Settings:
     benchmark: str
     tasks: int
     lines: tuple[Line, ...]
-    charts: tuple[Chart, ...]
+    charts: tuple[Lines, ...]
 
     @property
     def few(self) -> bool:
@@ -128,23 +129,22 @@ def _axis(title: str, benchmark: str, found: list[list[Evaluated]], value: Calla
             )
             for one in members
         )
-        made.append(Line(ROLES.get(usual.role, usual.role) or usual.name, points))
+        made.append(Line(role_label(usual.role) or usual.name, usual.role, points))
     names = [told(key) for key in sorted({value(one) for members in found for one in members})]
     questions = list(dict.fromkeys(name for line in made for point in line.points for name in point.scores.questions))
     charts = [_chart(title, name, made, names, len(ids)) for name in (*questions, "average")]
     return Settings(title, benchmark, len(ids), tuple(made), tuple(charts))
 
 
-def _chart(title: str, question: str, made: Sequence[Line], names: Sequence[str], tasks: int) -> Chart:
+def _chart(title: str, question: str, made: Sequence[Line], names: Sequence[str], tasks: int) -> Lines:
     series = []
-    for style, line in enumerate(made):
+    for line, style in zip(made, styles_of([line.role for line in made]), strict=True):
         rates = [(names.index(point.setting), estimate_of(point.scores, question)) for point in line.points]
         if one := measured(line.name, rates, style):
             series.append(one)
-    name = label_of(question)
+    name, note = label_of(question), f"Bands: 95 %, over the same {tasks} tasks."
     label = f"{name} by {title.lower()}"
-    svg = lines(series, [], title.lower(), name, label, x_labels=names)
-    return Chart(label, f"Bands: 95 %, over the same {tasks} tasks.", svg, tuple(series), ())
+    return Lines(label, tuple(series), x_name=title.lower(), y_name=name, x_labels=tuple(names), note=note)
 
 
 def _tasks(one: Evaluated) -> frozenset[tuple[str, str, str]]:

@@ -3,23 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from evaluation.report.charts import Level, Series
 from evaluation.report.curves import Curves
 from evaluation.report.reading import Evaluated
 from evaluation.report.tables import Pair
 from evaluation.scoring.score_file import Strict, write_model
 from evaluation.scoring.tables import comparisons_markdown, curves_markdown, scores_markdown
+from pages.charts import Lines
 
 SUMMARY = "summary.json"
-
-
-class Drawn(Strict):
-    """A chart of curves as numbers; `apart`: the paper's steps are on an axis of their own."""
-
-    title: str
-    series: tuple[Series, ...]
-    levels: tuple[Level, ...]
-    apart: bool
 
 
 class Summary(Strict):
@@ -35,7 +26,7 @@ class Summary(Strict):
     comparisons: str
     not_compared: tuple[str, ...]
     curves: str
-    charts: tuple[Drawn, ...]
+    charts: tuple[Lines, ...]
     no_curves: tuple[str, ...]
 
 
@@ -52,7 +43,7 @@ def write_summary(out: Path, runs: Sequence[Evaluated], pairs: Sequence[Pair], c
         comparisons=comparisons_markdown(compared) if compared else "",
         not_compared=tuple(refused),
         curves=curves_markdown(curves.points) if curves.points else "",
-        charts=tuple(Drawn(title=c.title, series=c.series, levels=c.levels, apart=c.apart) for c in curves.charts),
+        charts=curves.charts,
         no_curves=tuple(f"{name}: {why}" for name, why in curves.refused),
     )
     write_model(out / SUMMARY, summary)

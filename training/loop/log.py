@@ -22,9 +22,9 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from pages.pictures import jpeg_below
+from pages.pictures import inline, jpeg_below, png
 from storage.files import write_bytes
-from training.loop.pictures import MAX_BYTES, curves_png, inline, png, rollout_grid
+from training.loop.pictures import MAX_BYTES, curves_png, rollout_grid
 
 __all__ = ["RunLog", "rollout_grid"]
 

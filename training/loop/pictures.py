@@ -1,20 +1,21 @@
 """Pictures of a run: its curves, and rollouts side by side. The same input gives the same bytes."""
 
-import base64
-import io
 import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pages.pictures import FAINT, INK, PAPER, font, plain
+from pages.charts import Lines, Series, running_means
+from pages.palette import INK, PAPER
+from pages.pictures import font, plain
+from pages.png import draw
 
 MAX_BYTES = 100_000  # of a picture that goes into a page as base64
 MAX_CURVES = 12
+FEW, WINDOW = 40, 20  # values that are shown as they are; steps of the running mean over more of them
 FRAMES = 4  # shown of each video
 TILE_PX = 96  # height of a shown frame, about
 CHARACTER_PX, TEXT_PX, LINE_PX, GAP, BETWEEN = 7, 12, 16, 6, 16
-LINE = "#4c78a8"
 
 
 def rollout_grid(videos: np.ndarray, tasks: Sequence[str], columns: Sequence[str], frames: int = FRAMES) -> np.ndarray:
@@ -40,7 +41,7 @@ def rollout_grid(videos: np.ndarray, tasks: Sequence[str], columns: Sequence[str
     sheet = Image.new("RGB", (full + 2 * GAP, top + GAP + sum(rows)), PAPER)
     draw = ImageDraw.Draw(sheet)
     for place, head in enumerate(heads):
-        _write(draw, GAP + place * (width + BETWEEN), GAP, head, LINE)
+        _write(draw, GAP + place * (width + BETWEEN), GAP, head, INK)
     y = top + GAP
     for row, label in enumerate(labels):
         _write(draw, GAP, y, label, INK)
@@ -54,52 +55,22 @@ def rollout_grid(videos: np.ndarray, tasks: Sequence[str], columns: Sequence[str
 def curves_png(series: Mapping[str, Sequence[tuple[int, float]]], first: Sequence[str] = ()) -> bytes:
     """Small charts of named series [(step, value), ...], three in a row: those of `first`, then the others by name.
 
-    At most 12 are drawn and the last says how many are not. Values that are not finite are left out.
+    At most 12 are drawn and the last says how many are not. Values that are not finite are left out; over many of them
+    lies their running mean.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     order = [name for name in first if name in series] + sorted(name for name in series if name not in first)
     shown = order if len(order) <= MAX_CURVES else order[: MAX_CURVES - 1]
-    places = max(1, len(shown) + (len(shown) < len(order)))
-    lines = math.ceil(places / 3)
-    figure = Figure((7.2, 1.5 * lines + 0.1), 100, facecolor=PAPER, layout="constrained")
-    FigureCanvasAgg(figure)
-    for place in range(places):
-        axes = figure.add_subplot(lines, 3, place + 1)
-        if place < len(shown):
-            _curve(axes, shown[place], series[shown[place]])
-        else:
-            axes.set_axis_off()
-            words = f"and {len(order) - len(shown)} more in metrics.jsonl" if order else "no metrics"
-            axes.text(0.5, 0.5, words, ha="center", va="center", fontsize=7, color=FAINT)
-    return palette_png(figure)
-
-
-def palette_png(figure, colours: int = 32) -> bytes:
-    """A matplotlib figure on an Agg canvas -> PNG. Thin lines in few colours: a palette makes it a third as large."""
-    from PIL import Image
-
-    figure.canvas.draw()
-    image = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3]).quantize(colours)
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
-
-
-def png(picture: np.ndarray) -> bytes:
-    """uint8 [H, W, 3] RGB -> PNG."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
-
-
-def inline(name: str, data: bytes) -> str:
-    """A PNG or JPEG as Markdown that holds it."""
-    kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
-    return f"![{name}](data:image/{kind};base64,{base64.b64encode(data).decode()})"
+    charts = []
+    for name in shown:
+        finite = [(step, value) for step, value in series[name] if math.isfinite(value)]
+        steps, values = zip(*finite, strict=True) if finite else ((), ())
+        means = values if len(values) <= FEW else running_means(values, WINDOW)
+        raw = () if means is values else (values,)
+        charts.append(Lines(name, (Series(name, steps, means, strands=raw),), x_name="", unit=False))
+    left = len(order) - len(shown)
+    rest = f"and {left} more in metrics.jsonl" if left else "" if order else "no metrics"
+    note = f"Thick: mean of {WINDOW} steps." if any(one.series[0].strands for one in charts) else ""
+    return draw(charts, columns=3, width_px=720, row_px=150, letters=7, note=note, rest=rest)
 
 
 def wrapped(text: str, width_px: int, lines: int) -> list[str]:
@@ -117,22 +88,6 @@ def wrapped(text: str, width_px: int, lines: int) -> list[str]:
                 line = line[:-2] + "\u2026"
         out.append(line)
     return out
-
-
-def plain_axes(axes, title: str, px: float = 7) -> None:
-    """Two spines, small ticks and a title on the left."""
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    axes.tick_params(which="both", labelsize=px - 1, colors=INK, color=FAINT)
-    axes.set_title(plain(title), fontsize=px, color=INK, loc="left", parse_math=False)
-
-
-def _curve(axes, name: str, points: Sequence[tuple[int, float]]) -> None:
-    plain_axes(axes, name)
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    finite = [(step, value) for step, value in points if math.isfinite(value)]
-    marker = "." if len(finite) <= 20 else ""
-    axes.plot([step for step, _ in finite], [value for _, value in finite], color=LINE, linewidth=1, marker=marker)
 
 
 def _write(draw, x: int, y: int, lines: Sequence[str], colour: str) -> None:

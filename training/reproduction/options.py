@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from evaluation.report.reproduction import dotted
 from storage.strict_yaml import read_yaml
 from training.options import InvalidOptions, Method, Options, RunOptions, TrainOptions
 
@@ -126,12 +127,3 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
         alike = blocks and value.get("kind", old.get("kind")) == old.get("kind")
         out[key] = merged(old, value) if alike else value
     return out
-
-
-def dotted(changes: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """`changes` by dotted names: {"distill": {"beta_d": 1}} -> {"distill.beta_d": 1}."""
-    found: dict[str, Any] = {}
-    for key, value in changes.items():
-        name = f"{above}.{key}" if above else str(key)
-        found |= dotted(value, name) if isinstance(value, Mapping) and value else {name: value}
-    return found

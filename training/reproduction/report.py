@@ -4,13 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evaluation.report.reproduction import Claim, Experiment, Pooled, Reproduction, RunResult
+from evaluation.report.reproduction import ENDED, Claim, Experiment, Pooled, Reproduction, RunResult
 from models.vlm.questions import NAMES, label_of
+from stats.pooling import Pool
 from stats.success import escaped
-from training.reproduction.pooling import Pool
+from training.reproduction.findings import Findings, Setting
 from training.reproduction.results import MEASURES, reference_of, run_result
-from training.reproduction.running import ENDED
-from training.reproduction.settings import Findings, Setting
 from training.reproduction.verdicts import claims
 
 HOW = """\

@@ -12,8 +12,8 @@ from models.vlm.questions import NAMES
 from stats.rates import interval
 from training.loop.held_out import BASE, DEMONSTRATOR, EXECUTOR
 from training.loop.log import JUDGED
-from training.reproduction.plan import Run
-from training.reproduction.running import Record, record_of, steps_logged
+from training.reproduction.runner import Record, record_of, steps_logged
+from training.reproduction.schedule import Run
 
 MEASURES = (*NAMES, "average")  # average: the mean of a video's verdicts
 LogOdds = dict[str, np.ndarray]  # question -> float64 [N held-out tasks], NaN where the judge failed

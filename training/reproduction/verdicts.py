@@ -9,13 +9,12 @@ from typing import Literal
 
 import numpy as np
 
-from evaluation.report.reproduction import Claim
+from evaluation.report.reproduction import ENDED, Claim
+from stats.pooling import Paired, paired, pooled
 from training.loop.held_out import BASE, DEMONSTRATOR
 from training.options import Method
-from training.reproduction.pooling import Paired, paired, pooled
+from training.reproduction.findings import Findings, Setting
 from training.reproduction.results import RunData, verdicts
-from training.reproduction.running import ENDED
-from training.reproduction.settings import Findings, Setting
 
 Verdict = Literal["holds", "does not hold", "not decided"]
 NOT_WORSE = 0.05  # "not below": by less than this share, about the gap in the paper's traces

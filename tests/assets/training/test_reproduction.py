@@ -34,7 +34,7 @@ def test_the_shipped_recipe_is_for_its_job_and_names_its_folder():
 def test_the_shipped_experiments_are_what_the_claims_need(shipped):
     """Every claim finds its experiments, by what they change."""
     from tests.training.reproduction.made_up_runs import climbing, run_of
-    from training.reproduction.settings import findings
+    from training.reproduction.findings import findings
     from training.reproduction.verdicts import claims
 
     steps = block(shipped)["training"]["run"]["steps"]

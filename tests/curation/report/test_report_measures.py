@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.report import svg
 from curation.report.distributions import distributions
 from curation.report.measures import BINS, MEASURES, QUANTILES
 from curation.schemas import AESTHETICS, QUALITY, SCREENING
+from pages import numbers, svg
+from pages.charts import Histogram, Limit
 from storage.tables import write_table
 
 LIMITS = {
@@ -179,7 +180,7 @@ def test_every_measure_names_columns_that_exist():
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
 def test_ticks_are_few_and_inside(low, width):
-    ticks = svg.value_ticks(low, low + width, log=False)
+    ticks = numbers.value_ticks(low, low + width, log=False)
     assert len(ticks) <= 7
     assert all(low - width * 1e-6 <= tick <= low + width * (1 + 1e-6) for tick in ticks)
 
@@ -187,7 +188,7 @@ def test_ticks_are_few_and_inside(low, width):
 @given(st.integers(1, 10**7))
 def test_count_ticks_are_whole_and_never_above_the_top(top):
     for root in (False, True):
-        ticks = svg.count_ticks(top, root)
+        ticks = numbers.count_ticks(top, root)
         assert ticks and len(ticks) <= 4 and ticks[-1] <= top and ticks == sorted(set(ticks))
 
 
@@ -196,9 +197,11 @@ def test_count_ticks_are_whole_and_never_above_the_top(top):
     [(0, "0"), (12.0, "12"), (1234567.0, "1,234,567"), (0.85, "0.85"), (-2.5, "-2.5"), (1e-5, "0.00001")],
 )
 def test_numbers_read_as_people_write_them(value, text):
-    assert svg.number(value) == text
+    assert numbers.number(value) == text
 
 
 def test_a_chart_escapes_its_label_and_carries_no_style():
-    chart = svg.histogram(np.arange(4.0), [("kept", np.array([1, 0, 2]))], [("low", 1.0)], '"><script>x</script>')
+    chart = svg.histogram(
+        Histogram('"><script>x</script>', np.arange(4.0), [("kept", np.array([1, 0, 2]))], (Limit(1.0, side="low"),))
+    )
     assert "<script" not in chart and "style=" not in chart and "&lt;script&gt;" in chart

@@ -291,7 +291,8 @@ def test_words_are_counted_as_python_counts_them(tmp_path, make_row):
     texts = ["", "  ", "one", " two  words\nhere ", None, "x " * 500]
     rows = [make_row(TASKS, frame_id=f"c_{index:08d}", task=text, solution="") for index, text in enumerate(texts)]
     write_table(tmp_path / "a.parquet", rows, TASKS, {})
-    edges, kept, dropped = word_counts([tmp_path / "a.parquet"])["task"]
+    found = word_counts([tmp_path / "a.parquet"])["task"]
+    edges, (kept, dropped) = found.edges, (counts for _, counts in found.parts)
     expected = np.histogram([min(len((text or "").split()), edges[-1]) for text in texts], edges)[0]
     assert kept.tolist() == expected.tolist() and dropped.sum() == 0
 

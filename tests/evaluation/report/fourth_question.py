@@ -86,7 +86,7 @@ print(
             "unasked": refusal(lambda: check_options(options(speed=2.0, judge={"questions": ["task", "consistency"]}))),
             "unknown": refusal(lambda: JudgingOptions(questions=("task", "sped"))),
             "unanswered": refusal(lambda: ScriptedVLM()._screening(prompts.prompt("judge_speed", task="-"), [])),
-            "charts": sorted(charts(trained)),
+            "charts": sorted(charts(written, trained.usual())),
             "reproduced": written.experiments[0].speed.mean,
             "table": markdown(written),
         }

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pages.pictures import font, jpeg_below
-from training.loop.pictures import MAX_BYTES, TEXT_PX, curves_png, inline, png, rollout_grid, wrapped
+from pages.pictures import font, inline, jpeg_below, png
+from training.loop.pictures import MAX_BYTES, TEXT_PX, curves_png, rollout_grid, wrapped
 
 
 def moving(count: int, size: tuple[int, int] = (32, 32), frames: int = 8) -> np.ndarray:

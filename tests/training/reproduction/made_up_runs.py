@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from models.vlm.questions import NAMES
+from training.reproduction.findings import Findings, findings
 from training.reproduction.options import Experiment, ReproductionOptions
-from training.reproduction.plan import Run
 from training.reproduction.results import LogOdds, RunData
-from training.reproduction.running import Record
-from training.reproduction.settings import Findings, findings
+from training.reproduction.runner import Record
+from training.reproduction.schedule import Run
 
 MODEL = {"kind": "wan", "path": "model", "frames": 8, "height": 32, "width": 32, "fps": 4.0}
 STEPS, TASKS = 60, 200

@@ -9,7 +9,7 @@ from tests.training.reproduction.made_up_runs import MODEL, options_of
 from training.options import InvalidOptions
 from training.reproduce import main
 from training.reproduction.options import dotted, merged, read_options
-from training.reproduction.plan import planned_runs
+from training.reproduction.schedule import planned_runs
 
 WMSD = {"name": "wmsd"}
 WRONG = {

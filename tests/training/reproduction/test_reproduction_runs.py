@@ -16,9 +16,8 @@ from tests.training.reproduction import stand_in_trainer
 from tests.training.reproduction.made_up_runs import MODEL, options_of
 from tests.training.tiny_run import metrics_of
 from training.reproduce import main
-from training.reproduction import running
-from training.reproduction.plan import planned_runs
-from training.reproduction.running import Record, Runner, record_of
+from training.reproduction.runner import LOCK, MOST_FAILURES, Record, Runner, record_of
+from training.reproduction.schedule import planned_runs
 
 HANG_S = 400  # a limit for a hang, not for a busy machine
 
@@ -26,7 +25,9 @@ HANG_S = 400  # a limit for a hang, not for a busy machine
 @pytest.fixture
 def made(tmp_path, monkeypatch):
     """Makes a Runner over stand-ins from experiments; `said` of it are its lines."""
-    monkeypatch.setattr(running, "command", lambda path: [sys.executable, stand_in_trainer.__file__, str(path)])
+    monkeypatch.setattr(
+        "training.reproduction.runner.command", lambda path: [sys.executable, stand_in_trainer.__file__, str(path)]
+    )
     (tmp_path / "manifest.json").write_text("{}")
     training = {"model": MODEL, "conditions": str(tmp_path), "run": {"steps": 4}, "optimizer": {"lr": 0.01}}
 
@@ -89,7 +90,7 @@ def test_a_run_that_diverges_is_a_result_and_one_that_fails_is_tried_again(made)
 def test_many_failures_are_a_fault_of_the_setup_and_end_it(made):
     runner = made([{"name": f"s{n}", "method": "sft"} for n in range(6)], at_once=1)
     runner.run()
-    assert len(runner.failed) == running.MOST_FAILURES
+    assert len(runner.failed) == MOST_FAILURES
     assert sorted(ends(runner).values()) == ["failed"] * 3 + ["not run"] * 3
 
 
@@ -131,7 +132,7 @@ def test_a_folder_that_another_process_holds_is_waited_for(made):
     runner = made([{"name": "a"}])
     folder = runner.runs[0].folder
     folder.mkdir(parents=True)
-    with (folder / running.LOCK).open("a") as held:
+    with (folder / LOCK).open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         threading.Timer(1.5, lambda: fcntl.flock(held, fcntl.LOCK_UN)).start()
         runner.run()

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from evaluation.report.reproduction import Reproduction
+from stats.pooling import paired, pooled
 from stats.rates import interval
 from tests.training.reproduction.made_up_runs import TASKS, climbing, found, judged, run_of
-from training.reproduction.charts import charts
+from training.reproduction.charts import charts as drawn
 from training.reproduction.files import CHARTS
-from training.reproduction.pooling import paired, pooled
 from training.reproduction.report import head, markdown, reproduction_of
 from training.reproduction.results import read_run, verdicts
-from training.reproduction.running import Record
+from training.reproduction.runner import Record
 from training.reproduction.verdicts import claims, decide
 
 ONES, ZEROS = np.ones(100), np.zeros(100)
@@ -21,6 +21,10 @@ ONES, ZEROS = np.ones(100), np.zeros(100)
 
 def share(won, n=100):
     return (np.arange(n) < won).astype(float)
+
+
+def charts(found):
+    return drawn(reproduction_of(found, "out"), found.usual())
 
 
 def verdict(key, *runs):

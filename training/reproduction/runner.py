@@ -15,17 +15,17 @@ from typing import IO, Literal
 
 import yaml
 
+from evaluation.report.reproduction import ENDED
 from storage.files import write_bytes
 from storage.processes import asked_to_end, death_signal
 from training.loop.log import METRICS
-from training.reproduction.plan import SECONDS_A_STATE, START_S, Run, cost, forecast, next_run
+from training.reproduction.schedule import SECONDS_A_STATE, START_S, Run, cost, forecast, next_run
 from training.train import DIVERGED, STOPPED
 
 CONFIG, LOG, RECORD, LOCK = "config.yaml", "train.log", "run.json", ".lock"
 POLL_S, TELL_S = 0.2, 60.0
 MOST_FAILURES = 3  # so many runs that fail otherwise than by diverging show a fault of the set-up
 Status = Literal["finished", "diverged", "unfinished", "failed", "not run"]
-ENDED = ("finished", "diverged")  # results: the same options would end in the same way
 REASON_CHARACTERS = 300
 
 

@@ -1,17 +1,15 @@
 """Seeds taken together, and two sets of runs compared in pairs on the same held-out tasks."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from models.vlm.questions import NAMES
 from stats.bootstrap import percentiles, resampled
 from stats.paired import flip_test, sign_test
 from stats.rates import interval
 
-VERDICTS = math.lcm(*range(1, len(NAMES) + 1))  # an average of up to three verdicts is a whole number of sixths
+PARTS = 60  # an average of up to six verdicts is a whole number of sixtieths
 
 
 @dataclass(frozen=True)
@@ -88,8 +86,9 @@ def paired(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray], seed: int =
 
 def _p_value(first: np.ndarray, second: np.ndarray) -> float:
     """Of values [S, N] and [R, N]: verdicts are whole numbers once multiplied with all that they were divided by."""
-    counts = VERDICTS * (len(second) * first.sum(axis=0) - len(first) * second.sum(axis=0))
+    counts = PARTS * (len(second) * first.sum(axis=0) - len(first) * second.sum(axis=0))
     whole = np.round(counts)
     if np.allclose(counts, whole, rtol=0, atol=1e-6):
-        return flip_test(whole.astype(np.int64))
+        sums = whole.astype(np.int64)
+        return flip_test(sums // max(1, int(np.gcd.reduce(sums))))
     return sign_test(int((counts > 0).sum()), int((counts < 0).sum()))

@@ -2,18 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from evaluation.report.reproduction import ENDED, INCIDENTAL, dotted
+from stats.pooling import Pool, pooled
 from training.options import Method
-from training.reproduction.options import Experiment, dotted
-from training.reproduction.pooling import Pool, pooled
+from training.reproduction.options import Experiment
 from training.reproduction.results import RunData
-from training.reproduction.running import ENDED
 
 LONG = 1.5  # a run of more than so many times the usual steps is a long one
-# How often is looked and saved changes nothing about a run.
-INCIDENTAL = ("held_out.every", "run.checkpoint_every", "run.keep", "run.grid_every")
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,11 @@ class Findings:
         """The method as it is, for the usual number of steps."""
         found = (s for s in self.settings if s.experiment.method == method and not s.changed and s.steps == self.steps)
         return next(found, None)
+
+    def usual(self) -> dict[str, Any]:
+        """Options of wmsd as it is, by dotted names; empty where no experiment is so."""
+        found = (s for s in self.settings if s.experiment.method == "wmsd" and not s.changed)
+        return next((dotted(setting.options.model_dump(mode="json")) for setting in found), {})
 
     def sweep(self) -> dict[float, Setting]:
         """wmsd at several beta_d, by beta_d; of settings with different numbers of steps those there are most of."""

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.training.reproduction.made_up_runs import MODEL, options_of
-from training.reproduction.plan import cost, forecast, next_run, planned_runs
+from training.reproduction.schedule import cost, forecast, next_run, planned_runs
 
 COSTS = st.lists(st.floats(0.1, 100), min_size=1, max_size=12)
 
