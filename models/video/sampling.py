@@ -137,7 +137,7 @@ def sde(
     than rows, for an eta the step refuses, and for levels above 1: the steps are those of the straight path.
     """
     steps = len(sigmas) - 1
-    if sigmas[0] > 1:
+    if sigmas[0] > 1.001:  # rounding may leave a flow model a little above 1
         raise ValueError(f"the first level is {float(sigmas[0]):g}: stochastic steps know a flow model's, at most 1")
     first, last = window or (0, steps - 1)
     if not 0 <= first <= last <= steps:
