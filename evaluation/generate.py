@@ -17,7 +17,7 @@ def run(options: GenerateCommand) -> dict[str, int]:
     """How many videos were made now, by run."""
     import torch
 
-    from evaluation.generation.running import generate_runs
+    from evaluation.generation.generate_runs import generate_runs
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     return {one.record.name: one.made for one in generate_runs(options.runs)}

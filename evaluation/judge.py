@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evaluation.commands import Stopped, run_command
-from evaluation.judging.judging import Judged, Run, judging, opened
+from evaluation.judging.judge_runs import Judged, Run, judging, opened
 from evaluation.judging.options import JudgeCommand
 
 

@@ -6,7 +6,7 @@
       videos/NAME.mp4            the benchmark's own file names
       manifest.jsonl             one VideoRecord a line; nothing has to be read from a file name
       judgements.jsonl           one Judgement a line
-      pickscore.jsonl            evaluation/pickscore/
+      pickscore.jsonl            evaluation/preference/
       scores.json                evaluation/scoring/run_scores.py
 
 Records are JSON objects with exactly these fields, of these types; reading refuses others.

@@ -15,9 +15,9 @@ from evaluation.commands import run_command
 from evaluation.records import SCORES
 from evaluation.scoring.comparing import RunComparison, compare_runs
 from evaluation.scoring.judged_run import load_run
+from evaluation.scoring.markdown import comparisons_markdown, scores_markdown
 from evaluation.scoring.run_scores import score
 from evaluation.scoring.score_file import RunScores, Strict, write_model
-from evaluation.scoring.tables import comparisons_markdown, scores_markdown
 from storage.files import write_bytes
 
 COMPARISONS, TABLES = "comparisons.json", "scores.md"

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from microworld.exact_judge import STIRRED, assess
 from microworld.families import instructions
 from microworld.grammar import Instruction
-from microworld.judge import STIRRED, assess
 from microworld.tracking import Tracks, Untraceable, track
 
 # Of verbs that fit equally well, the one that says most about the end; every corner lies on two edges.

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from microworld import photo
+from microworld.exact_judge import ANSWERED, Verdict
 from microworld.families import build_task, instructions, sample_tasks
 from microworld.flaws import PAPER_RATE, spoil
 from microworld.grammar import Instruction, TaskNotUnderstood, parse
-from microworld.judge import ANSWERED, Verdict
-from microworld.judge_pool import JudgePool
-from microworld.judge_worker import judge_encoded
 from microworld.labelling import label_video
+from microworld.verdict_pool import VerdictPool
+from microworld.verdict_worker import judge_encoded
 from microworld.vision import Observation, decode, observe
 from models.vlm.protocol import Completion, Image, LogOdds, Media, Prompt, Usage, Video
 from models.vlm.questions import by_name
@@ -39,14 +39,14 @@ class ScriptedVLM:
     A share `flaw_rate` of its pairs is spoiled on purpose (flaws.py). With `photo_tasks` it also answers about other
     pictures, from pixel statistics alone (photo.py), and its model_id ends in "+photo". The same media bytes, prompt
     and seed give the same answer. Prompts it knows: "screening", "tasks" (field count), "taxonomy" (field tasks),
-    "video_task", and of the judge's questions those in microworld.judge.ANSWERED (field task). Raises ValueError for
+    "video_task", and of the judge's questions those in exact_judge.ANSWERED (field task). Raises ValueError for
     another one, for media that are no picture, and for a flaw_rate outside 0..1.
 
     Judgements are exact unless `judge_noise` (standard deviation of Gaussian noise on log-odds, to 20) or `judge_flip`
     (chance that one is turned into its opposite) spoil them: drawn from the video and the question's text alone, so
     that the same judgement is always spoiled alike, and named in the model_id. ValueError for values that are none.
 
-    Videos are judged in `workers` processes (judge_pool.py), started at the first one; with 0 in a thread of this
+    Videos are judged in `workers` processes (verdict_pool.py), started at the first one; with 0 in a thread of this
     process. All questions about a video share one verdict.
     """
 
@@ -72,7 +72,7 @@ class ScriptedVLM:
         self.model_id = MODEL_ID + ("+photo" if photo_tasks else "") + flaws
         self.judge_noise, self.judge_flip = judge_noise, judge_flip
         self.flaw_rate, self.photo_tasks = flaw_rate, photo_tasks
-        self.pool = JudgePool(workers) if workers else None
+        self.pool = VerdictPool(workers) if workers else None
         self._threads = ThreadPoolExecutor(max(workers, 1), "microworld-judge")
         self._verdicts: dict[tuple[str, str], Future[Verdict]] = {}
         self._lock = threading.Lock()

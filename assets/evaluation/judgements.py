@@ -18,7 +18,7 @@ from assets.support.evaluation.partitions import EVALUATION_RUNS, Recorded, made
 from assets.support.resources import CollectionResource
 from assets.support.run_config import PARTITION, check_run_config
 from evaluation.judging.options import JudgingOptions
-from evaluation.preference.records import PICKSCORES, read_skipped
+from evaluation.preference.pickscore_file import PICKSCORES, read_skipped
 from evaluation.records import JUDGEMENTS, RUN, RunRecord, read_one
 from storage.files import sha256_file
 

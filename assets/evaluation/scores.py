@@ -16,8 +16,8 @@ from assets.support.resources import CollectionResource
 from assets.support.run_config import PARTITION, check_run_config
 from evaluation.records import JUDGEMENTS, RUN, SCORES, RunRecord, read_one
 from evaluation.score import ScoreOptions, score_runs
+from evaluation.scoring.markdown import scores_markdown
 from evaluation.scoring.score_file import RunScores
-from evaluation.scoring.tables import scores_markdown
 from storage.files import sha256_file
 
 

@@ -23,8 +23,8 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from evaluation.benchmarks.exporting import Exported, Run, export, listed, read_run
 from evaluation.benchmarks.foreign import read_json, write_json
+from evaluation.benchmarks.named_videos import Exported, Run, export, listed, read_run
 from evaluation.commands import run_command
 from evaluation.records import MANIFEST, Sample, read_lines
 from evaluation.scoring.judged_run import Incomplete

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from evaluation.benchmarks.exporting import Exported, listed
 from evaluation.benchmarks.foreign import harmless, read_csv, write_csv
+from evaluation.benchmarks.named_videos import Exported, listed
 
 COLUMNS = ("videopath", "caption")
 THRESHOLD = {1: 0.5, 2: 4.0}

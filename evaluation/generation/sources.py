@@ -83,11 +83,11 @@ def open_benchmark(source: AnySource) -> Benchmark:
 
             return read_microworld(path, source.tasks, source.seed, source.unseen_share)
         case DreamgenSource():
-            from evaluation.benchmarks.dreamgen import benchmark as dreamgen
+            from evaluation.benchmarks.dreamgen import released as dreamgen
 
             version, samples = dreamgen.read_benchmark(path, source.groups)
         case VbvrSource():
-            from evaluation.benchmarks.vbvr import benchmark as vbvr
+            from evaluation.benchmarks.vbvr import released as vbvr
             from evaluation.benchmarks.vbvr.rewriting import read_rewrites, rewritten
 
             version, samples = vbvr.read_benchmark(path)

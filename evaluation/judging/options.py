@@ -4,7 +4,8 @@ import re
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from models.vlm.asking import SCORED, AskOptions, judge_prompt
+from models.vlm.asking import AskOptions, judge_prompt
+from models.vlm.questions import SCORED
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 TAKEN = ("dreamgen",)  # judgements.NAME.jsonl of other benchmarks' own questions

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from evaluation.judging.looking import Undecodable, verified
-from evaluation.preference.records import PICKSCORES, SKIPPED, PickScored, write_skipped
+from evaluation.preference.pickscore_file import PICKSCORES, SKIPPED, PickScored, write_skipped
 from evaluation.records import MANIFEST, RUN, SAMPLES, RunRecord, Sample, VideoRecord, read_lines, read_one, write_lines
 from evaluation.videos import BadVideo, read_frames
 from models.pickscore import PROCESSOR, SCALE, TOKENS, WEIGHTS, PickScore, WeightsAbsent

@@ -9,13 +9,13 @@ from evaluation.records import RUN, RunRecord
 from evaluation.report.ablations import ablations, measure_names
 from evaluation.report.curves import curves
 from evaluation.report.footage import place_all
+from evaluation.report.leaderboard import Group, breakdowns, groups, pairs
 from evaluation.report.others import others
 from evaluation.report.players import players
 from evaluation.report.reading import Evaluated, read_runs, shown_in_full
 from evaluation.report.reproduction import Reproduction, read_reproduction, usual_options
-from evaluation.report.settings import parts, settings
+from evaluation.report.steps_and_sizes import parts, settings
 from evaluation.report.summary import write_summary
-from evaluation.report.tables import Group, breakdowns, groups, pairs
 from evaluation.report.trust import trust
 from evaluation.scoring.score_file import Estimate
 from models.vlm.questions import label_of

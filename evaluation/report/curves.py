@@ -8,11 +8,11 @@ from typing import Any
 from evaluation.generation.folder import INCIDENTAL
 from evaluation.report.reading import Evaluated, training_of
 from evaluation.scoring.comparing import NotComparable, differences
-from evaluation.scoring.curve import Point, curve
 from evaluation.scoring.judged_run import load_run
 from evaluation.scoring.published import TRACED, demonstrator, traces
 from evaluation.scoring.run_scores import score
 from evaluation.scoring.score_file import Estimate, RunScores
+from evaluation.scoring.training_curve import Point, curve
 from models.vlm.questions import label_of
 from pages.charts import Level, Lines, Series
 from pages.roles import METHODS, styles_of

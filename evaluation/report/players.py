@@ -14,12 +14,11 @@ from typing import Any
 
 from evaluation.records import Judgement, VideoRecord
 from evaluation.report.footage import Footage
+from evaluation.report.leaderboard import Group
 from evaluation.report.reading import Evaluated
-from evaluation.report.tables import Group
-from evaluation.scoring.judged_run import SCORED_VARIANT
 from evaluation.strips import FRAMES
 from models.vlm.frames import frame_indices
-from models.vlm.questions import NAMES, label_of
+from models.vlm.questions import NAMES, SCORED, label_of
 from pages.page import visible
 
 LONGEST = 600  # characters of a text that are shown
@@ -129,14 +128,14 @@ def _answers(run: Evaluated) -> tuple[dict[tuple[str, str], Judgement], dict[tup
         key = one.video_id, one.question
         if one.judge != judge:
             others.setdefault(key, []).append((one.judge, one))
-        elif one.variant != SCORED_VARIANT:
+        elif one.variant != SCORED:
             others.setdefault(key, []).append((f"wording {one.variant}", one))
         elif key not in counted or (counted[key].failure and not one.failure):
             counted[key] = one
     for name, judgements in run.others.items():
         label = name.removeprefix("judgements.").removesuffix(".jsonl")
         for one in judgements:
-            wording = "" if one.variant == SCORED_VARIANT else f", wording {one.variant}"
+            wording = "" if one.variant == SCORED else f", wording {one.variant}"
             others.setdefault((one.video_id, one.question), []).append((f"judge {label}{wording}", one))
     return counted, others
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.preference.records import read_skipped
+from evaluation.preference.pickscore_file import read_skipped
 from evaluation.records import (
     JUDGEMENTS,
     MANIFEST,

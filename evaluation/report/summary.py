@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evaluation.report.curves import Curves
+from evaluation.report.leaderboard import Pair
 from evaluation.report.reading import Evaluated
-from evaluation.report.tables import Pair
+from evaluation.scoring.markdown import comparisons_markdown, curves_markdown, scores_markdown
 from evaluation.scoring.score_file import Strict, write_model
-from evaluation.scoring.tables import comparisons_markdown, curves_markdown, scores_markdown
 from pages.charts import Lines
 
 SUMMARY = "summary.json"

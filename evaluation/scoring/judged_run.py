@@ -21,10 +21,9 @@ from evaluation.records import (
     read_lines,
     read_one,
 )
-from models.vlm.questions import NAMES
+from models.vlm.questions import NAMES, SCORED
 from storage.files import sha256_bytes, sha256_file
 
-SCORED_VARIANT = 1  # of the judge's prompts: the wording that scores are made of
 NO_VIDEO = "no video"  # why a question has no answer when generation failed
 SHOWN = 10  # ids in an error text
 KIND = re.compile(r"[a-z_]+")
@@ -178,7 +177,7 @@ def _judgements(
     kept = []
     path = folder / JUDGEMENTS
     for one in read_lines(path, Judgement):
-        if one.variant != SCORED_VARIANT or (judge and one.judge != judge) or one.sample_id in left_out:
+        if one.variant != SCORED or (judge and one.judge != judge) or one.sample_id in left_out:
             continue
         where = f"{path}: {one.question!r} about {one.video_id!r}"
         if one.video_id not in by_id:
@@ -194,7 +193,7 @@ def _judgements(
                 raise ValueError(f"{where} is of another video file than the manifest's: judge the run again")
         kept.append(one)
     if not kept:
-        raise Incomplete(f"{path} has no judgements{f' by {judge!r}' if judge else ''} of wording {SCORED_VARIANT}")
+        raise Incomplete(f"{path} has no judgements{f' by {judge!r}' if judge else ''} of wording {SCORED}")
     return kept
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evaluation.preference.records import PICKSCORES, PickScored
+from evaluation.preference.pickscore_file import PICKSCORES, PickScored
 from evaluation.records import read_lines
 from evaluation.scoring.judged_run import Incomplete, Run
 from evaluation.scoring.score_file import PickScores, estimate

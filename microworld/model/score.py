@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from microworld.exact_judge import ANSWERED, judge
 from microworld.families import sample_tasks
-from microworld.judge import ANSWERED, judge
 from microworld.model.parts import FRAMES, MAX_TOKENS, SIZE
 from microworld.render import render_batch
 from microworld.scene import sample_scene

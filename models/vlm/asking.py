@@ -11,10 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from models.vlm.options import VLMOptions
 from models.vlm.prompts import prompt
 from models.vlm.protocol import VLM, LogOdds, Media, Prompt, VLMUnavailable
-from models.vlm.questions import NAMES, by_name
+from models.vlm.questions import NAMES, SCORED, by_name
 
 QuestionName = Literal[*NAMES]
-SCORED = 1  # the wording that rewards and scores are made of; later versions are variants, to see how far words matter
 
 
 class AskOptions(BaseModel):

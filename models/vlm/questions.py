@@ -2,7 +2,7 @@
 
 A new question is an entry here and its wordings `prompts/judge_<name>.v<version>.txt`, each with the field `$task`.
 Judging, scores, the report, rewards and the options of training follow from the entry. The microworld's exact judge
-answers it once microworld/judge.py has a verdict of that name.
+answers it once microworld/exact_judge.py has a verdict of that name.
 """
 
 from dataclasses import dataclass
@@ -34,6 +34,9 @@ QUESTIONS = (
     Question("consistency", "Consistency", "the world stays consistent", 0.5),
 )
 NAMES = tuple(question.name for question in QUESTIONS)
+
+# The wording that rewards and scores are made of. Later versions are variants, to see how far words matter.
+SCORED = 1
 
 
 def by_name(name: str) -> Question:

@@ -23,8 +23,8 @@ from machine import machine  # noqa: E402
 
 from evaluation.benchmarks.worldtasks.microworld import read_microworld  # noqa: E402
 from evaluation.generation.folder import Job  # noqa: E402
+from evaluation.generation.generate_runs import generate, generate_runs  # noqa: E402
 from evaluation.generation.options import GenerateOptions, SamplerOptions  # noqa: E402
-from evaluation.generation.running import generate, generate_runs  # noqa: E402
 from evaluation.generation.sampling import sample_videos  # noqa: E402
 from evaluation.videos import read_frames, write_video  # noqa: E402
 from microworld.model.score import options_of  # noqa: E402

@@ -18,8 +18,8 @@ sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
 import torch  # noqa: E402
 from machine import machine  # noqa: E402
 
+from microworld.exact_judge import judge  # noqa: E402
 from microworld.held_out import held_out_tasks  # noqa: E402
-from microworld.judge import judge  # noqa: E402
 from microworld.model.parts import FRAMES, SIZE  # noqa: E402
 from microworld.model.score import STEPS, options_of  # noqa: E402
 from microworld.render import render_batch  # noqa: E402

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from machine import machine
 
+from microworld.exact_judge import judge
 from microworld.families import sample_tasks
-from microworld.judge import judge
 from microworld.render import render_batch
 from microworld.scene import sample_scene
 from training.options.rewards import JudgeOptions

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from machine import machine
 
-from evaluation.judging.judging import JOURNAL, judge_runs
+from evaluation.judging.judge_runs import JOURNAL, judge_runs
 from evaluation.judging.options import JudgingOptions
 from evaluation.records import MANIFEST, SAMPLES, Sample, VideoRecord, write_lines
 from evaluation.videos import write_video

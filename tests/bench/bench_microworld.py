@@ -15,8 +15,8 @@ import numpy as np
 from machine import machine
 
 from microworld.clips import make_clips
+from microworld.exact_judge import judge
 from microworld.families import sample_tasks
-from microworld.judge import judge
 from microworld.render import render_batch, render_scene
 from microworld.scene import sample_scene
 from microworld.vision import observe

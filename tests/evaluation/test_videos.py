@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation.videos import FAILURES, BadVideo, enlargement, poster, read_frames, write_video
+from microworld.exact_judge import judge
 from microworld.held_out import held_out_tasks
-from microworld.judge import judge
 from microworld.render import render_batch
 
 

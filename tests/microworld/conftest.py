@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from microworld.exact_judge import answer
 from microworld.families import Task, sample_tasks
 from microworld.grammar import FAMILIES, goal, parse
-from microworld.judge import answer
 from microworld.motion import states
 from microworld.render import render_batch
 from microworld.scene import PALETTE, Scene, sample_scene

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from microworld.judge import judge
+from microworld.exact_judge import judge
 from microworld.render import render_scene
 from microworld.tracking import track
 from microworld.vision import observe, observe_all, small

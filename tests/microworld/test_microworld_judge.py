@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from microworld.exact_judge import LIMIT, assess, judge, margin
 from microworld.families import Task, build_task
 from microworld.grammar import TaskNotUnderstood
-from microworld.judge import LIMIT, assess, judge, margin
 from microworld.motion import STILL, Leg, Program
 from microworld.render import render_batch
 from microworld.scene import Background, Layout, Scene, Thing

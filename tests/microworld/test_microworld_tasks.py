@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from microworld.exact_judge import FASTEST
 from microworld.families import build_task, instructions, sample_tasks
 from microworld.grammar import CLAUSES, FAMILIES, TaskNotUnderstood, goal, parse
-from microworld.judge import FASTEST
 from microworld.motion import STILL, end_state, states
 from microworld.planning import CONTACT
 from microworld.scene import Layout, Thing, held_out

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from microworld.exact_judge import judge
 from microworld.families import sample_tasks
-from microworld.judge import judge
 from microworld.model.captions import FACTS, KINDS, UNKNOWN, facts, loose, terse
 from microworld.model.flow_training import motion_weights
 from microworld.model.options import PretrainOptions

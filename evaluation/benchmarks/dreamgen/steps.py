@@ -4,11 +4,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.benchmarks.dreamgen import exporting, judging
-from evaluation.benchmarks.dreamgen.benchmark import read_benchmark
+from evaluation.benchmarks.dreamgen import asking, outputs
 from evaluation.benchmarks.dreamgen.options import QUESTIONS, DreamgenOptions
+from evaluation.benchmarks.dreamgen.released import read_benchmark
 from evaluation.benchmarks.dreamgen.table import Table, table, write_predictions, write_table
-from evaluation.benchmarks.exporting import Exported, Run, read_run
+from evaluation.benchmarks.named_videos import Exported, Run, read_run
 from evaluation.benchmarks.videophy import captions, matched, read_output, write_input
 from evaluation.records import MANIFEST, Judgement, read_lines
 from models.vlm.protocol import VLM
@@ -30,12 +30,12 @@ def export_step(options: DreamgenOptions) -> ExportReport:
     for.
     """
     run, place = read_run(options.run, options.seed), options.place
-    exported = exporting.export_videos(run, place / "videos")
+    exported = outputs.export_videos(run, place / "videos")
     write_input(place / VIDEOPHY_INPUT, captions(exported, place / "videos"))
     if options.benchmark is not None:
         _, samples = read_benchmark(options.benchmark, options.groups)
-        exporting.write_batch_input(options.benchmark, samples, place / "videos", place / exporting.BATCH_INPUT)
-    return ExportReport(exported, run.missing, exporting.warnings(place / "videos", exported))
+        outputs.write_batch_input(options.benchmark, samples, place / "videos", place / outputs.BATCH_INPUT)
+    return ExportReport(exported, run.missing, outputs.warnings(place / "videos", exported))
 
 
 def score_step(options: DreamgenOptions, vlm: VLM | None = None) -> list[Judgement]:
@@ -43,13 +43,13 @@ def score_step(options: DreamgenOptions, vlm: VLM | None = None) -> list[Judgeme
 
     Judgements go to the run's folder.
     """
-    return judging.judge(read_run(options.run, options.seed), options.judge, vlm=vlm)
+    return asking.judge(read_run(options.run, options.seed), options.judge, vlm=vlm)
 
 
 def table_step(options: DreamgenOptions) -> Table:
     """The CSV of each question that was judged, table.json and table.md. Raises Incomplete as `table` does."""
     run, place = read_run(options.run, options.seed), options.place
-    judgements = list(read_lines(options.run / judging.JUDGEMENTS, Judgement))
+    judgements = list(read_lines(options.run / asking.JUDGEMENTS, Judgement))
     made = table(run, judgements, options.groups, _physics(run, options), allow_partial=options.allow_partial)
     for question in sorted({one.question for one in judgements} & set(QUESTIONS)):
         write_predictions(place / f"{question}.csv", run, judgements, question, place / "videos")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.benchmarks.dreamgen.benchmark import EXPECTED, count_complaints, instruction, video_name
 from evaluation.benchmarks.dreamgen.options import QUESTIONS
-from evaluation.benchmarks.exporting import Run, listed
+from evaluation.benchmarks.dreamgen.released import EXPECTED, count_complaints, instruction, video_name
 from evaluation.benchmarks.foreign import harmless, write_csv, write_json
+from evaluation.benchmarks.named_videos import Run, listed
 from evaluation.benchmarks.videophy import PhysicsScore
 from evaluation.records import Judgement
 from evaluation.scoring.judged_run import Incomplete

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.benchmarks.vbvr.benchmark import SPLITS
 from evaluation.benchmarks.vbvr.options import EvaluatorOptions, Scoring
+from evaluation.benchmarks.vbvr.released import SPLITS
 from storage.processes import death_signal
 
 PROGRAMS: dict[Scoring, str] = {"task_specific": "vbvr-run-evaluation", "weighted": "vbvr-evaluate"}

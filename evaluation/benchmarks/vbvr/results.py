@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from evaluation.benchmarks.exporting import listed
 from evaluation.benchmarks.foreign import read_json
-from evaluation.benchmarks.vbvr.benchmark import SPLITS, place_of
+from evaluation.benchmarks.named_videos import listed
 from evaluation.benchmarks.vbvr.options import Scoring
+from evaluation.benchmarks.vbvr.released import SPLITS, place_of
 from evaluation.records import Sample
 from evaluation.scoring.judged_run import Incomplete
 

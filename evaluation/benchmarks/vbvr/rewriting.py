@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from evaluation.benchmarks.exporting import listed
+from evaluation.benchmarks.named_videos import listed
 from evaluation.records import OK, Sample, read_lines, write_lines
 from models.vlm.bounded import map_bounded
 from models.vlm.journaled import Journaled

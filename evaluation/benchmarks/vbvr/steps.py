@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from evaluation.benchmarks.exporting import Exported, Run, export, listed, read_run
 from evaluation.benchmarks.foreign import read_json, write_json
-from evaluation.benchmarks.vbvr import benchmark, evaluator, results, rewriting
+from evaluation.benchmarks.named_videos import Exported, Run, export, listed, read_run
+from evaluation.benchmarks.vbvr import evaluator, released, results, rewriting
 from evaluation.benchmarks.vbvr.options import VbvrOptions
 from evaluation.benchmarks.vbvr.results import SampleScore
 from evaluation.benchmarks.vbvr.table import Row, Table, difference, row, shared, variant_of, write_table
@@ -33,7 +33,7 @@ class Scored:
 
 def unpack_step(options: VbvrOptions) -> int:
     """First frames and prompts of VBVR-Bench.json, as the folders that generation reads. Returns the entries."""
-    return benchmark.unpack(options.listing or options.benchmark / benchmark.LISTING, options.benchmark)
+    return released.unpack(options.listing or options.benchmark / released.LISTING, options.benchmark)
 
 
 def rewrite_step(options: VbvrOptions, vlm: VLM | None = None) -> list[rewriting.Rewrite]:
@@ -41,7 +41,7 @@ def rewrite_step(options: VbvrOptions, vlm: VLM | None = None) -> list[rewriting
 
     Raises Incomplete when some could not be, and are not to stay long (`keep_failed`): the others are kept.
     """
-    _, samples = benchmark.read_benchmark(options.benchmark)
+    _, samples = released.read_benchmark(options.benchmark)
     client = vlm or build_vlm(options.vlm.model_copy(update={"concurrency": options.concurrency}))
     made = rewriting.rewrite(
         options.benchmark,
@@ -66,7 +66,7 @@ def export_step(options: VbvrOptions) -> tuple[Run, Path, list[Exported]]:
     """(run, the model's folder, videos): `{model}/{split}/{task}/{00000}.mp4`, and a manifest in the model's folder."""
     run = read_run(options.run, options.seed)
     folder = options.place() / "videos" / model_name(run.record.name)
-    return run, folder, export(run, folder, benchmark.video_name)
+    return run, folder, export(run, folder, released.video_name)
 
 
 def score_step(options: VbvrOptions) -> Scored:
@@ -160,12 +160,12 @@ def _score(options: VbvrOptions, place: Path) -> Scored:
 
 def _complaints(run: Run, options: VbvrOptions) -> list[str]:
     """Why the videos of `run` are not those of all samples of the benchmark."""
-    _, samples = benchmark.read_benchmark(options.benchmark)
+    _, samples = released.read_benchmark(options.benchmark)
     strangers = run.samples.keys() - {sample.sample_id for sample in samples}
     if strangers:
         raise ValueError(f"{run.folder}: samples that the benchmark has not: {listed(sorted(strangers))}")
     gone = sorted({sample.sample_id for sample in samples} - run.samples.keys())
-    found = [*benchmark.count_complaints(samples), *(f"{one}: not in the run" for one in gone), *run.missing]
+    found = [*released.count_complaints(samples), *(f"{one}: not in the run" for one in gone), *run.missing]
     return found
 
 
@@ -182,13 +182,13 @@ def _row(options: VbvrOptions, folder: Path):
     notes = [f"scored by the official evaluator, {scored.scoring}"]
     stayed = rewriting.stayed_long(run.record.benchmark_version)
     notes += [f"{stayed} queries could not be shortened and stayed as they are"] if stayed else []
-    complaints = benchmark.count_complaints(run.samples.values())
+    complaints = released.count_complaints(run.samples.values())
     if not options.allow_partial:
         if complaints:
             raise Incomplete(f"{run.record.name}: {listed(complaints)}. allow_partial: true reports what there is")
         results.check_complete(scores, run.samples.values())
     elif complaints or len(scores) < len(run.samples):
-        notes.append(f"PARTIAL: {len(scores)} of {benchmark.EXPECTED} samples")
+        notes.append(f"PARTIAL: {len(scores)} of {released.EXPECTED} samples")
     broken = results.errors(scores)
     if broken and not options.accept_errors:
         raise ValueError(

@@ -12,7 +12,7 @@ from assets.evaluation.dreamgen_scores import step_options
 from assets.support.evaluation.options import DreamgenScoresConfig
 from assets.support.run_config import WrongRunConfig, check_run_config
 from evaluation.benchmarks.dreamgen.options import DreamgenOptions
-from evaluation.benchmarks.exporting import Exported
+from evaluation.benchmarks.named_videos import Exported
 from evaluation.records import read_lines
 from tests.assets.evaluation.conftest import check_of, event_of, failure_of, materialized
 from tests.evaluation.benchmarks import layouts

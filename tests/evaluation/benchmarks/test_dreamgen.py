@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 
 from evaluation.benchmarks.dreamgen import __main__ as command
 from evaluation.benchmarks.dreamgen import steps
-from evaluation.benchmarks.dreamgen.benchmark import EXPECTED, count_complaints, instruction, read_benchmark, video_name
-from evaluation.benchmarks.dreamgen.exporting import warnings
-from evaluation.benchmarks.dreamgen.judging import JOURNAL, JUDGEMENTS, judge
+from evaluation.benchmarks.dreamgen.asking import JOURNAL, JUDGEMENTS, judge
 from evaluation.benchmarks.dreamgen.looking import scaled, uniform_indices
 from evaluation.benchmarks.dreamgen.options import DreamgenJudgeOptions, DreamgenOptions
+from evaluation.benchmarks.dreamgen.outputs import warnings
+from evaluation.benchmarks.dreamgen.released import EXPECTED, count_complaints, instruction, read_benchmark, video_name
 from evaluation.benchmarks.dreamgen.table import table
-from evaluation.benchmarks.exporting import read_run
-from evaluation.judging.bench import JudgeGone
+from evaluation.benchmarks.named_videos import read_run
+from evaluation.judging.video_judge import JudgeGone
 from evaluation.records import Judgement, Sample, read_lines, write_lines
 from evaluation.scoring.judged_run import Incomplete
 from models.vlm.protocol import Image, Video, VLMUnavailable
@@ -287,7 +287,7 @@ def test_the_server_is_given_as_many_requests_as_the_judge_may_have(dreamgen, tm
     run = read_run(layouts.run(tmp_path / "run", samples[:1]))
     built = []
     monkeypatch.setattr(
-        "evaluation.benchmarks.dreamgen.judging.build_vlm", lambda vlm: built.append(vlm) or fake_judge.FakeJudge()
+        "evaluation.benchmarks.dreamgen.asking.build_vlm", lambda vlm: built.append(vlm) or fake_judge.FakeJudge()
     )
     judge(run, options(concurrency=64), read=frames_of)
     assert built[0].concurrency == 64
@@ -306,12 +306,12 @@ def test_what_the_model_itself_refused_is_not_asked_again(dreamgen, tmp_path):
 CHILD = """
 import asyncio, sys
 from tests.evaluation.benchmarks import fake_judge
-from evaluation.benchmarks.dreamgen import judging
+from evaluation.benchmarks.dreamgen import asking
 class Slow(fake_judge.FakeJudge):
     async def log_odds(self, question, media):
         await asyncio.sleep(0 if len(self.asked) < 3 else 600)
         return await super().log_odds(question, media)
-judging.build_vlm = lambda options: Slow()
+asking.build_vlm = lambda options: Slow()
 from evaluation.benchmarks.dreamgen.__main__ import main
 sys.exit(main(["--config", {config!r}]))
 """

@@ -6,7 +6,7 @@ import pytest
 
 from evaluation.benchmarks import vbench
 from evaluation.benchmarks.dreamgen.table import table as dreamgen_table
-from evaluation.benchmarks.exporting import Run, read_run
+from evaluation.benchmarks.named_videos import Run, read_run
 from evaluation.benchmarks.vbvr.results import SampleScore
 from evaluation.benchmarks.vbvr.table import Table, row
 from evaluation.records import Sample

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from evaluation.benchmarks import vbench
-from evaluation.benchmarks.exporting import read_run
+from evaluation.benchmarks.named_videos import read_run
 from evaluation.records import Sample
 from evaluation.scoring.judged_run import Incomplete
 from tests.evaluation.benchmarks import layouts

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.benchmarks.vbvr import __main__ as command
-from evaluation.benchmarks.vbvr import benchmark, evaluator, rewriting, steps, table
+from evaluation.benchmarks.vbvr import evaluator, released, rewriting, steps, table
 from evaluation.benchmarks.vbvr.evaluator import EvaluatorFailed, NoEvaluator
 from evaluation.benchmarks.vbvr.options import EvaluatorOptions, VbvrOptions
 from evaluation.benchmarks.vbvr.results import SampleScore, check_complete
@@ -32,7 +32,7 @@ def options(step: str, **values) -> VbvrOptions:
 
 
 def generated(folder: Path, data: Path, **values) -> Path:
-    _, samples = benchmark.read_benchmark(data)
+    _, samples = released.read_benchmark(data)
     return layouts.run(folder, samples, benchmark="vbvr", **values)
 
 
@@ -44,27 +44,27 @@ def say(monkeypatch, wrong: str) -> None:
 
 
 def test_samples_are_read_by_split_task_and_number(vbvr):
-    version, samples = benchmark.read_benchmark(vbvr)
+    version, samples = released.read_benchmark(vbvr)
     assert version.startswith("vbvr-") and len(samples) == 8
     first = samples[0]
     assert first.sample_id == "In-Domain_50--G-0_sort_things_data-generator--00000"
     assert first.group == "In-Domain_50/G-0_sort_things_data-generator" and (vbvr / first.image).is_file()
     assert first.task.startswith("Sort all 0 things") and not first.task.endswith("\n")
-    assert benchmark.video_name(first) == "In-Domain_50/G-0_sort_things_data-generator/00000.mp4"
+    assert released.video_name(first) == "In-Domain_50/G-0_sort_things_data-generator/00000.mp4"
 
 
 def test_the_listing_alone_is_unpacked_into_the_same_samples(vbvr, tmp_path):
     bare = layouts.vbvr(tmp_path / "bare", 2, 2, folders=False)
     with pytest.raises(FileNotFoundError, match="unpack it first"):
-        benchmark.read_benchmark(bare)
+        released.read_benchmark(bare)
     assert steps.unpack_step(VbvrOptions(step="unpack", benchmark=bare)) == 8
-    assert benchmark.read_benchmark(bare) == benchmark.read_benchmark(vbvr)
+    assert released.read_benchmark(bare) == released.read_benchmark(vbvr)
 
 
 def test_the_full_release_counts_and_a_smaller_one_is_told(tmp_path):
-    _, samples = benchmark.read_benchmark(layouts.vbvr(tmp_path, 50, 5, listed=False))
-    assert benchmark.count_complaints(samples) == []
-    told = benchmark.count_complaints(samples[1:])
+    _, samples = released.read_benchmark(layouts.vbvr(tmp_path, 50, 5, listed=False))
+    assert released.count_complaints(samples) == []
+    told = released.count_complaints(samples[1:])
     assert told[0] == "499 samples, 500 are expected" and "not 5 samples of G-0_sort" in told[1]
 
 
@@ -90,7 +90,7 @@ def entry(**values) -> dict:
 def test_a_hostile_listing_is_refused(tmp_path, entries, said):
     (tmp_path / "VBVR-Bench.json").write_text(json.dumps(entries))
     with pytest.raises(ValueError, match=said):
-        benchmark.unpack(tmp_path / "VBVR-Bench.json", tmp_path / "out")
+        released.unpack(tmp_path / "VBVR-Bench.json", tmp_path / "out")
     assert not list(tmp_path.glob("out/**/*.png"))
 
 
@@ -98,17 +98,17 @@ def test_a_hostile_listing_is_refused(tmp_path, entries, said):
 def test_a_listing_that_is_no_json_is_refused(tmp_path, text):
     (tmp_path / "VBVR-Bench.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(ValueError, match=r"VBVR-Bench\.json"):
-        benchmark.unpack(tmp_path / "VBVR-Bench.json", tmp_path)
+        released.unpack(tmp_path / "VBVR-Bench.json", tmp_path)
 
 
 def test_a_sample_without_its_first_frame_or_prompt_is_an_error(vbvr):
     place = next(vbvr.glob("In-Domain_50/*/00001"))
     (place / "prompt.txt").write_text("\n")
     with pytest.raises(ValueError, match="is empty"):
-        benchmark.read_benchmark(vbvr)
+        released.read_benchmark(vbvr)
     (place / "first_frame.png").unlink()
     with pytest.raises(ValueError, match=r"has no first_frame\.png"):
-        benchmark.read_benchmark(vbvr)
+        released.read_benchmark(vbvr)
 
 
 def test_a_link_out_of_the_folder_is_refused(vbvr, tmp_path):
@@ -117,7 +117,7 @@ def test_a_link_out_of_the_folder_is_refused(vbvr, tmp_path):
     (tmp_path / "secret").write_text("secret")
     place.symlink_to(tmp_path / "secret")
     with pytest.raises(ValueError, match="leaves"):
-        benchmark.read_benchmark(vbvr)
+        released.read_benchmark(vbvr)
 
 
 # The rewritten variant
@@ -131,9 +131,9 @@ def test_queries_are_shortened_with_the_picture_seen_and_asked_once(vbvr, tmp_pa
     assert prompt.name == "shorten_query" and made[0].query in prompt.text and len(media) == 1
     again = fake_judge.FakeJudge(lambda prompt: AssertionError("asked again"))
     assert steps.rewrite_step(chosen, again) == made
-    version, samples = rewriting.rewritten(benchmark.read_benchmark(vbvr)[1], rewriting.read_rewrites(chosen.out))
+    version, samples = rewriting.rewritten(released.read_benchmark(vbvr)[1], rewriting.read_rewrites(chosen.out))
     assert version.startswith("rewrite-") and samples[0].task == "Sort the things. 1"
-    assert samples[0].image == benchmark.read_benchmark(vbvr)[1][0].image
+    assert samples[0].image == released.read_benchmark(vbvr)[1][0].image
 
 
 def test_queries_that_could_not_be_shortened_are_named_and_stay_long_only_when_asked(vbvr, tmp_path):
@@ -144,7 +144,7 @@ def test_queries_that_could_not_be_shortened_are_named_and_stay_long_only_when_a
 
     strict = VbvrOptions(step="rewrite", benchmark=vbvr, out=tmp_path / "r")
     lenient = strict.model_copy(update={"keep_failed": True})
-    _, samples = benchmark.read_benchmark(vbvr)
+    _, samples = released.read_benchmark(vbvr)
     with pytest.raises(Incomplete, match=r"4 of 8 queries.*refused: I cannot.*keep_failed: true"):
         steps.rewrite_step(strict, fake_judge.FakeJudge(rule))
     with pytest.raises(ValueError, match="4 queries could not be shortened"):
@@ -329,7 +329,7 @@ def test_videos_that_changed_after_scoring_want_another_scoring(vbvr, tmp_path, 
 def scores_of(shift: float) -> list[SampleScore]:
     return [
         SampleScore(split, f"{split[0]}-{task}", f"{index:05d}", "A" if task % 2 else "B", task / 100 + shift)
-        for split in benchmark.SPLITS
+        for split in released.SPLITS
         for task in range(50)
         for index in range(5)
     ]
@@ -352,7 +352,7 @@ def test_variants_are_compared_over_the_same_samples():
 @pytest.mark.parametrize(("lost", "samples", "said"), [(1, 7, "over the 7 samples"), (8, 0, "no sample")])
 def test_partial_runs_are_compared_over_the_samples_that_both_have(lost, samples, said, vbvr, tmp_path, monkeypatch):
     say(monkeypatch, "")
-    ids = [sample.sample_id for sample in benchmark.read_benchmark(vbvr)[1]]
+    ids = [sample.sample_id for sample in released.read_benchmark(vbvr)[1]]
     base = generated(tmp_path / "base", vbvr, failed=ids[4:] if lost == 8 else [])
     executor = generated(tmp_path / "executor", vbvr, failed=ids[: 4 if lost == 8 else lost])
     for run in (base, executor):

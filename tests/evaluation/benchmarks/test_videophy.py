@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from evaluation.benchmarks import videophy
 from evaluation.benchmarks.dreamgen import steps
-from evaluation.benchmarks.dreamgen.benchmark import read_benchmark
 from evaluation.benchmarks.dreamgen.options import DreamgenOptions
-from evaluation.benchmarks.exporting import Exported, export, read_run
+from evaluation.benchmarks.dreamgen.released import read_benchmark
+from evaluation.benchmarks.named_videos import Exported, export, read_run
 from evaluation.benchmarks.videophy import PhysicsScore
 from tests.evaluation.benchmarks import layouts
 
@@ -93,7 +93,7 @@ def test_videophys_scores_become_pa_ii_of_the_table(dreamgen, tmp_path, judge_vl
     with (tmp_path / "out.csv").open("w", newline="") as file:  # as version 1 writes
         writer = csv.writer(file)
         writer.writerows([row["videopath"], "physics?", 0.9 if n else 0.1] for n, row in enumerate(rows))
-    from evaluation.benchmarks.dreamgen.judging import judge
+    from evaluation.benchmarks.dreamgen.asking import judge
 
     judge(read_run(folder), DreamgenOptions(step="score", run=folder).judge, vlm=judge_vlm, read=lambda *_: _pixels())
     chosen = {"step": "table", "run": folder, "videophy": tmp_path / "out.csv", "allow_partial": True}

@@ -9,11 +9,11 @@ import pytest
 
 from evaluation.benchmarks.benchmark import BadBenchmark
 from evaluation.generation import folder as run_folder
-from evaluation.generation import running
+from evaluation.generation import generate_runs as generating
 from evaluation.generation.folder import ChangedRun
+from evaluation.generation.generate_runs import generate, generate_runs
 from evaluation.generation.names import video_paths
 from evaluation.generation.options import GenerateCommand
-from evaluation.generation.running import generate, generate_runs
 from evaluation.generation.writing import Solution
 from evaluation.records import MANIFEST, RUN, SAMPLES, RunRecord, Sample, VideoRecord, read_lines, read_one
 from evaluation.strips import strip_path
@@ -111,7 +111,7 @@ class Clock:
 @pytest.fixture
 def sampled(monkeypatch):
     """Every call of the sampler as (videos, whether it was a warm-up), on a clock: 10 s of sampling, 1 s of writing."""
-    calls, clock, sample = [], Clock(), running.sample_videos
+    calls, clock, sample = [], Clock(), generating.sample_videos
 
     def sampling(model, jobs, sampler, steps=None):
         calls.append((len(jobs), steps is not None))
@@ -122,9 +122,9 @@ def sampled(monkeypatch):
         clock.now += 1
         return write_video(path, video, fps)
 
-    monkeypatch.setattr(running, "time", clock)
-    monkeypatch.setattr(running, "sample_videos", sampling)
-    monkeypatch.setattr(running, "write_video", written)
+    monkeypatch.setattr(generating, "time", clock)
+    monkeypatch.setattr(generating, "sample_videos", sampling)
+    monkeypatch.setattr(generating, "write_video", written)
     return calls
 
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from evaluation.generation.folder import JOURNAL
-from evaluation.generation.running import generate
+from evaluation.generation.generate_runs import generate
 from evaluation.records import MANIFEST, VideoRecord, read_lines
 from storage.files import sha256_file
 from tests.evaluation.generation.conftest import Bench, write_authors

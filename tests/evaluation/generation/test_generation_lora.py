@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from evaluation.generation.folder import Job
+from evaluation.generation.generate_runs import generate_runs
 from evaluation.generation.options import SamplerOptions
-from evaluation.generation.running import generate_runs
 from evaluation.generation.sampling import sample_videos
 from evaluation.records import MANIFEST, RUN, RunRecord, Sample, VideoRecord, read_lines, read_one
 from models.video.build_video_model import build_video_model

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evaluation.generation.running import generate
+from evaluation.generation.generate_runs import generate
 from evaluation.records import MANIFEST, VideoRecord, read_lines
 from evaluation.videos import read_frames
 from tests.evaluation.generation.conftest import Bench

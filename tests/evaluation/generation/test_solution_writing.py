@@ -3,8 +3,8 @@
 import pytest
 
 from evaluation.generation import folder as run_folder
+from evaluation.generation.generate_runs import generate
 from evaluation.generation.options import WriterOptions
-from evaluation.generation.running import generate
 from evaluation.generation.writing import Shares, TooManyFailures, write_solutions
 from evaluation.records import MANIFEST, RUN, RunRecord, VideoRecord, read_lines, read_one
 from storage.journal import Journal

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from evaluation.judging.confusion import Confusion, Uninformative, confusion, corrected
-from evaluation.judging.judging import judge_runs
+from evaluation.judging.judge_runs import judge_runs
 from evaluation.judging.options import JudgingOptions
 from evaluation.records import Judgement, read_lines
 from microworld.scripted_vlm import ScriptedVLM
@@ -111,7 +111,7 @@ class OneVerdict(ScriptedVLM):
     def _verdict(self, video, task):
         from concurrent.futures import Future
 
-        from microworld.judge import Verdict
+        from microworld.exact_judge import Verdict
 
         done: Future = Future()
         done.set_result(Verdict(self.exact, self.exact, self.exact))

@@ -11,12 +11,12 @@ import time
 import pytest
 from pydantic import ValidationError
 
-from evaluation.judging.bench import JudgeGone
-from evaluation.judging.judging import LOCK, judge_runs
+from evaluation.judging.judge_runs import LOCK, judge_runs
 from evaluation.judging.options import JudgingOptions
+from evaluation.judging.video_judge import JudgeGone
 from evaluation.records import MANIFEST, SAMPLES, Judgement, Sample, VideoRecord, read_lines, write_lines
 from evaluation.videos import read_frames
-from microworld.judge import judge
+from microworld.exact_judge import judge
 from models.vlm.protocol import LogOdds, Usage, VLMUnavailable
 from models.vlm.questions import NAMES
 from storage.files import exclusive
@@ -270,7 +270,7 @@ def test_a_further_judge_that_scores_are_made_of_now_is_no_further_one_any_more(
 
 
 def test_the_file_of_another_benchmarks_questions_is_not_a_further_judges():
-    from evaluation.benchmarks.dreamgen.judging import JUDGEMENTS
+    from evaluation.benchmarks.dreamgen.asking import JUDGEMENTS
 
     with pytest.raises(ValidationError, match=rf"{JUDGEMENTS} is another benchmark's"):
         JudgingOptions(name=JUDGEMENTS.split(".")[1])

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from evaluation.preference.pickscore import JOURNAL, PickScoreOptions, pickscore_run, pickscore_runs
-from evaluation.preference.records import PICKSCORES, SKIPPED, PickScored, read_skipped
+from evaluation.preference.pickscore_file import PICKSCORES, SKIPPED, PickScored, read_skipped
 from evaluation.records import read_lines
 from evaluation.scoring.judged_run import load_run
 from evaluation.scoring.run_scores import score

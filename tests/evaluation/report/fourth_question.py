@@ -20,7 +20,7 @@ questions.NAMES = tuple(one.name for one in questions.QUESTIONS)
 
 from pydantic import ValidationError  # noqa: E402
 
-from evaluation.judging.judging import judge_runs  # noqa: E402
+from evaluation.judging.judge_runs import judge_runs  # noqa: E402
 from evaluation.judging.options import JudgingOptions  # noqa: E402
 from evaluation.report.build import build_report  # noqa: E402
 from evaluation.score import ScoreOptions, score_runs  # noqa: E402

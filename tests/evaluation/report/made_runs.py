@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from evaluation import records
-from evaluation.preference.records import PICKSCORES, PickScored
+from evaluation.preference.pickscore_file import PICKSCORES, PickScored
 from evaluation.records import Judgement, RunRecord, Sample, VideoRecord
 from evaluation.videos import write_video
 from storage.files import sha256_file

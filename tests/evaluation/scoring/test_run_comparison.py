@@ -11,15 +11,15 @@ import pytest
 import yaml
 
 from evaluation.checks import WORST_FAILURE_RATE, constant_judge, failure_rate, no_missing_video, same_judge
-from evaluation.preference.records import PICKSCORES, PickScored, write_skipped
+from evaluation.preference.pickscore_file import PICKSCORES, PickScored, write_skipped
 from evaluation.records import PART, SCORES, write_lines
 from evaluation.score import COMPARISONS, TABLES, ScoreOptions, score_runs
 from evaluation.scoring.comparing import NotComparable, compare_runs, differences
-from evaluation.scoring.curve import curve
 from evaluation.scoring.judged_run import Incomplete, load_run
+from evaluation.scoring.markdown import comparisons_markdown, scores_markdown
 from evaluation.scoring.run_scores import score
 from evaluation.scoring.score_file import ALIKE, read_scores
-from evaluation.scoring.tables import comparisons_markdown, scores_markdown
+from evaluation.scoring.training_curve import curve
 from stats.paired import FLIPS, MCNEMAR, compare, sign_test
 
 

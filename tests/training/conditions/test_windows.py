@@ -7,9 +7,9 @@ import pytest
 
 from media.probe import probe
 from microworld.clips import encode
+from microworld.exact_judge import judge
 from microworld.families import sample_tasks
 from microworld.grammar import parse
-from microworld.judge import judge
 from microworld.motion import STILL
 from microworld.render import render_batch
 from microworld.scene import sample_scene

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from microworld.exact_judge import judge
 from microworld.families import sample_tasks
-from microworld.judge import judge
 from microworld.render import render_batch
 from microworld.scene import sample_scene
 from microworld.scripted_vlm import ScriptedVLM

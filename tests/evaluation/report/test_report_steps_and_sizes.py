@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from evaluation.report.reading import read_runs
-from evaluation.report.settings import parts, settings
+from evaluation.report.steps_and_sizes import parts, settings
 from evaluation.scoring.judged_run import load_run
 from tests.evaluation.report.made_runs import MadeRun
 

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from microworld.judge import judge
-from microworld.judge_pool import JudgePool
+from microworld.exact_judge import judge
+from microworld.verdict_pool import VerdictPool
 from models.vlm.frames import encoded
 from models.vlm.protocol import VLMUnavailable
 
@@ -22,7 +22,7 @@ def video(draw, act):
 
 def test_a_worker_s_verdict_is_the_judge_s(video):
     pixels, task = video
-    pool = JudgePool(1)
+    pool = VerdictPool(1)
     try:
         assert pool.verdict(encoded(pixels, "png"), task) == judge(list(pixels), task)
         assert pool.verdict(encoded(pixels, "png"), "no task at all").task == -8
@@ -34,7 +34,7 @@ def test_a_worker_s_verdict_is_the_judge_s(video):
 
 
 def test_a_job_that_kills_two_workers_is_unavailable():
-    pool = JudgePool(1, [sys.executable, "-c", DIES])
+    pool = VerdictPool(1, [sys.executable, "-c", DIES])
     with pytest.raises(VLMUnavailable, match="worker_died: exit status 3"):
         pool.verdict((b"x",), "T")
     pool.close()
@@ -44,24 +44,24 @@ def test_a_job_that_kills_two_workers_is_unavailable():
 
 def test_workers_that_do_not_start_are_a_mistake_and_no_failure_of_the_judge():
     with pytest.raises(RuntimeError, match=r"does not start \(exit status 7\)"):
-        JudgePool(1, [sys.executable, "-c", "raise SystemExit(7)"]).verdict((b"x",), "T")
+        VerdictPool(1, [sys.executable, "-c", "raise SystemExit(7)"]).verdict((b"x",), "T")
 
 
 def test_a_pool_without_workers_is_refused():
     with pytest.raises(ValueError, match="workers 0"):
-        JudgePool(0)
+        VerdictPool(0)
 
 
 def test_a_worker_imports_neither_torch_nor_a_model_library(repository):
     heavy = "{'torch', 'transformers', 'diffusers', 'pandas', 'dagster', 'pydantic', 'av'}"
-    code = f"import sys, microworld.judge_worker; print({heavy} & set(sys.modules))"
+    code = f"import sys, microworld.verdict_worker; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
 
 def test_a_worker_ends_with_its_input(repository):
     done = subprocess.run(
-        [sys.executable, "-m", "microworld.judge_worker"], cwd=repository, input=b"", capture_output=True, timeout=60
+        [sys.executable, "-m", "microworld.verdict_worker"], cwd=repository, input=b"", capture_output=True, timeout=60
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b'{"ready": true}\n', b"")
 
@@ -69,7 +69,7 @@ def test_a_worker_ends_with_its_input(repository):
 def test_mixed_sizes_are_refused_by_name(video):
     pixels, task = video
     mixed = (*encoded(pixels[:3], "png"), *encoded(np.zeros((1, 48, 48, 3), np.uint8), "png"))
-    pool = JudgePool(1)
+    pool = VerdictPool(1)
     try:
         with pytest.raises(ValueError, match="of one shape are expected"):
             pool.verdict(mixed, task)

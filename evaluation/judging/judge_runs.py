@@ -17,9 +17,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from evaluation.judging.agreement import agreement, constant
-from evaluation.judging.bench import Bench, Counts
 from evaluation.judging.looking import Look, looked, planned
 from evaluation.judging.options import JudgingOptions
+from evaluation.judging.video_judge import Counts, VideoJudge
 from evaluation.records import (
     JUDGEMENTS,
     MANIFEST,
@@ -122,7 +122,7 @@ async def judging(
     open_videos = math.ceil(options.concurrency / len(asked_of_each)) + 2 * options.decoders
     with ThreadPoolExecutor(options.decoders, "decode") as threads:
         judge = options.judge_id(client.model_id)
-        bench = Bench(client, judge, options, options.give_up_after, threads, options.ask_failed_again)
+        video_judge = VideoJudge(client, judge, options, options.give_up_after, threads, options.ask_failed_again)
 
         async def judge_video(item: Work) -> list[Judgement]:
             asked = [(question, judge_prompt(question, item.task, variant)) for question, variant in asked_of_each]
@@ -131,7 +131,7 @@ async def judging(
             def look(_: str) -> Look:
                 return planned(record, options.frames, options.image_format)
 
-            return await bench.judge_video(run.folder, run.journal, record, asked, look, _show, run.counts)
+            return await video_judge.judge_video(run.folder, run.journal, record, asked, look, _show, run.counts)
 
         try:
             for run in runs:
@@ -143,14 +143,16 @@ async def judging(
                     item.run.judgements |= {(one.video_id, one.question, one.variant): one for one in judgements}
                     if time.monotonic() - told >= 10:
                         told = time.monotonic()
-                        tell(f"{done} of {total} videos judged, {bench.failed} judgements failed, {told - begun:.0f} s")
+                        tell(
+                            f"{done} of {total} videos judged, {video_judge.failed} judgements failed, {told - begun:.0f} s"
+                        )
         finally:
             await client.aclose()
     results = [_written(run, options, client.model_id) for run in runs]
     for one in results:
         failed = ", ".join(f"{count} {kind}" for kind, count in one.failures.items()) or "none"
         tell(f"{one.folder.name}: {one.judgements} judgements, {one.asked} asked, {one.known} known, failed: {failed}")
-    bench.raise_when_gone()
+    video_judge.raise_when_gone()
     return results
 
 

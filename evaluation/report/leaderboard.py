@@ -1,4 +1,4 @@
-"""Leaderboard, comparisons and breakdowns: what a reader sees of evaluation/statistics/, nothing computed anew."""
+"""Leaderboard, comparisons and breakdowns: what a reader sees of evaluation/scoring/, nothing computed anew."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

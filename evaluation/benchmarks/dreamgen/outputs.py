@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from evaluation.benchmarks.dreamgen.benchmark import MOST_NAME, video_name
-from evaluation.benchmarks.exporting import Exported, Run, export
+from evaluation.benchmarks.dreamgen.released import MOST_NAME, video_name
 from evaluation.benchmarks.foreign import write_json
+from evaluation.benchmarks.named_videos import Exported, Run, export
 from evaluation.records import Sample
 
 BATCH_INPUT = "batch_input.json"

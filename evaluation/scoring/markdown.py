@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from evaluation.scoring.comparing import RunComparison
-from evaluation.scoring.curve import Point
 from evaluation.scoring.score_file import ALIKE, Estimate, RunScores
+from evaluation.scoring.training_curve import Point
 from stats.success import escaped
 
 NONE = "-"

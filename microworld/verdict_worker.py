@@ -1,6 +1,6 @@
 """A process that judges microworld videos, one at a time, so that judging takes another core than the caller's.
 
-    python -m microworld.judge_worker
+    python -m microworld.verdict_worker
 
 Jobs come as JSON lines on stdin, {"frames": [base64 of a JPEG or PNG, ...], "task": T}; one JSON line a job goes to
 stdout after {"ready": true}: {"verdict": {"task", "agent", "consistency", "notes"}} or {"error": text} for media that
@@ -16,8 +16,8 @@ from dataclasses import asdict
 
 import cv2
 
+from microworld.exact_judge import LIMIT, Verdict, judge
 from microworld.grammar import TaskNotUnderstood
-from microworld.judge import LIMIT, Verdict, judge
 from microworld.vision import decode
 
 

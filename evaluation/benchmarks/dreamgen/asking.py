@@ -15,19 +15,20 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.benchmarks.dreamgen.benchmark import instruction
 from evaluation.benchmarks.dreamgen.looking import Look, judge_id, looked, planned
 from evaluation.benchmarks.dreamgen.options import DreamgenJudgeOptions
-from evaluation.benchmarks.exporting import Run
-from evaluation.judging.bench import Bench, Counts
+from evaluation.benchmarks.dreamgen.released import instruction
+from evaluation.benchmarks.named_videos import Run
 from evaluation.judging.looking import Undecodable
+from evaluation.judging.video_judge import Counts, VideoJudge
 from evaluation.records import Judgement, Sample, VideoRecord, read_lines, write_lines
 from evaluation.videos import read_frames
 from microworld.vlm import build_vlm
-from models.vlm.asking import SCORED, AskOptions
+from models.vlm.asking import AskOptions
 from models.vlm.bounded import map_bounded
 from models.vlm.prompts import prompt
 from models.vlm.protocol import VLM, Media, Prompt
+from models.vlm.questions import SCORED
 from storage.files import exclusive
 from storage.journal import Journal
 
@@ -52,11 +53,11 @@ def judge(
     with exclusive(run.folder / LOCK), Journal(run.folder / JOURNAL) as journal:
         wanted = options.vlm.model_copy(update={"concurrency": options.concurrency})
         client = build_vlm(wanted) if vlm is None else vlm
-        made, bench = asyncio.run(_judge_all(run, options, client, journal, read))
+        made, video_judge = asyncio.run(_judge_all(run, options, client, journal, read))
         videos = {video.video_id for video in run.videos.values()}
         others = [one for one in read_lines(run.folder / JUDGEMENTS, Judgement) if one.video_id not in videos]
         write_lines(run.folder / JUDGEMENTS, [*others, *made])
-    bench.raise_when_gone()
+    video_judge.raise_when_gone()
     return made
 
 
@@ -67,10 +68,10 @@ def question(name: str, sample: Sample) -> Prompt:
 
 async def _judge_all(
     run: Run, options: DreamgenJudgeOptions, vlm: VLM, journal: Journal, read: Read
-) -> tuple[list[Judgement], Bench]:
-    """Judgements in the order of the run's videos, and the bench that made them."""
+) -> tuple[list[Judgement], VideoJudge]:
+    """Judgements in the order of the run's videos, and the judge that made them."""
     patience = AskOptions(**{name: getattr(options, name) for name in PATIENCE})
-    bench = Bench(vlm, judge_id(vlm.model_id, options), patience, options.give_up_after)
+    video_judge = VideoJudge(vlm, judge_id(vlm.model_id, options), patience, options.give_up_after)
 
     async def judge_video(video: VideoRecord) -> list[Judgement]:
         sample = run.samples[video.sample_id]
@@ -79,7 +80,7 @@ async def _judge_all(
         def look(name: str) -> Look:
             return planned(video, name, options)
 
-        return await bench.judge_video(run.folder, journal, video, asked, look, show, Counts())
+        return await video_judge.judge_video(run.folder, journal, video, asked, look, show, Counts())
 
     def show(path: Path, video: VideoRecord, looks: Sequence[Look | None]) -> list[list[Media]]:
         """Decodes once for all looks, and keeps encoded frames alone."""
@@ -100,4 +101,4 @@ async def _judge_all(
                     print(f"judged {len(found)} of {len(work)} videos", file=sys.stderr, flush=True)
     finally:
         await vlm.aclose()
-    return [judgement for video in work for judgement in found[video.video_id]], bench
+    return [judgement for video in work for judgement in found[video.video_id]], video_judge

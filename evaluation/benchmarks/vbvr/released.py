@@ -17,8 +17,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from evaluation.benchmarks.exporting import listed
 from evaluation.benchmarks.foreign import read_json, read_text
+from evaluation.benchmarks.named_videos import listed
 from evaluation.records import Sample
 from storage.files import PathOutsideRoot, confined, sha256_file, write_bytes
 

@@ -10,18 +10,18 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from microworld.judge import Verdict
+from microworld.exact_judge import Verdict
 from models.vlm.protocol import VLMUnavailable
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMAND = (sys.executable, "-m", "microworld.judge_worker")
+COMMAND = (sys.executable, "-m", "microworld.verdict_worker")
 
 
 class WorkerDied(Exception):
     """A worker ended in the middle of a job."""
 
 
-class JudgePool:
+class VerdictPool:
     """Up to `workers` processes, each started when first needed. Any thread may ask; more threads than workers wait.
 
     A worker that dies (killed from outside, out of memory) is replaced and its job given to the next one, once.
@@ -40,7 +40,7 @@ class JudgePool:
         self._closed = False
 
     def verdict(self, frames: Sequence[bytes], task: str) -> Verdict:
-        """The verdict on a video of encoded frames (judge_worker.judge_encoded).
+        """The verdict on a video of encoded frames (verdict_worker.judge_encoded).
 
         Raises ValueError for frames that cannot be judged, models.vlm.protocol.VLMUnavailable when two workers died of
         the same job or the pool was closed, and RuntimeError when workers do not start.

@@ -45,7 +45,7 @@ class Counts:
 Show = Callable[[Path, VideoRecord, Sequence[Look | None]], Sequence[Sequence[Media]]]
 
 
-class Bench:
+class VideoJudge:
     """Judges videos as `judge`. `failed` counts failed judgements; `gone` is why nothing more is asked.
 
     `options` are its patience and how many requests may be in flight (asyncio.Semaphore: make it within the loop).
