@@ -49,7 +49,7 @@ class DreamgenSource(Source):
     kind: Literal["dreamgen"] = "dreamgen"
     path: str = Field(min_length=1, description="The downloaded data set.")
     groups: tuple[Literal["object", "behavior", "environment", "robocasa"], ...] = Field(
-        ("object", "behavior", "environment"), min_length=1
+        ("object", "behavior", "environment"), min_length=1, description="Which groups of it are generated."
     )
 
 

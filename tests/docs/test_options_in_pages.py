@@ -1,12 +1,14 @@
 """Options that the pages write are options, and YAML that they show is taken by what it is for."""
 
 import re
+from collections.abc import Iterator
 
 import dagster as dg
 import pytest
 import yaml
 
 from assets.support.evaluation.options import GeneratedVideosConfig, TrainingCurve
+from assets.support.option_tables import anchor
 from assets.support.resources import VLMResource
 from assets.support.run_config import check_run_config
 from evaluation.report.options import ReportOptions
@@ -25,14 +27,29 @@ OF_COMMANDS = {"step", "benchmark", "rewrites", "objective"}
 
 def known_paths() -> set[str]:
     """`executor.rollout.group` and so on: blocks and options of docs/options.md, without `ops` and `config`."""
-    paths, title = set(), ""
+    tables: dict[str, dict[str, list[tuple[str, str]]]] = {}  # place -> option -> (kind, place) of its blocks
+    titles: dict[str, str] = {}
     for line in OPTIONS.text.splitlines():
         if line.startswith("#"):
-            title = line.lstrip("# ").removeprefix("ops.").replace(".config", "")
-            paths.add(title)
+            title = line.lstrip("# ")
+            titles[anchor(title)] = title
+            rows = tables[anchor(title)] = {}
         elif row := re.match(r"\| `(\w+)` \|", line):
-            paths.add(f"{title}.{row[1]}")
-    return paths
+            rows[row[1]] = re.findall(r"\[(\w+)\]\(#([^)]+)\)", line)
+
+    def below(place: str, path: str) -> Iterator[str]:
+        yield path
+        for option, blocks in tables[place].items():
+            yield f"{path}.{option}"
+            for kind, block in blocks:
+                yield from below(block, f"{path}.{option}" + ("" if kind == "block" else f".{kind}"))
+
+    tops = {place: title for place, title in titles.items() if title.endswith(".config")}
+    return {
+        path
+        for place, title in tops.items()
+        for path in below(place, title.removeprefix("ops.").removesuffix(".config"))
+    }
 
 
 PATHS = known_paths()

@@ -27,3 +27,8 @@ def test_every_link_to_a_block_leads_to_its_heading(lines):
 def test_no_heading_stands_twice(lines):
     headings = [line for line in lines if line.startswith("#")]
     assert len(headings) == len(set(headings))
+
+
+def test_every_option_says_what_it_means(lines):
+    silent = [line for line in lines if line.endswith("|  |") and line.startswith("| `")]
+    assert not silent, "give these a Field(description=...), or their block a docstring"

@@ -25,7 +25,7 @@ class TrainOptions(Options):
     dataset_version: str = Field("", description="The release the conditions must be of; none: any.")
     output: str = Field(min_length=1, description="Folder for checkpoints, logs and the final weights.")
     method: Method = Field("wmsd", description="World Model Self-Distillation, or one of its ablations and baselines.")
-    objective: Objective = AWM()
+    objective: Objective = Field(AWM(), description="The policy gradient's loss.")
     lora: LoRAOptions = LoRAOptions()
     rollout: RolloutOptions = RolloutOptions()
     rewards: RewardOptions = RewardOptions()

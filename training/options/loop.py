@@ -8,6 +8,8 @@ from storage.options import Options
 
 
 class OptimizerOptions(Options):
+    """How a gradient changes the weights."""
+
     kind: Literal["adamw", "muon"] = Field(
         "adamw",
         description="muon: matrices by Muon, at lr x .2 sqrt(larger side) so that rates of AdamW carry over; all other "
@@ -24,12 +26,16 @@ class OptimizerOptions(Options):
 
 
 class MemoryOptions(Options):
+    """What fits into memory; the result does not depend on it."""
+
     batch: int = Field(48, ge=1, description="States that pass through the model together in training.")
     checkpointing: bool = Field(False, description="Recompute activations in the backward pass.")
     compile: bool = Field(False, description="torch.compile the denoiser.")
 
 
 class RunOptions(Options):
+    """How long the run is, and what it keeps."""
+
     steps: int = Field(100, ge=1, description="Training steps of the run.")
     seed: int = Field(0, ge=0, description="Decides everything that is drawn.")
     checkpoint_every: int = Field(20, ge=1, description="Steps between checkpoints.")

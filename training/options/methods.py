@@ -20,6 +20,8 @@ Method = Literal[
 
 
 class RolloutOptions(Options):
+    """What is sampled in a step."""
+
     tasks: int = Field(4, ge=1, description="Tasks (groups) a step, over all processes.")
     group: int = Field(12, ge=2, description="Rollouts K of each task; at least 2, since rewards are compared.")
     steps: int = Field(8, ge=1, description="Sampler steps of a rollout.")
@@ -33,6 +35,8 @@ class RolloutOptions(Options):
 
 
 class DistillOptions(Options):
+    """How the Demonstrator guides the Executor."""
+
     beta_d: float = Field(0.01, ge=0, description="Weight of the anchor to the Demonstrator (Eq. 12).")
     states: Literal["trajectory", "renoised"] = Field(
         "trajectory",
@@ -50,6 +54,8 @@ class DistillOptions(Options):
 
 
 class RegulariserOptions(Options):
+    """Penalties for leaving the base, or an average of the policy."""
+
     kl_ref: float = Field(0.0, ge=0, description="Weight of the squared velocity distance to the base under T.")
     kl_ema: float = Field(0.0, ge=0, description="Weight of the squared velocity distance to an EMA of the policy.")
     ema_decay: float = Field(0.9, ge=0, lt=1, description="Decay an update of that EMA.")

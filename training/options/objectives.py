@@ -41,7 +41,9 @@ class AWM(Levels):
     """Advantage-weighted matching."""
 
     kind: Literal["awm"] = "awm"
-    weighting: Literal["uniform", "t", "t2", "huber", "ghuber"] = "ghuber"
+    weighting: Literal["uniform", "t", "t2", "huber", "ghuber"] = Field(
+        "ghuber", description="How the matching error is weighted: training/objectives/matching.py has the formulas."
+    )
     power: float = Field(0.25, gt=0, le=1, description="ghuber: p.")
     clip: float = Field(
         1.0,

@@ -6,6 +6,8 @@ from storage.options import Options
 
 
 class LoRAOptions(Options):
+    """What is trained of the model."""
+
     rank: int = Field(32, ge=1, le=1024, description="Rank of each adapter.")
     alpha: float = Field(64.0, gt=0, description="The adapter's output is scaled by alpha / rank.")
     targets: tuple[str, ...] = Field((), description="Names of linear layers; none: those the model's adapter lists.")

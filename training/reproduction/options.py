@@ -34,7 +34,7 @@ class Experiment(Options):
     """One setting, trained once for each seed."""
 
     name: str = Field(description="Folder name and label: up to 40 small letters, digits, '-' or '_'.")
-    method: Method = "wmsd"
+    method: Method = Field("wmsd", description="How it is trained.")
     seeds: tuple[int, ...] = Field((0,), min_length=1, description="A run each; they differ in run.seed alone.")
     steps: int | None = Field(None, ge=1, description="Optimizer steps; none: those of `training`.")
     changes: dict[str, Any] = Field({}, description="Options that differ from `training`, as nested blocks.")
