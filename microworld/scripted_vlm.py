@@ -42,12 +42,9 @@ class ScriptedVLM:
     "video_task", and of the judge's questions those in exact_judge.ANSWERED (field task). Raises ValueError for
     another one, for media that are no picture, and for a flaw_rate outside 0..1.
 
-    Judgements are exact unless `judge_noise` (standard deviation of Gaussian noise on log-odds, to 20) or `judge_flip`
-    (chance that one is turned into its opposite) spoil them: drawn from the video and the question's text alone, so
-    that the same judgement is always spoiled alike, and named in the model_id. ValueError for values that are none.
-
-    Videos are judged in `workers` processes (verdict_pool.py), started at the first one; with 0 in a thread of this
-    process. All questions about a video share one verdict.
+    Judgements are exact: models/vlm/erring.py makes a judge that errs. Videos are judged in `workers` processes
+    (verdict_pool.py), started at the first one; with 0 in a thread of this process. All questions about a video share
+    one verdict.
     """
 
     def __init__(
@@ -56,21 +53,11 @@ class ScriptedVLM:
         flaw_rate: float = PAPER_RATE,
         photo_tasks: bool = False,
         workers: int = 0,
-        judge_noise: float = 0.0,
-        judge_flip: float = 0.0,
     ):
         if not 0 <= flaw_rate <= 1:
             raise ValueError(f"flaw_rate {flaw_rate}: a share from 0 to 1 is expected")
         flaws = "" if flaw_rate == PAPER_RATE else f";flaw_rate={flaw_rate:g}"
-        if not (0 <= judge_noise <= 20 and 0 <= judge_flip <= 1):
-            raise ValueError(
-                f"judge_noise {judge_noise}, judge_flip {judge_flip}: a standard deviation from 0 to 20 and a share "
-                "from 0 to 1 are expected"
-            )
-        flaws += f";judge_noise={judge_noise:g}" if judge_noise else ""
-        flaws += f";judge_flip={judge_flip:g}" if judge_flip else ""
         self.model_id = MODEL_ID + ("+photo" if photo_tasks else "") + flaws
-        self.judge_noise, self.judge_flip = judge_noise, judge_flip
         self.flaw_rate, self.photo_tasks = flaw_rate, photo_tasks
         self.pool = VerdictPool(workers) if workers else None
         self._threads = ThreadPoolExecutor(max(workers, 1), "microworld-judge")
@@ -91,8 +78,7 @@ class ScriptedVLM:
         if question.name in JUDGES:
             verdict = self._verdict(_only(media, Video, question), question.fields["task"])
             # Shielded: one caller's cancellation must not take the verdict from the others.
-            exact = getattr(await asyncio.shield(asyncio.wrap_future(verdict)), JUDGES[question.name])
-            value = self._spoiled(exact, question, media[0])
+            value = getattr(await asyncio.shield(asyncio.wrap_future(verdict)), JUDGES[question.name])
         else:
             value = await asyncio.to_thread(self._screening, question, media)
         # Both log-probabilities of a two-way choice with these odds, without overflow.
@@ -184,15 +170,6 @@ class ScriptedVLM:
             verdict = self._verdicts[key]
         verdict.add_done_callback(lambda done: self._forget_failed(key, done))
         return verdict
-
-    def _spoiled(self, value: float, question: Prompt, video: Video) -> float:
-        """The judgement with this judge's noise."""
-        if not self.judge_noise and not self.judge_flip:
-            return value
-        key = hashlib.sha256(f"{video.sha256}:{question.name}:{question.text}".encode()).digest()
-        rng = np.random.default_rng(list(key))
-        value += self.judge_noise * float(rng.standard_normal())
-        return -value if rng.random() < self.judge_flip else value
 
     def _forget_failed(self, key: tuple[str, str], done: Future[Verdict]) -> None:
         """A verdict that could not be had is asked for again the next time."""

@@ -9,13 +9,7 @@ def scripted(options: VLMOptions) -> VLM:
     """The scripted VLM: it reads pixels by rule and needs no weights."""
     from microworld.scripted_vlm import ScriptedVLM
 
-    return ScriptedVLM(
-        flaw_rate=options.flaw_rate,
-        photo_tasks=options.photo_tasks,
-        workers=options.workers,
-        judge_noise=options.judge_noise,
-        judge_flip=options.judge_flip,
-    )
+    return ScriptedVLM(flaw_rate=options.flaw_rate, photo_tasks=options.photo_tasks, workers=options.workers)
 
 
 MAKERS: backends.Makers = {"scripted": scripted}

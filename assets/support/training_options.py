@@ -13,7 +13,8 @@ from training.conditions.folder import INCIDENTAL
 from training.conditions.options import ConditionsOptions
 from training.loop.checks import check_options
 from training.methods.tasks import share_of_rank
-from training.options import Method, TrainOptions
+from training.options import TrainOptions
+from training.options.methods import Method
 
 # Filled in by the asset; the values only stand in while the other options are checked.
 STAND_INS = {"conditions": "-", "output": "-", "method": "wmsd"}

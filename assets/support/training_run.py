@@ -20,7 +20,8 @@ from storage.files import confined, sha256_bytes, sha256_file, write_bytes
 from storage.strict_yaml import read_yaml
 from training.conditions.folder import conditions_folder, read_manifest
 from training.loop.recipe_change import ChangedRecipe, check_goes_on, completed
-from training.options import Method, TrainOptions
+from training.options import TrainOptions
+from training.options.methods import Method
 from training.step_folders import CHECKPOINTS, STATE, step_folders
 
 # Changes when the same options train otherwise.

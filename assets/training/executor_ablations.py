@@ -11,7 +11,7 @@ from assets.support.resources import CollectionResource
 from assets.support.run_config import PARTITION, check_run_config
 from assets.support.training_options import ExecutorConfig
 from assets.support.training_run import SHARED, train
-from training.options import Method
+from training.options.methods import Method
 
 ABLATIONS = dg.StaticPartitionsDefinition([method for method in get_args(Method) if method != "wmsd"])
 

@@ -15,7 +15,16 @@ def build_vlm(options: VLMOptions, makers: Makers | None = None) -> VLM:
     Raises ValueError for a missing environment variable and for a backend without a maker, RuntimeError where a
     package or a GPU is missing.
     """
-    if maker := (makers or {}).get(options.backend):
+    vlm = _backend(options, makers or {})
+    if options.judge_noise or options.judge_flip:
+        from models.vlm.erring import Erring
+
+        return Erring(vlm, options.judge_noise, options.judge_flip)
+    return vlm
+
+
+def _backend(options: VLMOptions, makers: Makers) -> VLM:
+    if maker := makers.get(options.backend):
         return maker(options)
     match options.backend:
         case "openai":
@@ -56,4 +65,4 @@ def build_vlm(options: VLMOptions, makers: Makers | None = None) -> VLM:
                 thinking=bool(options.thinking),
                 engine_options=options.engine_options,
             )
-    raise ValueError(f"backend {options.backend!r} has no maker here: makers for {sorted(makers or {})} were handed in")
+    raise ValueError(f"backend {options.backend!r} has no maker here: makers for {sorted(makers)} were handed in")

@@ -57,9 +57,13 @@ class VLMOptions(BaseModel):
     )
     flaw_rate: float = Field(0.085, ge=0, le=1, description="scripted: share of pairs written badly on purpose.")
     judge_noise: float = Field(
-        0.0, ge=0, le=20, description="scripted: standard deviation of Gaussian noise on the log-odds of judgements."
+        0.0,
+        ge=0,
+        le=20,
+        description="Standard deviation of Gaussian noise on the log-odds of judgements, to see what "
+        "a judge that errs does; 0: none.",
     )
-    judge_flip: float = Field(0.0, ge=0, le=1, description="scripted: share of judgements turned into their opposite.")
+    judge_flip: float = Field(0.0, ge=0, le=1, description="Share of judgements turned into their opposite, likewise.")
     photo_tasks: bool = Field(False, description="scripted: placeholder answers for pictures that are no microworld.")
     workers: int = Field(
         1, ge=0, le=256, description="scripted: processes that judge videos, started at the first; 0: this process."
@@ -90,7 +94,6 @@ class VLMOptions(BaseModel):
         if self.backend != "openai" and self.thinking is None:
             raise ValueError(f"thinking null: the backend {self.backend} takes true or false")
         others = {"base_url": "openai", "api_key_env": "openai", "engine_options": "vllm"}
-        others |= {"judge_noise": "scripted", "judge_flip": "scripted"}
         for name, backend in others.items():
             if getattr(self, name) and self.backend != backend:
                 raise ValueError(f"{name} is set, which only the backend {backend} reads; backend is {self.backend}")

@@ -61,13 +61,14 @@ def completed(saved: Mapping[str, Any], options: BaseModel) -> dict[str, Any]:
     A retired option goes: nothing reads it any more. One that is no longer known at all stays as it was saved: what it
     would be now, nobody can say.
     """
-    found = {name: value for name, value in saved.items() if name not in retired_names(type(options))}
+    gone = retired_names(type(options))
+    found = {name: value for name, value in saved.items() if name not in gone}
     for name, field in type(options).model_fields.items():
         value = getattr(options, name)
         if name in saved:
             if isinstance(value, BaseModel) and isinstance(saved[name], Mapping):
                 found[name] = completed(saved[name], value)
-        elif not field.is_required():
+        elif not field.is_required() and name not in gone:
             found[name] = to_jsonable_python(field.get_default(call_default_factory=True))
     return found
 

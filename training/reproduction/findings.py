@@ -8,7 +8,7 @@ import numpy as np
 
 from evaluation.report.reproduction import ENDED, INCIDENTAL, dotted
 from stats.pooling import Pool, pooled
-from training.options import Method
+from training.options.methods import Method
 from training.reproduction.options import Experiment
 from training.reproduction.results import RunData
 

@@ -8,8 +8,12 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from evaluation.report.reproduction import dotted
+from storage.options import Options
 from storage.strict_yaml import read_yaml
-from training.options import InvalidOptions, Method, Options, RunOptions, TrainOptions
+from training.options import InvalidOptions, TrainOptions
+from training.options.loop import RunOptions
+from training.options.methods import Method
+from training.options.rewards import ERRS
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 # What experiments may not change, and where it is said instead. The second half keeps runs comparable: the same
@@ -27,6 +31,8 @@ ELSEWHERE = {
     "held_out.steps": "`training`, for all alike",
     "held_out.seed": "`training`, for all alike",
 }
+# Held-out tasks are judged without these, so that runs stay comparable.
+OF_REWARDS = tuple(f"rewards.judge.vlm.{name}" for name in ERRS)
 FILLED = ("method", "output")  # never given in `training`
 
 
@@ -57,6 +63,8 @@ class Experiment(Options):
     @classmethod
     def _may_change(cls, value: dict[str, Any]) -> dict[str, Any]:
         for key in dotted(value):
+            if key in OF_REWARDS:
+                continue
             for fixed, where in ELSEWHERE.items():
                 if key == fixed or key.startswith(f"{fixed}.") or fixed.startswith(f"{key}."):
                     raise ValueError(f"{key} is not for an experiment to change: {fixed} is said by {where}")

@@ -12,7 +12,7 @@ import numpy as np
 from evaluation.report.reproduction import ENDED, Claim
 from stats.pooling import Paired, paired, pooled
 from training.loop.held_out import BASE, DEMONSTRATOR
-from training.options import Method
+from training.options.methods import Method
 from training.reproduction.findings import Findings, Setting
 from training.reproduction.results import RunData, verdicts
 

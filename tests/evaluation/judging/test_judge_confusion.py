@@ -10,11 +10,11 @@ from evaluation.judging.confusion import Confusion, Uninformative, confusion, co
 from evaluation.judging.judge_runs import judge_runs
 from evaluation.judging.options import JudgingOptions
 from evaluation.records import Judgement, read_lines
-from microworld.scripted_vlm import ScriptedVLM
 from microworld.vlm import build_vlm
 from models.vlm.asking import judge_prompt
+from models.vlm.erring import Erring
 from models.vlm.options import VLMOptions
-from models.vlm.protocol import Video
+from models.vlm.protocol import Image, LogOdds, Usage, Video
 from stats.rates import Rate
 from tests.evaluation.judging.judge_rig import judgement, make_run
 from training.options.rewards import JudgeOptions
@@ -101,26 +101,21 @@ def many_videos(count: int) -> list[Video]:
     return [Video((bytes([n % 256, n // 256]) * 9, b"second"), (0.0, 1.0)) for n in range(count)]
 
 
-class OneVerdict(ScriptedVLM):
-    """Has the exact judge say `exact` of every video, so that only the noise is seen."""
+class OneVerdict:
+    """A judge that says `exact` of every video, so that only the errors are seen."""
 
-    def __init__(self, exact: float, **noise):
-        super().__init__(**noise)
+    model_id = "one verdict"
+
+    def __init__(self, exact: float):
         self.exact = exact
 
-    def _verdict(self, video, task):
-        from concurrent.futures import Future
-
-        from microworld.exact_judge import Verdict
-
-        done: Future = Future()
-        done.set_result(Verdict(self.exact, self.exact, self.exact))
-        return done
+    async def log_odds(self, question, media) -> LogOdds:
+        return LogOdds(self.exact, -1.0, -1.0, True, Usage())
 
 
 def noisy(exact: float, question=None, count: int = 1000, **noise) -> np.ndarray:
     async def ask():
-        vlm = OneVerdict(exact, **noise)
+        vlm = Erring(OneVerdict(exact), noise.get("judge_noise", 0.0), noise.get("judge_flip", 0.0))
         asked = question or judge_prompt("task", "[A]: go.")
         return [(await vlm.log_odds(asked, [video])).value for video in many_videos(count)]
 
@@ -153,14 +148,15 @@ def test_judges_of_different_noise_have_different_names_and_the_exact_one_keeps_
     ]
 
 
-def test_noise_is_the_scripted_judges_alone_and_within_bounds():
-    with pytest.raises(ValueError, match="only the backend scripted"):
-        VLMOptions(backend="transformers", model="m", judge_flip=0.1)
+def test_any_judge_may_err_within_bounds_and_pictures_are_answered_as_before():
+    assert VLMOptions(backend="transformers", model="m", judge_flip=0.1).judge_flip == 0.1
     for wrong in ({"judge_flip": 1.5}, {"judge_noise": -1.0}, {"judge_noise": math.inf}):
         with pytest.raises(ValueError, match="judge_"):
             VLMOptions(**wrong)
         with pytest.raises(ValueError, match="judge_"):
-            ScriptedVLM(**wrong)
+            Erring(OneVerdict(0.0), wrong.get("judge_noise", 0.0), wrong.get("judge_flip", 0.0))
+    answer = asyncio.run(Erring(OneVerdict(2.0), flip=1.0).log_odds(judge_prompt("task", "x"), [Image(b"png")]))
+    assert answer.value == 2.0
 
 
 def test_training_recipes_name_the_noise_in_the_judges_block():

@@ -8,7 +8,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.rewards.advantages import RewardNormaliser, combine, group_advantages, group_spread, weighted
+from training.rewards.advantages import (
+    RewardNormaliser,
+    best_and_worst,
+    combine,
+    group_advantages,
+    group_spread,
+    weighted,
+)
 
 
 def doubles(*values: float) -> torch.Tensor:
@@ -231,3 +238,25 @@ def test_the_normaliser_survives_a_checkpoint_to_the_bit():
 def test_a_foreign_normaliser_state_is_refused():
     with pytest.raises(ValueError, match=r"'task' has \['mean', 'var'\]"):
         RewardNormaliser().load_state_dict({"task": {"mean": 0, "var": 1}})
+
+
+# -- best and worst ----------------------------------------------------------------------------------------------------
+
+
+def test_only_the_best_and_the_worst_of_each_group_keep_their_advantage():
+    rewards = doubles(3, 1, 2, 0, 9, 9, 9, 1)
+    groups = torch.tensor([0, 0, 0, 0, 5, 5, 5, 5])
+    advantages = group_advantages(rewards, groups, all_valid(rewards)).values
+    kept = best_and_worst(advantages, rewards, groups, all_valid(rewards), 1, 2)
+    assert (kept != 0).tolist() == [True, True, False, True, True, False, True, True]
+    assert torch.equal(kept[kept != 0], advantages[kept != 0]), "the z-scores are those of the whole group"
+    assert best_and_worst(advantages, rewards, groups, all_valid(rewards), 0, 0) is advantages
+
+
+def test_choosing_passes_over_failed_rollouts_and_keeps_a_small_group_whole():
+    rewards = doubles(float("nan"), 1, 2, 3, 5)
+    groups, valid = torch.tensor([0, 0, 0, 0, 1]), torch.isfinite(rewards)
+    ones = torch.ones(5)
+    assert best_and_worst(ones, rewards, groups, valid, 1, 1).tolist() == [0, 1, 0, 1, 1]
+    assert best_and_worst(ones, rewards, groups, valid, 5, 5).tolist() == [0, 1, 1, 1, 1]
+    assert best_and_worst(ones, rewards, groups, valid, 0, 2).tolist() == [0, 1, 1, 0, 1]
