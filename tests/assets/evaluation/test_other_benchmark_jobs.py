@@ -3,8 +3,6 @@ for the official evaluator."""
 
 import json
 import os
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -16,9 +14,9 @@ from evaluation.benchmarks.named_videos import Exported
 from evaluation.records import read_lines
 from tests.assets.evaluation.conftest import check_of, event_of, failure_of, materialized
 from tests.evaluation.benchmarks import layouts
+from tests.evaluation.benchmarks.vbvr.vbvr_rig import FAKE
 from tests.models.vlm.chat_server import ChatServer
 
-FAKE = [sys.executable, str(Path(layouts.__file__).with_name("fake_evaluator.py"))]
 RUNS = [{"name": "base", "role": "base"}, {"name": "executor", "training": "wmsd"}]
 
 

@@ -12,7 +12,10 @@ import pytest
 from PIL import Image
 
 from curation import schemas
+from curation.report.build import build_report
 from storage.tables import write_table
+from tests.curation.report.spoiled import FACTS
+from tests.pages.markup import Markup
 
 SCHEMAS = {
     "clips": schemas.CLIPS,
@@ -231,3 +234,18 @@ def new_collection(tmp_path) -> Callable[..., Collection]:
 @pytest.fixture(scope="session")
 def make_row() -> Callable[..., dict]:
     return row_of
+
+
+@pytest.fixture
+def page(tmp_path):
+    """Builds the report of a collection and parses it; the result of build_report is `.built`, the text `.html`."""
+
+    def make(collection, facts=FACTS, tables=None, **options) -> Markup:
+        out = tmp_path / "report.html"
+        built = build_report(collection.tables() if tables is None else tables, collection.root, out, facts, **options)
+        html = out.read_text(encoding="utf-8")
+        parsed = Markup(html)
+        parsed.built, parsed.html = built, html
+        return parsed
+
+    return make

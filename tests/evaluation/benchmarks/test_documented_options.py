@@ -1,7 +1,6 @@
 """docs/benchmarks.md: what it tells people to write is what jobs and commands take, and sizes are the model's."""
 
 import re
-import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -15,7 +14,7 @@ from evaluation.benchmarks.vbench import VbenchOptions
 from evaluation.benchmarks.vbvr.options import VbvrOptions
 from models.video.options import VideoModelOptions
 from pipelines.recipes import job_of
-from tests.evaluation.benchmarks import layouts
+from tests.evaluation.benchmarks.vbvr.vbvr_rig import FAKE
 
 PAGE = Path(__file__).parents[3] / "docs" / "benchmarks.md"
 COMMANDS = {"DreamGen Bench": DreamgenOptions, "VBVR-Bench": VbvrOptions, "VBench": VbenchOptions}
@@ -45,8 +44,7 @@ def test_a_recipe_of_the_page_is_a_valid_run_config_of_its_job(recipe):
 
     dg.validate_run_config(defs.resolve_job_def(job_of(recipe)), recipe)
     if "vbvr_scores" in recipe["ops"]:  # an installed evaluator is a part of what is checked
-        stand_in = [sys.executable, str(Path(layouts.__file__).with_name("fake_evaluator.py"))]
-        recipe["ops"]["vbvr_scores"]["config"]["evaluator"]["command"] = stand_in
+        recipe["ops"]["vbvr_scores"]["config"]["evaluator"]["command"] = FAKE
     check_run_config(recipe)
 
 

@@ -82,3 +82,14 @@ def bench(tmp_path, tiny_model) -> Bench:
 @pytest.fixture
 def quiet() -> Callable[[str], None]:
     return lambda line: None
+
+
+@pytest.fixture
+def unloadable(monkeypatch):
+    """No model can be loaded any more."""
+    import models.video.build_video_model
+
+    def refuse(*_):
+        raise AssertionError("a model was loaded")
+
+    return lambda: monkeypatch.setattr(models.video.build_video_model, "build_video_model", refuse)

@@ -1,89 +1,20 @@
-"""The judge answers the same whatever the order and the trouble on the way, and never turns a failure into a reward."""
+"""The judge answers the same whatever the order and the trouble on the way, and a failure is never a reward."""
 
 import asyncio
 import math
-import os
-import signal
 import threading
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
 
-from microworld.exact_judge import judge
-from microworld.families import sample_tasks
-from microworld.render import render_batch
-from microworld.scene import sample_scene
 from microworld.scripted_vlm import ScriptedVLM
-from models.vlm.asking import judge_prompt
-from models.vlm.frames import encoded, frame_indices
-from models.vlm.protocol import LogOdds, Usage, Video, VLMUnavailable
+from models.vlm.protocol import VLMUnavailable
 from models.vlm.questions import NAMES
+from tests.training.rewards.table_vlm import FAST, TableVLM, clips, judged, names
 from training.options.rewards import JudgeOptions
 from training.rewards.judge import Judge
 from training.rewards.judgements import Judgements
 from training.rewards.protocol import TooManyFailures, check_failures
-
-FAST = {"retry_wait_s": 0.0, "timeout_s": 20.0}
-
-
-class TableVLM:
-    """Answers `answers[task]`, a list of one entry a call: a number, or an exception to raise; the last one repeats."""
-
-    model_id = "table"
-
-    def __init__(self, answers, delay=None):
-        self.answers, self.delay = answers, delay
-        self.calls: list[tuple[str, str]] = []
-        self.running = self.most = 0
-        self.closed = False
-
-    async def log_odds(self, question, media):
-        task = question.fields["task"]
-        asked = self.calls.count((question.name, task))
-        self.calls.append((question.name, task))
-        self.running += 1
-        self.most = max(self.most, self.running)
-        try:
-            if self.delay:
-                await asyncio.sleep(self.delay(task))
-        finally:
-            self.running -= 1
-        answer = self.answers[task][min(asked, len(self.answers[task]) - 1)]
-        if isinstance(answer, Exception):
-            raise answer
-        return LogOdds(answer, -1.0, -1.0, True, Usage())
-
-    async def aclose(self):
-        self.closed = True
-
-
-def clips(count, frames=8, size=32, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, (count, frames, size, size, 3), np.uint8)
-
-
-def names(count):
-    return [f"[A{i}]: Go." for i in range(count)]
-
-
-def judged(client, videos, tasks, **options) -> Judgements:
-    with Judge(JudgeOptions(**{**FAST, **options}), client) as judge:
-        return judge.submit(videos, tasks, 8.0).result()
-
-
-@pytest.fixture(scope="module")
-def world():
-    """Six microworld rollouts with their tasks: right ones, another task's, one that stands still."""
-    rng = np.random.default_rng(3)
-    videos, tasks = [], []
-    while len(tasks) < 6:
-        scene = sample_scene(rng)
-        found = sample_tasks(scene.layout, rng, 2)
-        if len(found) == 2:
-            video = render_batch([scene], [found[len(tasks) % 3 == 1].program], 8, 32)[0]
-            videos.append(video if len(tasks) != 4 else np.repeat(video[:1], 8, axis=0))
-            tasks.append(found[0].text)
-    return np.stack(videos), tasks
 
 
 def test_every_question_is_answered_for_every_video():
@@ -221,94 +152,3 @@ def test_torch_tensors_are_taken_as_they_are(world):
     with Judge(JudgeOptions(**FAST), ScriptedVLM()) as judge:
         a, b = (judge.submit(v, tasks, 8).result() for v in (videos, torch.from_numpy(videos)))
     assert a.log_odds["task"].tolist() == b.log_odds["task"].tolist()
-
-
-def test_the_judge_sees_fixed_frames_with_their_times_and_lossless_pixels():
-    seen = []
-
-    class Looking(TableVLM):
-        async def log_odds(self, question, media):
-            seen.extend(media)
-            return await super().log_odds(question, media)
-
-    task, video = names(1)[0], clips(1, frames=25)
-    judged(Looking({task: [0.0]}), video, [task], questions=["task"], frames=4)
-    assert [round(t, 3) for t in seen[0].times_s] == [0.0, 1.0, 2.0, 3.0]
-    import cv2
-
-    shown = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1] for data in seen[0].frames]
-    assert (np.stack(shown) == video[0, [0, 8, 16, 24]]).all()
-
-
-@pytest.mark.parametrize("total, wanted", [(2, 8), (8, 8), (9, 8), (49, 8), (121, 5)])
-def test_frames_are_spread_from_the_first_to_the_last(total, wanted):
-    index = frame_indices(total, wanted)
-    assert len(index) == len(set(index)) == min(total, wanted)
-    assert (index[0], index[-1]) == (0, total - 1)
-    assert np.ptp(np.diff(index)) <= 1
-
-
-def test_the_scripted_judge_gives_what_the_microworld_s_judge_gives_whoever_runs_it(world):
-    videos, tasks = world
-    expected = [judge(list(video), task) for video, task in zip(videos, tasks, strict=True)]
-    for workers in (0, 1, 2):
-        got = judged(None, videos, tasks, vlm={"workers": workers})
-        for question in NAMES:
-            assert got.log_odds[question].tolist() == [getattr(verdict, question) for verdict in expected]
-    files = Video(encoded(videos[0], "png"), tuple(i / 8 for i in range(8)))
-    alone = asyncio.run(ScriptedVLM().log_odds(judge_prompt("task", tasks[0]), [files])).value
-    assert alone == expected[0].task
-
-
-def test_killed_judge_processes_are_replaced_and_change_nothing(world):
-    videos, tasks = world
-    vlm = ScriptedVLM(workers=2)
-    with Judge(JudgeOptions(**FAST), vlm) as judge:
-        expected = judge.submit(videos, tasks, 8).result()
-        killed = vlm.pool.pids
-        assert killed
-        for pid in killed:
-            os.kill(pid, signal.SIGKILL)
-        got = judge.submit(videos[:, ::-1], tasks, 8).result()
-        assert not any(got.failures().values())
-        assert not set(killed) & set(vlm.pool.pids)
-        again = judge.submit(videos, tasks, 8).result()
-    assert again.log_odds["task"].tolist() == expected.log_odds["task"].tolist()
-    assert vlm.pool.pids == []
-
-
-def test_a_closed_judge_takes_nothing_more_and_its_vlm_is_closed():
-    vlm = TableVLM({names(1)[0]: [1.0]})
-    judge = Judge(JudgeOptions(**FAST), vlm)
-    judge.close()
-    judge.close()
-    assert vlm.closed
-    with pytest.raises(RuntimeError, match="closed"):
-        judge.submit(clips(1), names(1), 8)
-
-
-@pytest.mark.parametrize(
-    "options, named",
-    [
-        ({"frame": 8}, "frame"),
-        ({"frames": 1}, "frames"),
-        ({"image_format": "gif"}, "gif"),
-        ({"questions": ()}, "questions"),
-        ({"questions": ("task", "beauty")}, "beauty"),
-        ({"questions": ("task", "task")}, "each is expected once"),
-        ({"max_failed_share": 1.5}, "max_failed_share"),
-        ({"concurrency": 0}, "concurrency"),
-        ({"vlm": {"workers": -1}}, "workers"),
-    ],
-)
-def test_a_wrong_option_is_an_error_that_names_it(options, named):
-    with pytest.raises(ValidationError, match=named):
-        JudgeOptions(**options)
-
-
-@pytest.mark.parametrize("question", NAMES)
-def test_the_prompts_hold_the_task_whatever_it_says_and_ask_for_yes_or_no(question):
-    task = "[Man]: Take the $100 {bill} and leave."
-    text = judge_prompt(question, task).text
-    assert task in text
-    assert text.endswith("Answer with one word, yes or no.")
