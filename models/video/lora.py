@@ -15,8 +15,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from models.video.whole_tensors import WHOLE, in_place
 from models.weights import read_header
-from storage.files import sha256_file
+from storage.files import sha256_bytes, sha256_file
 
 WEIGHTS = "pytorch_lora_weights.safetensors"
 METADATA = "lora_adapter_metadata"
@@ -31,11 +32,13 @@ class BadLoRA(ValueError):
 
 @dataclass(frozen=True)
 class LoRA:
-    """A LoRA file. `source` as it was asked for, with the commit when it came from the Hub."""
+    """A LoRA file. `source` as it was asked for, with the commit when it came from the Hub. `whole`: the file of
+    tensors trained whole beside it, if there is one; `sha256` is then of both."""
 
     file: Path
     source: str
     sha256: str
+    whole: Path | None = None
 
 
 def find_lora(path: str, revision: str | None = None) -> LoRA:
@@ -57,7 +60,11 @@ def find_lora(path: str, revision: str | None = None) -> LoRA:
         read_header(file)
     except ValueError as error:
         raise BadLoRA(str(error)) from error
-    return LoRA(file, source, sha256_file(file))
+    whole = file.with_name(WHOLE)
+    if file.name != WEIGHTS or not whole.is_file():
+        return LoRA(file, source, sha256_file(file))
+    both = sha256_bytes(f"{sha256_file(file)}{sha256_file(whole)}".encode())
+    return LoRA(file, source, both, whole)
 
 
 @contextlib.contextmanager
@@ -69,9 +76,22 @@ def wearing(transformer: nn.Module, lora: LoRA | None) -> Iterator[None]:
     if lora is None:
         yield
         return
+    tensors, config = read_lora(lora.file, transformer)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(in_place(transformer, lora.whole))
+        except ValueError as error:
+            raise BadLoRA(str(error)) from error
+        stack.enter_context(adapted(transformer, lora.file, tensors, config))
+        yield
+
+
+@contextlib.contextmanager
+def adapted(transformer: nn.Module, file: Path, tensors: dict[str, Tensor], config) -> Iterator[None]:
+    """Inside, `transformer` has an adapter of `config` (peft's) with these tensors. Raises BadLoRA where they do not
+    fit."""
     from peft import set_peft_model_state_dict
 
-    tensors, config = read_lora(lora.file, transformer)
     transformer.add_adapter(config, adapter_name=NAME)
     try:
         found = {key: p for key, p in transformer.named_parameters() if f".{NAME}." in key and "lora_" in key}
@@ -80,7 +100,7 @@ def wearing(transformer: nn.Module, lora: LoRA | None) -> Iterator[None]:
         report = set_peft_model_state_dict(transformer, tensors, adapter_name=NAME)
         if report.unexpected_keys or len(found) != len(tensors):
             raise BadLoRA(
-                f"{lora.file}: {len(tensors)} tensors for {len(found)} places in the model; "
+                f"{file}: {len(tensors)} tensors for {len(found)} places in the model; "
                 f"without a place: {report.unexpected_keys[:3]}"
             )
         transformer.requires_grad_(False)
@@ -164,6 +184,8 @@ def _from_hub(path: str, revision: str | None) -> tuple[Path, str]:
 
     try:
         file = Path(hf_hub_download(path, WEIGHTS, revision=revision))
+        with contextlib.suppress(EntryNotFoundError):
+            hf_hub_download(path, WHOLE, revision=revision)
     except (HfHubHTTPError, LocalEntryNotFoundError, EntryNotFoundError) as error:
         raise FileNotFoundError(f"{path!r} is no LoRA here, and could not be had from the Hub: {error}") from error
     return file, f"{path}@{file.parent.name}"

@@ -1,5 +1,7 @@
 """Final weights as a diffusers LoRA folder: pytorch_lora_weights.safetensors, a model card, the scores.
 
+Tensors that were trained whole lie beside it in whole_tensors.safetensors.
+
 The file is written by diffusers' own code, with the adapter's rank and alpha in its metadata, so that the pipeline's
 `load_lora_weights` gives the very policy that was trained.
 """
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from models.video.facts import Family
+from models.video.whole_tensors import WHOLE, write_whole
 from storage.folders import building
 from storage.hub import PushFailed, errors_without
 from training.policies.card import CardFacts, model_card
@@ -63,7 +66,9 @@ def write_weights(policies: Policies, name: str, folder: Path, family: Family) -
         transformer_lora_adapter_metadata=adapter_metadata(policies.transformer.peft_config[name]),
     )
     sort_metadata(folder / WEIGHTS)
-    return len(tensors)
+    named = policies.named(name)
+    write_whole({key: named[key] for key in policies.whole}, folder)
+    return len(tensors) + len(policies.whole)
 
 
 def lora_writer(pipeline_class: str) -> tuple[type, bool]:
@@ -121,6 +126,6 @@ def push(folder: Path, repo_id: str, private: bool, api: Any = None) -> str:
             repo_type="model",
             folder_path=folder,
             commit_message=f"LoRA {folder.name}",
-            allow_patterns=[WEIGHTS, CARD, SCORES],
+            allow_patterns=[WEIGHTS, *([WHOLE] if (folder / WHOLE).is_file() else []), CARD, SCORES],
         )
     return f"https://huggingface.co/{repo_id}/tree/{commit.oid}"

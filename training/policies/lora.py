@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from models.video.whole_tensors import places
+
 
 class NoSuchLayer(ValueError):
     """A LoRA target that matches no layer of the model."""
@@ -22,22 +24,6 @@ def check_targets(transformer: nn.Module, targets: Sequence[str]) -> None:
         if not any(name == target or name.endswith("." + target) for name in linear):
             ends = sorted({name.split(".", 2)[-1] for name in linear})
             raise NoSuchLayer(f"LoRA target {target!r} matches no linear layer; there are: {', '.join(ends)[:600]}")
-
-
-def whole_places(transformer: nn.Module, whole: Sequence[str]) -> list[tuple[str, nn.Module, str]]:
-    """(name, layer, attribute) of each parameter that `whole` names, itself or by a layer above it, in a fixed order.
-
-    Raises NoSuchLayer for a name that is neither a layer with parameters nor a parameter.
-    """
-    found = {}
-    for name in whole:
-        below = [key for key, _ in transformer.named_parameters() if key == name or key.startswith(name + ".")]
-        if not below:
-            raise NoSuchLayer(f"lora.whole {name!r} is no layer and no parameter of {type(transformer).__name__}")
-        for key in below:
-            layer, _, attribute = key.rpartition(".")
-            found[key] = (key, transformer.get_submodule(layer), attribute)
-    return [found[key] for key in sorted(found)]
 
 
 class Policies:
@@ -62,7 +48,10 @@ class Policies:
         from peft.tuners.lora import LoraLayer
 
         check_targets(transformer, targets)
-        places = whole_places(transformer, whole)
+        try:
+            whole_places = places(transformer, whole)
+        except KeyError as error:
+            raise NoSuchLayer(f"lora.whole: {error.args[0]}") from error
         transformer.requires_grad_(False)
         self.transformer, self.names = transformer, tuple(names)
         self._named: dict[str, dict[str, nn.Parameter]] = {}
@@ -77,7 +66,7 @@ class Policies:
                 else:
                     inject_adapter_in_model(config, transformer, adapter_name=name)
         self._layers = [layer for layer in transformer.modules() if isinstance(layer, LoraLayer)]
-        self._places = {key: (layer, attribute, layer._parameters[attribute]) for key, layer, attribute in places}
+        self._places = {key: (layer, attribute, layer._parameters[attribute]) for key, layer, attribute in whole_places}
         for name in self.names:
             found = {key: p for key, p in transformer.named_parameters() if f".{name}." in key and "lora_" in key}
             for parameter in found.values():

@@ -4,7 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from models.video.lora import BadLoRA, find_lora, wearing
+from models.video.whole_tensors import write_whole
+from storage.folders import building
 from tests.training import tiny_run
+from training.policies.export import write_weights
 from training.policies.lora import NoSuchLayer, Policies
 
 WHOLE = {"lora": {"rank": 2, "alpha": 4.0, "whole": ["proj_out", "scale_shift_table"]}}
@@ -58,7 +62,7 @@ def test_a_gradient_of_a_whole_tensor_is_the_one_that_autograd_gives_the_plain_n
 
 
 def test_what_is_no_layer_and_no_parameter_is_named():
-    with pytest.raises(NoSuchLayer, match=r"lora.whole 'lst' is no layer and no parameter of Network"):
+    with pytest.raises(NoSuchLayer, match=r"lora.whole: 'lst' is no layer and no parameter of Network"):
         policies(whole=["lst"])
 
 
@@ -83,3 +87,45 @@ def test_a_run_with_whole_tensors_goes_on_from_a_checkpoint_to_the_same_bits(tin
     assert tiny_run.same(base, tiny_run.base_weights(whole)), "the base is what it was"
     started = {"proj_out.weight": base["proj_out.weight"]}
     assert not torch.equal(whole.policies.named("executor")["proj_out.weight"], started["proj_out.weight"])
+
+
+def test_final_weights_hold_the_whole_tensors_and_evaluation_wears_them(tiny_bench, tmp_path):
+    trainer = tiny_bench.trainer(tmp_path / "run", WHOLE | {"optimizer": {"lr": 1e-1}})
+    trainer.train_step(1)
+    with building(tmp_path / "final") as folder:
+        write_weights(trainer.policies, "executor", folder, trainer.options.model.family)
+    other = tiny_bench.trainer(tmp_path / "other").model
+    other.transformer.unload_lora()
+    condition = trainer.store.executor(trainer.store.pairs("train")[:2])
+    x, sigma = trainer.model.noise([1, 2]), torch.full((2,), 0.7)
+    with torch.no_grad(), trainer.policies.use("executor"):
+        trained = trainer.model.velocity(x, sigma, condition)
+    with torch.no_grad():
+        base = other.velocity(x, sigma, condition)
+        lora = find_lora(str(tmp_path / "final"))
+        with wearing(other.transformer, lora):
+            assert torch.equal(other.velocity(x, sigma, condition), trained)
+        assert torch.equal(other.velocity(x, sigma, condition), base) and not torch.equal(base, trained)
+    (tmp_path / "alone").mkdir()
+    (tmp_path / "alone" / lora.file.name).write_bytes(lora.file.read_bytes())
+    assert find_lora(str(tmp_path / "alone")).sha256 != lora.sha256, "another model without them"
+
+
+@pytest.mark.parametrize(
+    ("tensors", "told"),
+    [
+        ({"proj_out.bias": torch.zeros(3)}, r"proj_out.bias is \[3\]: finite numbers of shape"),
+        ({"proj_oud.bias": torch.zeros(3)}, "'proj_oud.bias' is no layer and no parameter"),
+        ({"proj_out.bias": None}, "proj_out.bias is .*finite numbers"),
+    ],
+)
+def test_whole_tensors_that_do_not_fit_are_refused_by_name(tiny_bench, tmp_path, tensors, told):
+    trainer = tiny_bench.trainer(tmp_path / "run")
+    with building(tmp_path / "final") as folder:
+        write_weights(trainer.policies, "executor", folder, trainer.options.model.family)
+    transformer = tiny_bench.trainer(tmp_path / "other").model.transformer
+    transformer.unload_lora()
+    nothing = torch.full_like(transformer.proj_out.bias, torch.nan)
+    write_whole({name: nothing if given is None else given for name, given in tensors.items()}, tmp_path / "final")
+    with pytest.raises(BadLoRA, match=told), wearing(transformer, find_lora(str(tmp_path / "final"))):
+        pass
