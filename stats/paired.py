@@ -1,6 +1,5 @@
 """Two models on the same tasks from the same noise: what one solves and the other does not."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,9 +88,9 @@ def by_sample(log_odds: np.ndarray) -> np.ndarray:
 
 def sign_test(better: int, worse: int) -> float:
     """The exact two-sided p-value that `better` and `worse` come from a fair coin (McNemar's exact test)."""
-    flips = better + worse
-    tail = sum(math.comb(flips, k) for k in range(min(better, worse) + 1))
-    return min(1.0, 2 * tail / 2**flips)
+    from scipy.stats import binomtest  # not at the top: it takes longer to load than most of this project
+
+    return float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
 
 
 def flip_test(differences: np.ndarray) -> float:
@@ -99,18 +98,14 @@ def flip_test(differences: np.ndarray) -> float:
 
     The share of the 2^N sums that are at least as far from 0, from their distribution, not from draws.
     """
+    from scipy.stats import binom
+
     sizes, counts = np.unique(np.abs(np.asarray(differences, np.int64)), return_counts=True)
     chances = np.ones(1)  # of the sums from -(n - 1) / 2 to (n - 1) / 2
     for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
         if size:
             coins = np.zeros(2 * size * count + 1)
-            coins[:: 2 * size] = _fair(count)
+            coins[:: 2 * size] = binom.pmf(np.arange(count + 1), count, 0.5)
             chances = np.convolve(chances, coins)
     centre, seen = len(chances) // 2, abs(int(np.sum(differences)))
     return min(1.0, 2 * float(chances[centre + seen :].sum())) if seen else 1.0
-
-
-def _fair(coins: int) -> np.ndarray:
-    """Chances of 0 to `coins` heads."""
-    logs = [math.lgamma(coins + 1) - math.lgamma(k + 1) - math.lgamma(coins - k + 1) for k in range(coins + 1)]
-    return np.exp(np.array(logs) - coins * math.log(2))

@@ -1,4 +1,4 @@
-"""Shares of success: counts, what failed beside them, and intervals from the counts alone."""
+"""Shares of success: counts, what failed beside them, and intervals from the counts alone; and that of a median."""
 
 import math
 from collections.abc import Callable
@@ -111,3 +111,19 @@ def rate(log_odds: np.ndarray) -> Rate:
     values = np.asarray(log_odds, np.float64)
     failed = int(np.isnan(values).sum())
     return Rate(int((values > 0).sum()), values.size - failed, failed)
+
+
+def probability(log_odds: np.ndarray) -> np.ndarray:
+    """p(yes) / (p(yes) + p(no)) of natural log-odds."""
+    return 0.5 * (1 + np.tanh(0.5 * log_odds))
+
+
+def median_interval(values: np.ndarray) -> tuple[float, float, bool]:
+    """The order statistics of float [n], n >= 1, that hold the median in at least 95 % of samples, and whether there
+    are such: below 6 values there are none, and it is the range. (Binomial(n, 1/2) counts the values below.)"""
+    from scipy.stats import binom
+
+    ordered, n = np.sort(np.asarray(values, np.float64)), len(values)
+    rank = int(binom.ppf(0.025, n, 0.5))  # P(fewer than `rank` of n below the median) < 2.5 %
+    last = n - rank if rank else n - 1
+    return float(ordered[max(rank - 1, 0)]), float(ordered[last]), rank > 0

@@ -28,8 +28,9 @@ from evaluation.benchmarks.named_videos import Exported, Run, export, listed, re
 from evaluation.commands import run_command
 from evaluation.records import MANIFEST, Sample, read_lines
 from evaluation.scoring.judged_run import Incomplete
+from pages import markdown
+from pages.markdown import escaped
 from stats.bootstrap import percentiles, resampled_means
-from stats.success import escaped
 from storage.files import sha256_bytes, write_bytes
 
 DIMENSIONS = (
@@ -40,6 +41,7 @@ DIMENSIONS = (
     "aesthetic_quality",
     "imaging_quality",
 )
+
 PERCENT = "imaging_quality"  # videos are scored 0 to 100, and some versions write the mean as a share
 AGREES = 1e-4  # between its mean and ours; it works in float32
 
@@ -111,12 +113,12 @@ def table(run: Run, videos: Path, results: Path, options: VbenchOptions) -> str:
         rows.append({"dimension": name, "mean": found[name].mean, "low": low, "high": high, "videos": len(scores)})
     notes = [f"not made: {one}" for one in run.missing]
     write_json(options.place / "table.json", {"run": run.record.name, "rows": rows, "notes": notes})
-    lines = ["| | Mean | Videos |", "| --- | --: | --: |"]
-    lines += [
-        f"| {row['dimension']} | {row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}] | {row['videos']} |"
+    lines = [
+        (row["dimension"], f"{row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]", str(row["videos"]))
         for row in rows
     ]
-    text = "\n".join([*lines, *([""] if notes else []), *(f"- {escaped(note)}" for note in notes)]) + "\n"
+    told = [f"- {escaped(note)}" for note in notes]
+    text = "\n".join([markdown.table(("", "Mean", "Videos"), lines), *([""] if told else []), *told]) + "\n"
     write_bytes(options.place / "table.md", text.encode())
     return text
 

@@ -1,29 +1,15 @@
-"""How far a judge's answers depend on the words it is asked in.
+"""How far a judge's answers depend on the words it is asked in."""
 
-Kappa is agreement beyond what the answers' frequencies give by chance: 1 whenever wordings always agree, 0 at chance.
-It is strict where nearly all answers are the same: a few changed ones then weigh much, so read it with the shares.
-"""
-
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from evaluation.records import Judgement
-from stats.bootstrap import percentiles, resampled
+from stats.agreement import Kappa, rater_agreement
 from stats.rates import ENOUGH, interval
 
 LOW = 0.6  # a kappa below it is flagged: Landis and Koch (1977) call more than that substantial
-
-
-@dataclass(frozen=True)
-class Kappa:
-    """A kappa with its 95 % bootstrap interval over samples; None where it is undefined: all answers are the same."""
-
-    value: float | None
-    low: float | None
-    high: float | None
 
 
 @dataclass(frozen=True)
@@ -94,30 +80,6 @@ def constant(judgements: Sequence[Judgement], least: int = ENOUGH) -> list[Const
     ]
 
 
-def cohen(both_yes: np.ndarray, first_yes: np.ndarray, second_yes: np.ndarray, total: np.ndarray) -> np.ndarray:
-    """Cohen's kappa (1960) of two yes/no raters from counts, any shape; NaN where chance alone gives full agreement."""
-    agreed = (total + 2 * both_yes - first_yes - second_yes) / total
-    first, second = first_yes / total, second_yes / total
-    return _beyond_chance(agreed, first * second + (1 - first) * (1 - second))
-
-
-def fleiss(yes: np.ndarray, raters: int) -> np.ndarray:
-    """Fleiss' kappa (1971) of `raters` yes/no answers a subject, NaN where all answers are the same.
-
-    yes float [..., raters + 1]: how many subjects got 0, 1 ... `raters` times yes.
-    """
-    times = np.arange(raters + 1)
-    same = (times * (times - 1) + (raters - times) * (raters - times - 1)) / (raters * (raters - 1))
-    subjects = yes.sum(axis=-1)
-    share = yes @ times / (subjects * raters)
-    return _beyond_chance(yes @ same / subjects, share**2 + (1 - share) ** 2)
-
-
-def _beyond_chance(agreed: np.ndarray, chance: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(chance < 1 - 1e-12, (agreed - chance) / (1 - chance), np.nan)
-
-
 def _table(runs: Sequence[Sequence[Judgement]]) -> tuple[tuple[int, ...], list[str], np.ndarray]:
     """(variants, sample id of each video, answers float [videos, variants]: 1 yes, 0 no, NaN none)."""
     variants = tuple(sorted({one.variant for run in runs for one in run}))
@@ -139,42 +101,18 @@ def _table(runs: Sequence[Sequence[Judgement]]) -> tuple[tuple[int, ...], list[s
 def _agreement(
     question: str, variants: tuple[int, ...], samples: list[str], answers: np.ndarray, left_out: int, seed: int
 ) -> Agreement:
-    """Of answers bool [videos, variants]. All statistics follow from how often each pattern of answers occurs."""
-    patterns, which = np.unique(answers, axis=0, return_inverse=True)
-    clusters = np.unique(samples, return_inverse=True)[1]
-    counts = np.zeros((clusters.max() + 1, len(patterns)))
-    np.add.at(counts, (clusters, which.ravel()), 1)
-    drawn, observed = resampled(counts, seed), counts.sum(axis=0)
-    times = patterns.sum(axis=1)
-    by_times = (times[:, None] == np.arange(len(variants) + 1)).astype(float)
-
-    def pair(table: np.ndarray, a: int, b: int) -> np.ndarray:
-        first, second = patterns[:, a], patterns[:, b]
-        return cohen(table @ (first & second), table @ first, table @ second, table.sum(axis=-1))
-
-    pairs = {
-        f"{variants[a]}-{variants[b]}": _kappa(pair(observed, a, b), pair(drawn, a, b))
-        for a, b in itertools.combinations(range(len(variants)), 2)
-    }
-    all_of_them = _kappa(fleiss(observed @ by_times, len(variants)), fleiss(drawn @ by_times, len(variants)))
-    disagreeing = int(observed[(times > 0) & (times < len(variants))].sum())
-    shares = {str(variant): float(answers[:, place].mean()) for place, variant in enumerate(variants)}
+    """Of answers bool [videos, variants]."""
+    found = rater_agreement(answers, samples, seed)
     return Agreement(
         question,
         variants,
         len(answers),
         left_out,
-        pairs,
-        all_of_them,
-        shares,
-        disagreeing,
-        disagreeing / len(answers),
-        *interval(disagreeing, len(answers)),
-        all_of_them.value is not None and all_of_them.value < LOW,
+        {f"{variants[a]}-{variants[b]}": kappa for (a, b), kappa in found.pairs.items()},
+        found.fleiss,
+        {str(variant): float(answers[:, place].mean()) for place, variant in enumerate(variants)},
+        found.disagreeing,
+        found.disagreeing / len(answers),
+        *interval(found.disagreeing, len(answers)),
+        found.fleiss.value is not None and found.fleiss.value < LOW,
     )
-
-
-def _kappa(value: np.ndarray, drawn: np.ndarray) -> Kappa:
-    if np.isnan(value):
-        return Kappa(None, None, None)
-    return Kappa(float(value), *percentiles(drawn))

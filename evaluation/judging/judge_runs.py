@@ -143,9 +143,8 @@ async def judging(
                     item.run.judgements |= {(one.video_id, one.question, one.variant): one for one in judgements}
                     if time.monotonic() - told >= 10:
                         told = time.monotonic()
-                        tell(
-                            f"{done} of {total} videos judged, {video_judge.failed} judgements failed, {told - begun:.0f} s"
-                        )
+                        failed = f"{video_judge.failed} judgements failed"
+                        tell(f"{done} of {total} videos judged, {failed}, {told - begun:.0f} s")
         finally:
             await client.aclose()
     results = [_written(run, options, client.model_id) for run in runs]

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 
 from evaluation.checks import CheckResult, constant_judge, failure_rate, no_missing_video, same_judge
 from evaluation.judging.agreement import Agreement, agreement
-from evaluation.judging.confusion import Confusion, Corrected, Key, confusion, corrected, key_of
+from evaluation.judging.confusion import Confusion, Key, confusion, key_of
 from evaluation.records import Judgement
 from evaluation.report.reading import Evaluated
+from stats.correction import Corrected, corrected
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ import numpy as np
 
 from evaluation.scoring.judged_run import Run, load_run
 from evaluation.scoring.pickscores import METHOD, pickscore_table
-from evaluation.scoring.run_scores import probability
 from evaluation.scoring.score_file import ALIKE, Estimate, RunScores, Strict, estimate
 from models.pickscore import SCALE
 from stats.bootstrap import percentiles, resampled_means, spread, vary
 from stats.paired import alike_interval, outcomes, tested
+from stats.rates import probability
 
 BOOTSTRAP = "paired bootstrap over samples"
 TANGO = f"Tango's score interval over samples: {ALIKE}"

@@ -4,6 +4,7 @@ import numpy as np
 
 from evaluation.scoring.score_file import Estimate, Seconds, estimate
 from stats.bootstrap import resampled_means, spread
+from stats.rates import median_interval
 
 ORDER, RANGE = "order statistics", "smallest and largest: too few videos for 95 %"
 
@@ -29,15 +30,6 @@ def seconds_of(seconds: np.ndarray, vlm_seconds: np.ndarray) -> Seconds | None:
 
 
 def median(values: np.ndarray) -> Estimate:
-    """The median of float [n], n >= 1, between the order statistics that hold it in at least 95 % of samples.
-
-    Below 6 values no such pair exists: the interval is then the range. (Binomial(n, 1/2) counts the values below.)
-    """
-    from scipy.stats import binom
-
-    ordered = np.sort(np.asarray(values, np.float64))
-    n = len(ordered)
-    rank = int(binom.ppf(0.025, n, 0.5))  # P(fewer than `rank` of n below the median) < 2.5 %
-    if rank < 1:
-        return estimate(float(np.median(ordered)), float(ordered[0]), float(ordered[-1]), RANGE)
-    return estimate(float(np.median(ordered)), float(ordered[rank - 1]), float(ordered[n - rank]), ORDER)
+    """The median of float [n], n >= 1, with an interval that is free of any distribution (stats/rates.py)."""
+    low, high, enough = median_interval(values)
+    return estimate(float(np.median(values)), low, high, ORDER if enough else RANGE)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from evaluation.scoring.comparing import RunComparison
 from evaluation.scoring.score_file import ALIKE, Estimate, RunScores
 from evaluation.scoring.training_curve import Point
-from stats.success import escaped
+from models.vlm.questions import label_of
+from pages.markdown import escaped, table
 
 NONE = "-"
 
@@ -13,7 +14,7 @@ NONE = "-"
 def scores_markdown(runs: Sequence[RunScores]) -> str:
     """The paper's Table 1 for these runs: rates with 95 % intervals and counts, their average, soft scores, seconds."""
     questions = list(dict.fromkeys(question for run in runs for question in run.questions))
-    header = ["", *(question.capitalize() for question in questions), "Average", "Average p(yes)", "PickScore / 26"]
+    header = ["", *map(label_of, questions), "Average", "Average p(yes)", "PickScore / 26"]
     rows = []
     for run in runs:
         row = [escaped(run.name)]
@@ -25,7 +26,7 @@ def scores_markdown(runs: Sequence[RunScores]) -> str:
         row.append(f"{run.seconds.median.value:.3g}" if run.seconds else NONE)
         rows.append([*row, str(run.videos), str(sum(one.failed for one in run.questions.values()))])
     shown = [one for run in runs for one in (run.average.rate, run.average.soft)]
-    return _table([*header, "E2E s (median)", "Videos", "Judge failures"], rows) + _methods(shown)
+    return table([*header, "E2E s (median)", "Videos", "Judge failures"], rows) + _methods(shown)
 
 
 def comparisons_markdown(comparisons: Sequence[RunComparison]) -> str:
@@ -51,7 +52,7 @@ def comparisons_markdown(comparisons: Sequence[RunComparison]) -> str:
     shown += [
         gain for one in comparisons for paired in one.questions.values() for gain in (paired.gain, paired.gain_soft)
     ]
-    return _table(["", "Question", "Gain", "Gain in p(yes)", "Won / lost of pairs", "p"], rows) + _methods(shown)
+    return table(["", "Question", "Gain", "Gain in p(yes)", "Won / lost of pairs", "p"], rows) + _methods(shown)
 
 
 def curves_markdown(trainings: Sequence[tuple[str, Sequence[Point]]]) -> str:
@@ -64,8 +65,8 @@ def curves_markdown(trainings: Sequence[tuple[str, Sequence[Point]]]) -> str:
             row += [interval_text(point.questions[one]) if one in point.questions else NONE for one in questions]
             row += [interval_text(point.average), interval_text(point.pickscore, 4) if point.pickscore else NONE]
             rows.append(row)
-    table = _table(["", "Step", *(one.capitalize() for one in questions), "Average", "PickScore / 26"], rows)
-    return table + _methods([point.average for _, line in trainings for point in line])
+    drawn = table(["", "Step", *map(label_of, questions), "Average", "PickScore / 26"], rows)
+    return drawn + _methods([point.average for _, line in trainings for point in line])
 
 
 def interval_text(one: Estimate, decimals: int = 3, sign: bool = False) -> str:
@@ -81,8 +82,3 @@ def _methods(shown: Sequence[Estimate]) -> str:
     """How intervals were made that were not resampled, below the table; nothing where all were."""
     found = [one.method for one in shown if one.value is not None and ALIKE in one.method]
     return "".join(f"\n\nSome intervals: {method}." for method in dict.fromkeys(found))
-
-
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] + ["--:"] * (len(header) - 1), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -24,7 +24,7 @@ from evaluation.scoring.score_file import (
     estimate,
 )
 from stats.bootstrap import percentiles, resampled_means, vary
-from stats.rates import ENOUGH, Rate, interval, mean_interval, rate
+from stats.rates import ENOUGH, Rate, interval, mean_interval, probability, rate
 
 SMALL = 20  # samples: a category with fewer is flagged
 WILSON = "Wilson"
@@ -147,11 +147,6 @@ def rate_estimate(wins: np.ndarray, counts: np.ndarray, drawn: np.ndarray) -> Es
     if vary(drawn):
         return estimate(share, *percentiles(drawn), BOOTSTRAP)
     return estimate(share, *mean_interval(share, int((counts > 0).sum())), WILSON_SAMPLES)
-
-
-def probability(log_odds: np.ndarray) -> np.ndarray:
-    """p(yes) / (p(yes) + p(no)) of natural log-odds."""
-    return 0.5 * (1 + np.tanh(0.5 * log_odds))
 
 
 def _breakdown(run: Run) -> tuple[Category, ...]:

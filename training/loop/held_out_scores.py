@@ -5,7 +5,9 @@ from dataclasses import asdict
 
 import numpy as np
 
-from stats.success import Comparison, ScoreTable, compare, score
+from evaluation.scoring.score_table import ScoreTable
+from stats.paired import Comparison, compare
+from stats.scores import score
 from training.loop.evaluation import Results
 from training.loop.held_out import ARMS, EXECUTOR, Arm, HeldOut
 from training.loop.log import RunLog, rollout_grid

@@ -6,8 +6,8 @@ import numpy as np
 
 from evaluation.report.reproduction import ENDED, Claim, Experiment, Pooled, Reproduction, RunResult
 from models.vlm.questions import NAMES, label_of
+from pages.markdown import escaped, table
 from stats.pooling import Pool
-from stats.success import escaped
 from training.reproduction.findings import Findings, Setting
 from training.reproduction.results import MEASURES, reference_of, run_result
 from training.reproduction.verdicts import claims
@@ -76,7 +76,7 @@ def markdown(found: Reproduction, charts: Sequence[str] = ()) -> str:
 
 def claims_table(found: Sequence[Claim]) -> str:
     rows = [(escaped(one.claim), f"**{one.verdict}**", escaped(one.numbers)) for one in found]
-    return table(("claim", "verdict", "numbers"), rows)
+    return table(("claim", "verdict", "numbers"), rows, right=())
 
 
 def scores_table(found: Reproduction) -> str:
@@ -89,7 +89,7 @@ def scores_table(found: Reproduction) -> str:
     for row in found.experiments:
         cells = [cell(getattr(row, measure)) for measure in MEASURES]
         rows.append((row.name, str(row.steps), str(len(row.seeds)), *cells, escaped(row.status)))
-    return table(("", "steps", "seeds", *map(label_of, MEASURES), "status"), rows)
+    return table(("", "steps", "seeds", *map(label_of, MEASURES), "status"), rows, right=())
 
 
 def cell(pool: Pooled) -> str:
@@ -108,12 +108,7 @@ def runs_table(runs: Sequence[RunResult]) -> str:
         state = run.status + (f": {escaped(run.reason)}" if run.reason else "")
         minutes = f"{run.seconds / 60:.1f}" if run.seconds else ""
         rows.append((f"{run.name}/{run.seed}", run.method, f"{run.step}/{run.steps}", minutes, apart, state))
-    return table(("run", "method", "steps", "minutes", "disagreement at the end", "status"), rows)
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table(("run", "method", "steps", "minutes", "disagreement at the end", "status"), rows, right=())
 
 
 def head(found: Reproduction) -> str:

@@ -18,9 +18,10 @@ from evaluation.benchmarks.named_videos import Run, listed
 from evaluation.benchmarks.videophy import PhysicsScore
 from evaluation.records import Judgement
 from evaluation.scoring.judged_run import Incomplete
+from pages import markdown
+from pages.markdown import escaped
 from stats.bootstrap import percentiles, resampled_means, vary
 from stats.rates import Rate
-from stats.success import escaped
 from storage.files import write_bytes
 
 CSV_COLUMNS = ("video_path", "prompt", "prediction")
@@ -54,15 +55,15 @@ class Table:
     def to_markdown(self) -> str:
         columns = [name for name in COLUMNS if any(name in row.rates for row in self.rows)]
         head = ["", *columns, *(["PA"] if "PA-II" in columns else []), "Videos", "Judge failures"]
-        lines = [head, ["---"] + ["--:"] * (len(head) - 1)]
+        lines = []
         for row in self.rows:
             cells = [_rate(row.rates[name]) if name in row.rates else "-" for name in columns]
             if "PA-II" in columns:
                 cells.append(_share(row.pa, row.pa_low, row.pa_high))
             failed = sum(rate.failed for rate in row.rates.values())
             lines.append([row.group, *cells, f"{row.videos} of {row.expected}", str(failed)])
-        table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        return "\n".join([table, *([""] if self.notes else []), *(f"- {escaped(note)}" for note in self.notes)]) + "\n"
+        notes = [f"- {escaped(note)}" for note in self.notes]
+        return "\n".join([markdown.table(head, lines), *([""] if notes else []), *notes]) + "\n"
 
     def to_json(self) -> dict:
         """As plain values; what is unknown is null."""

@@ -16,9 +16,10 @@ from evaluation.benchmarks.vbvr.options import Scoring, Variant
 from evaluation.benchmarks.vbvr.results import SampleScore
 from evaluation.records import RunRecord
 from evaluation.scoring.judged_run import Incomplete
+from pages import markdown
+from pages.markdown import escaped
 from stats.bootstrap import percentiles, resampled_means, vary
 from stats.rates import mean_interval, paired_interval
-from stats.success import escaped
 from storage.files import write_bytes
 
 PARTS = {"In-Domain_50": "In-Domain", "Out-of-Domain_50": "Out-of-Domain"}
@@ -54,14 +55,14 @@ class Table:
     def to_markdown(self) -> str:
         names = list(dict.fromkeys(name for row in self.rows for name in row.parts))
         head = ["", *(escaped(name) for name in names), *(["All - first"] if len(self.rows) > 1 else [])]
-        lines = [head, ["---"] + ["--:"] * (len(head) - 1)]
+        lines = []
         for row in self.rows:
             cells = [_mean(row.parts.get(name)) for name in names]
             if len(self.rows) > 1:
                 cells.append(_mean(row.difference, "+"))
             lines.append([f"{row.variant} ({escaped(row.run)})", *cells])
         notes = [f"- {escaped(row.run)}: {escaped(note)}" for row in self.rows for note in row.notes]
-        return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), "", *notes]) + "\n"
+        return "\n".join([markdown.table(head, lines), "", *notes]) + "\n"
 
     def to_json(self) -> dict:
         return {"rows": [asdict(row) for row in self.rows]}

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.judging.agreement import agreement, cohen, constant, fleiss
+from evaluation.judging.agreement import agreement, constant
+from stats.agreement import cohen, fleiss
 from tests.evaluation.judging.judge_rig import judgement
 
 

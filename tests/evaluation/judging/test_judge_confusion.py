@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from evaluation.judging.confusion import Confusion, Uninformative, confusion, corrected
+from evaluation.judging.confusion import Confusion, confusion
 from evaluation.judging.judge_runs import judge_runs
 from evaluation.judging.options import JudgingOptions
 from evaluation.records import Judgement, read_lines
@@ -15,6 +15,7 @@ from models.vlm.asking import judge_prompt
 from models.vlm.erring import Erring
 from models.vlm.options import VLMOptions
 from models.vlm.protocol import Image, LogOdds, Usage, Video
+from stats.correction import Uninformative, corrected
 from stats.rates import Rate
 from tests.evaluation.judging.judge_rig import judgement, make_run
 from training.options.rewards import JudgeOptions

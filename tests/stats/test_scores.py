@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stats.success import Rate, ScoreTable, compare, interval, rate, score, sign_test
+from evaluation.scoring.score_table import ScoreTable
+from stats.paired import compare, sign_test
+from stats.rates import Rate, interval, rate
+from stats.scores import score
 
 
 # The paper's DreamGen counts; the intervals were computed apart from this code.
