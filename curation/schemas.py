@@ -7,6 +7,8 @@ their id. Times are seconds after the clip's first presented frame.
 
 import pyarrow as pa
 
+from curation.metrics import METRICS
+
 # The reason of rows that failed for want of an answer, not by their own fault: the next run asks again.
 UNFINISHED = "vlm_unavailable"
 
@@ -59,11 +61,8 @@ MEASURED = [*FRAME, ("phash", pa.string())]  # 64-bit perceptual hash, 16 hexade
 
 QUALITY = pa.schema([
     *MEASURED,
-    ("laplacian_var", pa.float64()),
-    ("mean_luma", pa.float64()),  # 0..255, full range
-    ("luma_std", pa.float64()),
-    ("black_ratio", pa.float64()),
-    ("white_ratio", pa.float64()),
+    # laplacian_var, mean_luma, luma_std, black_ratio, white_ratio: see curation/quality/measure.py
+    *((metric.column, pa.float64()) for metric in METRICS),
     *VERDICT,
 ])  # fmt: skip
 

@@ -1,24 +1,10 @@
-"""What the stages that ask the VLM share: their options, the reason of a row without an answer, a frame's picture."""
+"""What the stages that ask the VLM share: the reason of a row without an answer, a frame's picture."""
 
 from pathlib import Path
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from curation.schemas import FRAME, UNFINISHED
 from models.vlm.protocol import Image, VLMUnavailable
 from storage.files import confined
-
-
-class AskOptions(BaseModel):
-    """What every stage that asks the VLM can set."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    prompt_version: int | None = Field(None, ge=1, description="Version of the prompt file; the newest when not given.")
-    max_failed_share: float = Field(
-        0.03, ge=0, le=1, description="Share of requests that may go unanswered before the stage fails."
-    )
-
 
 CARRIED = [*(name for name, _ in FRAME), "phash"]
 

@@ -18,8 +18,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from media.container import MAX_PIXELS, check_pixels, opened
+from media.display import Painter
 from media.errors import MediaError
-from media.picture import Painter
 from media.plan import Plan, Run
 from media.probe import pixel_aspect
 

@@ -12,9 +12,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from media.container import MAX_PIXELS, check_pixels, opened
+from media.display import Orientation, display_size, orientation
 from media.errors import MediaError
 from media.index import MAX_FRAMES, FrameIndex
-from media.picture import Orientation, display_size, orientation
 
 
 def probe(path: Path, max_pixels: int = MAX_PIXELS) -> dict:

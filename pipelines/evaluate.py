@@ -13,11 +13,11 @@ import sys
 
 import dagster as dg
 
-from assets.evaluation.report import report_folder
 from assets.support.evaluation.curves import lacking, points
 from assets.support.evaluation.options import GeneratedVideosConfig, ReportConfig
 from assets.support.evaluation.partitions import EVALUATION_RUNS
 from evaluation.report.build import PAGE
+from evaluation.stored import report_folder
 from pipelines.commands import ROOT, read_recipe, recipe_parser, run_job
 from pipelines.partition_tags import stretches, tags_of
 from pipelines.recipes import job_of, store_of
@@ -39,7 +39,7 @@ def made(config: dict) -> str:
     store = store_of(config)
     if job_of(config) == "evaluate_worldtasks":
         options = ReportConfig(**(config["ops"].get("report") or {}).get("config", {}))
-        return f"Report: {report_folder(store, options) / PAGE}"
+        return f"Report: {report_folder(store, options.name) / PAGE}"
     folder = {"evaluate_dreamgen": "dreamgen", "evaluate_vbvr": "vbvr"}[job_of(config)]
     names = names_of(config)
     tables = [(store.evaluated(name) / folder / "table.md").read_text(encoding="utf-8") for name in names]

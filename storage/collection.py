@@ -7,7 +7,6 @@ from pathlib import Path
 
 from storage.files import confined, write_bytes
 
-STAGES = ("clips", "frames", "quality", "aesthetics", "screening", "tasks", "taxonomy")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -49,6 +48,10 @@ class Store:
 
     def timing(self, stage: str, shard: str = "all") -> Path:
         return self.folder / "timings" / f"{stage}-{shard}.json"
+
+    def note_seconds(self, stage: str, seconds: float, shard: str = "all") -> None:
+        """Keeps how long a stage's last real work took."""
+        write_bytes(self.timing(stage, shard), json.dumps({"seconds": round(seconds, 3)}).encode())
 
     def picture(self, stage: str, name: str) -> Path:
         return self.folder / "pictures" / stage / name

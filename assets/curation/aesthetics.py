@@ -5,38 +5,25 @@ weights) with the rank of sharpness and with exposure. Reference population and 
 so that a later run ranks and cuts the same way.
 """
 
-from pathlib import Path
-
 import dagster as dg
-from pydantic import Field
 
+from assets.support.config_blocks import config_block
 from assets.support.resources import CollectionResource
-from assets.support.stage import Stage, run_stage, stage_asset
-from curation.aesthetics.combine import ScoreWeights
+from assets.support.stage import run_stage, stage_asset
 from curation.aesthetics.options import AestheticsOptions
-from curation.schemas import AESTHETICS
+from curation.aesthetics.stage import STAGE
 from storage.files import sweep
-from storage.tables import kept_rows, read_rows
+from storage.tables import kept_rows
 
-STAGE = Stage("aesthetics", AESTHETICS, version="1", upstream="quality")
-
-
-class WeightsConfig(ScoreWeights, dg.Config):
-    pass
+AestheticsConfig = config_block(AestheticsOptions)
 
 
-class AestheticsConfig(AestheticsOptions, dg.Config):
-    # Dagster's config wants nested blocks to be its own.
-    weights: WeightsConfig = Field(WeightsConfig(), description=AestheticsOptions.model_fields["weights"].description)
-
-
-# The pool, because the scorer `clip` takes the GPU where there is one.
-@stage_asset(STAGE, kinds={"python", "pytorch", "parquet"}, description=__doc__, pool="gpu")
+@stage_asset(STAGE, kinds={"python", "pytorch", "parquet"})
 def aesthetics(
     context: dg.AssetExecutionContext, config: AestheticsConfig, collection: CollectionResource
 ) -> dg.MaterializeResult:
+    from curation.aesthetics.pictures import pictures
     from curation.aesthetics.score import score_frames
-    from curation.pictures import histogram_png
 
     store = collection.store()
 
@@ -45,10 +32,4 @@ def aesthetics(
         rows = list(kept_rows(store.table("quality", shard)))
         return score_frames(rows, store.folder, config, store.cut(shard))
 
-    def pictures(tables: list[Path]) -> dict[str, bytes]:
-        rows = [row for table in tables for row in read_rows(table, ["score", "cut_score"]) if row["score"] is not None]
-        scores, cuts = [row["score"] for row in rows], sorted({row["cut_score"] for row in rows})
-        return {"score.png": histogram_png(scores, cuts, "Combined quality score and the shards' cuts", "0 to 1")}
-
-    # The batch size decides no row.
-    return run_stage(context, store, STAGE, config.model_dump(exclude={"batch_size"}), build, pictures)
+    return run_stage(context, store, STAGE, config.decisive(), build, pictures)

@@ -8,38 +8,33 @@ from pathlib import Path
 
 import dagster as dg
 
+from assets.support.config_blocks import config_block
 from assets.support.resources import CollectionResource, VLMResource
-from assets.support.stage import Stage, run_stage, stage_asset
-from curation.schemas import SCREENING
-from curation.screening.screen import ScreeningOptions, screen_frames
+from assets.support.stage import run_stage, stage_asset
+from curation.screening.options import ScreeningOptions
+from curation.screening.screen import screen_frames
+from curation.screening.stage import STAGE
 from models.vlm.ask_all import VLMSession
-from storage.tables import kept_rows, read_rows
+from storage.tables import kept_rows
 
-STAGE = Stage("screening", SCREENING, version="1", upstream="aesthetics")
-
-
-class ScreeningConfig(ScreeningOptions, dg.Config):
-    pass
+ScreeningConfig = config_block(ScreeningOptions)
 
 
-@stage_asset(STAGE, kinds={"python", "vlm", "parquet"}, description=__doc__, pool="gpu")
+@stage_asset(STAGE, kinds={"python", "vlm", "parquet"})
 def screening(
     context: dg.AssetExecutionContext, config: ScreeningConfig, collection: CollectionResource, vlm: VLMResource
 ) -> dg.MaterializeResult:
-    from curation.pictures import histogram_png
+    from curation.screening.pictures import pictures
 
     store = collection.store()
 
     def build(shard: str) -> list[dict]:
-        rows = kept_rows(store.table("aesthetics", shard))
-        journal = store.journal("screening", shard)
+        rows, journal = kept_rows(store.table("aesthetics", shard)), store.journal("screening", shard)
         return screen_frames(rows, store.folder, session.client, journal, config, vlm.concurrency, session.run)
 
-    def pictures(tables: list[Path]) -> dict[str, bytes]:
-        rows = [row["log_odds"] for table in tables for row in read_rows(table, ["log_odds"])]
-        values = [value for value in rows if value is not None]
-        return {"log_odds.png": histogram_png(values, [config.threshold], "Screening log-odds", "nats")}
+    def draw(tables: list[Path]) -> dict[str, bytes]:
+        return pictures(tables, config.threshold)
 
-    options = vlm.identity("screening", config.prompt_version) | config.model_dump(exclude={"max_failed_share"})
+    options = vlm.identity("screening", config.prompt_version) | config.decisive()
     with VLMSession(vlm.build) as session:
-        return run_stage(context, store, STAGE, options, build, pictures)
+        return run_stage(context, store, STAGE, options, build, draw)

@@ -12,27 +12,23 @@ from pathlib import Path
 
 import dagster as dg
 
+from assets.support.evaluation.asset import run_asset
 from assets.support.evaluation.command import run_command
 from assets.support.evaluation.options import GeneratedVideosConfig
-from assets.support.evaluation.partitions import EVALUATION_RUNS, Recorded, asked_names, recorded
-from assets.support.evaluation.pictures import posters
+from assets.support.evaluation.partitions import asked_names
 from assets.support.evaluation.plan import planned
+from assets.support.evaluation.recorded import Recorded, recorded
+from assets.support.pictures import posters
 from assets.support.resources import CollectionResource
 from assets.support.run_config import PARTITION, check_run_config
 from evaluation.records import MANIFEST, ORIGIN, RUN, RunRecord, VideoRecord, read_lines, read_one
 from storage.files import sha256_bytes
 
 
-@dg.asset(
+@run_asset(
     # What a run may be of: a base that was trained here, an Executor, a release's benchmark split.
     deps=["microworld_model", "executor", "published_dataset", "vbvr_queries"],
-    partitions_def=EVALUATION_RUNS,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    group_name="evaluation",
     kinds={"python", "torch"},
-    code_version="1",
-    pool="gpu",
-    description=__doc__,
 )
 def generated_videos(
     context: dg.AssetExecutionContext, config: GeneratedVideosConfig, collection: CollectionResource

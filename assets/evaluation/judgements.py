@@ -12,9 +12,11 @@ from typing import Any
 import dagster as dg
 
 from assets.support.config_blocks import plain
+from assets.support.evaluation.asset import run_asset
 from assets.support.evaluation.command import run_command
 from assets.support.evaluation.options import JudgementsConfig
-from assets.support.evaluation.partitions import EVALUATION_RUNS, Recorded, made_names, recorded
+from assets.support.evaluation.partitions import made_names
+from assets.support.evaluation.recorded import Recorded, recorded
 from assets.support.resources import CollectionResource
 from assets.support.run_config import PARTITION, check_run_config
 from evaluation.judging.options import JudgingOptions
@@ -23,16 +25,7 @@ from evaluation.records import JUDGEMENTS, RUN, RunRecord, read_one
 from storage.files import sha256_file
 
 
-@dg.asset(
-    deps=["generated_videos"],
-    partitions_def=EVALUATION_RUNS,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    group_name="evaluation",
-    kinds={"python"},
-    code_version="1",
-    pool="gpu",
-    description=__doc__,
-)
+@run_asset(deps=["generated_videos"], kinds={"python"})
 def judgements(
     context: dg.AssetExecutionContext, config: JudgementsConfig, collection: CollectionResource
 ) -> dg.MaterializeResult:

@@ -7,38 +7,30 @@ from typing import Any
 
 import dagster as dg
 
+from assets.support.asset import asset
 from assets.support.evaluation.command import run_command
 from assets.support.evaluation.options import ReportConfig
-from assets.support.evaluation.partitions import with_file
-from assets.support.evaluation.pictures import curves_picture
+from assets.support.pictures import curves_picture
 from assets.support.resources import CollectionResource
 from assets.support.run_config import PARTITION, check_run_config
-from evaluation.records import JUDGEMENTS, MANIFEST
 from evaluation.report.build import PAGE
-from evaluation.report.others import FOLDERS, TABLE
 from evaluation.report.summary import read_summary
-from storage.collection import Store
+from evaluation.stored import report_folder, runs_of_report
 from storage.files import sha256_file
 from training.reproduction.files import JSON as REPRODUCTION
 
-USUAL = "worldtasks"
 
-
-@dg.asset(
-    deps=["scores"],
-    group_name="evaluation",
-    kinds={"python", "html"},
-    code_version="1",
-    pool="report",  # one at a time: a page of all runs takes longer than the child's lock is waited for
-    description=__doc__,
-)
+@asset(group="evaluation", deps=["scores"], kinds={"python", "html"}, code_version="1")
 def report(
     context: dg.AssetExecutionContext, config: ReportConfig, collection: CollectionResource
 ) -> dg.MaterializeResult:
     check_run_config(context.run.run_config, context.run.tags.get(PARTITION))
     store = collection.store()
-    names = shown(store, config)
-    out = report_folder(store, config)
+    try:
+        names = runs_of_report(store, config.runs)
+    except FileNotFoundError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    out = report_folder(store, config.name)
     ablations = store.training / "reproduction" / REPRODUCTION
     options = {
         "runs": [str(store.evaluated(name)) for name in names],
@@ -59,28 +51,6 @@ def report(
     }
     metadata |= in_short(out)
     return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(sha256_file(page)[:16]))
-
-
-def shown(store: Store, config: ReportConfig) -> list[str]:
-    """The runs on the page. Raises dagster.Failure for a named one that is not there, and when there is none."""
-    there = with_file(store, MANIFEST)
-    names = list(config.runs) or sorted({*with_file(store, JUDGEMENTS), *with_tables(store)})
-    missing = sorted(set(names) - set(there))
-    if missing or not names:
-        what = f"run {missing[0]!r} is not" if missing else "no judged run is"
-        known = ", ".join(there) or "none"
-        raise dg.Failure(f"{what} in {store.evaluation / 'runs'}; there are: {known}", allow_retries=False)
-    return names
-
-
-def with_tables(store: Store) -> list[str]:
-    """The runs with a table of another benchmark."""
-    runs = store.evaluation / "runs"
-    return [path.parents[1].name for folder in FOLDERS for path in runs.glob(f"*/{folder}/{TABLE}")]
-
-
-def report_folder(store: Store, config: ReportConfig) -> Path:
-    return store.evaluation / "reports" / (config.name or USUAL)
 
 
 def in_short(out: Path) -> dict[str, dg.MetadataValue]:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import dagster as dg
 
+from assets.support.evaluation.asset import run_asset
 from assets.support.evaluation.options import ScoresConfig
-from assets.support.evaluation.partitions import EVALUATION_RUNS, Recorded, made_names, recorded
+from assets.support.evaluation.partitions import made_names
+from assets.support.evaluation.recorded import Recorded, recorded
 from assets.support.resources import CollectionResource
 from assets.support.run_config import PARTITION, check_run_config
 from evaluation.records import JUDGEMENTS, RUN, SCORES, RunRecord, read_one
@@ -21,15 +23,7 @@ from evaluation.scoring.score_file import RunScores
 from storage.files import sha256_file
 
 
-@dg.asset(
-    deps=["judgements"],
-    partitions_def=EVALUATION_RUNS,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    group_name="evaluation",
-    kinds={"python"},
-    code_version="1",
-    description=__doc__,
-)
+@run_asset(deps=["judgements"], kinds={"python"})
 def scores(
     context: dg.AssetExecutionContext, config: ScoresConfig, collection: CollectionResource
 ) -> dg.MaterializeResult:

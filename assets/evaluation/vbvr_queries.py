@@ -3,6 +3,7 @@ to tasks by a VLM that sees the first frame, for the paper's third variant (wher
 
 import dagster as dg
 
+from assets.support.asset import asset
 from assets.support.config_blocks import plain
 from assets.support.evaluation.command import run_command
 from assets.support.evaluation.launch import shortens
@@ -14,7 +15,7 @@ from evaluation.benchmarks.vbvr.rewriting import REWRITES, read_rewrites
 from storage.files import sha256_file
 
 
-@dg.asset(group_name="evaluation", kinds={"python"}, code_version="1", pool="gpu", description=__doc__)
+@asset(group="evaluation", kinds={"python"}, code_version="1")
 def vbvr_queries(
     context: dg.AssetExecutionContext, config: VbvrQueriesConfig, collection: CollectionResource
 ) -> dg.MaterializeResult:

@@ -6,24 +6,17 @@ name. Which of its two scorings was used stands in the table. docs/benchmarks.md
 
 import dagster as dg
 
-from assets.evaluation.dreamgen_scores import described
 from assets.support.config_blocks import plain
+from assets.support.evaluation.asset import run_asset
 from assets.support.evaluation.command import run_command
 from assets.support.evaluation.options import VbvrScoresConfig
-from assets.support.evaluation.partitions import EVALUATION_RUNS, made_names, recorded
+from assets.support.evaluation.partitions import made_names
+from assets.support.evaluation.recorded import recorded, table_of
 from assets.support.resources import CollectionResource
 from assets.support.run_config import PARTITION, check_run_config
 
 
-@dg.asset(
-    deps=["generated_videos"],
-    partitions_def=EVALUATION_RUNS,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    group_name="evaluation",
-    kinds={"python"},
-    code_version="1",
-    description=__doc__,
-)
+@run_asset(deps=["generated_videos"], kinds={"python"})
 def vbvr_scores(
     context: dg.AssetExecutionContext, config: VbvrScoresConfig, collection: CollectionResource
 ) -> dg.MaterializeResult:
@@ -44,5 +37,5 @@ def vbvr_scores(
         run("table", name)
     # The first run's table has all rows, each compared with it.
     run("table", first, others=[folders[name] for name in others])
-    found = {name: described(store.evaluated(name) / "vbvr") for name in folders}
+    found = {name: table_of(store.evaluated(name) / "vbvr") for name in folders}
     return recorded(context, found)

@@ -1,25 +1,18 @@
 """All shards' tasks as one table: near-duplicates removed, a benchmark held out, every dropped row with its reason."""
 
-import json
-import time
 from pathlib import Path
 
 import dagster as dg
 from pydantic import field_validator
 
-from assets.release.checks import all_tables
+from assets.support.asset import asset
 from assets.support.resources import CollectionResource
-from curation.assembly.assemble import assemble
-from curation.assembly.options import WorldtasksOptions, read_removal_list
+from curation.assembly.code import CODE
+from curation.assembly.options import WorldtasksOptions
+from curation.assembly.worldtasks import make_worldtasks
 from curation.report.summaries import funnel, markdown_funnel
-from storage.collection import Store
-from storage.files import exclusive, sha256_bytes, sha256_file, write_bytes
-from storage.tables import read_meta
-
-VERSION = "1"
-# What only assembly knows: clusters of near-duplicates, the benchmark's wanted size, what train gave up for it, whether
-# embeddings were compared, and how many ids of the removal list matched nothing.
-ASSEMBLY = ("clusters", "bench_target", "excluded_by", "embeddings", "removal_unmatched")
+from curation.stages import tables_of
+from storage.files import sha256_file
 
 
 class WorldtasksConfig(WorldtasksOptions, dg.Config):
@@ -31,19 +24,8 @@ class WorldtasksConfig(WorldtasksOptions, dg.Config):
         return value
 
 
-def fingerprint(store: Store, config: WorldtasksOptions) -> str:
-    """Of everything that decides the table: code, options, removal list and the tables it is made from."""
-    sources = [sha256_file(path) for stage in ("clips", "aesthetics", "taxonomy") for path in store.tables(stage)]
-    parts = [VERSION, config.model_dump(mode="json"), sorted(read_removal_list(config.removed)), sources]
-    return sha256_bytes(json.dumps(parts, sort_keys=True).encode())
-
-
-@dg.asset(
-    deps=["clips", "aesthetics", "taxonomy"],
-    group_name="release",
-    kinds={"python", "parquet"},
-    code_version=VERSION,
-    description=__doc__,
+@asset(
+    group="release", deps=["clips", "aesthetics", "taxonomy"], kinds={"python", "parquet"}, code_version=CODE.version
 )
 def worldtasks(
     context: dg.AssetExecutionContext, config: WorldtasksConfig, collection: CollectionResource
@@ -51,27 +33,11 @@ def worldtasks(
     store = collection.store()
     if not store.tables("taxonomy"):
         raise dg.Failure("worldtasks needs taxonomy of at least one shard: build the shards first", allow_retries=False)
-    with exclusive(store.lock("worldtasks")):
-        meta = {
-            "stage": "worldtasks",
-            "options": config.model_dump(mode="json"),
-            "fingerprint": fingerprint(store, config),
-        }
-        reused = read_meta(store.worldtasks).get("fingerprint") == meta["fingerprint"]
-        if not reused:
-            began = time.monotonic()
-            inputs = [store.tables(stage) for stage in ("taxonomy", "clips", "aesthetics")]
-            counts = assemble(*inputs, store.worldtasks, config, meta)
-            facts = {name: counts[name] for name in ASSEMBLY}
-            write_bytes(store.worldtasks.with_suffix(".json"), json.dumps(facts).encode())
-            seconds = round(time.monotonic() - began, 3)
-            write_bytes(store.timing("worldtasks"), json.dumps({"seconds": seconds}).encode())
-    facts = json.loads(store.worldtasks.with_suffix(".json").read_text())
-    if facts["removal_unmatched"]:
-        context.log.warning(
-            f"{facts['removal_unmatched']} ids of the removal list match nothing here: {config.removed}"
-        )
-    counts = funnel(all_tables(store))
+    facts, reused = make_worldtasks(store, config)
+    unmatched = facts["removal_unmatched"]
+    if unmatched:
+        context.log.warning(f"{unmatched} ids of the removal list match nothing here: {config.removed}")
+    counts = funnel(tables_of(store))
     row = next(count for count in counts if count.stage == "worldtasks")
     return dg.MaterializeResult(
         metadata={

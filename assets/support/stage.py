@@ -1,67 +1,75 @@
-"""How a partitioned stage runs: shard by shard under a lock, skipped when nothing changed, table replaced whole."""
+"""A partitioned stage as an asset: its decorator, and how it runs for the shards of a Dagster run."""
 
-import base64
 import json
-import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from assets.support.asset import asset
 from assets.support.partitions import ALL_SHARDS, SHARDS
 from assets.support.run_config import check_run_config
-from curation.schemas import TOKENS, UNFINISHED
+from curation.run_shard import NotBuilt, Outcome, run_shard
 from curation.shards import shard_key
+from curation.stage import Stage
+from pages.pictures import inline
 from storage.collection import Store
-from storage.files import exclusive, sha256_bytes, sha256_file, sweep, write_bytes
-from storage.tables import KEPT, read_meta, write_table
+from storage.files import sha256_bytes, write_bytes
 
 # Backfill policies are marked beta; eight lines of that at every start would bury what matters.
 warnings.filterwarnings("ignore", message=".*backfill_policy.*", category=dg.BetaWarning)
 
 
-@dataclass(frozen=True)
-class Stage:
-    """What one stage needs to run. `version` changes when the stage's code makes other rows from the same input."""
+def stage_asset(stage: Stage, **attributes):
+    """The decorator of every partitioned stage: partitions, backfill policy, group and lineage in one place."""
+    return asset(
+        group="curation",
+        partitions_def=SHARDS,
+        # One run takes any number of shards: models load once, and finished shards are skipped.
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        deps=[stage.upstream] if stage.upstream else None,
+        code_version=stage.version,
+        **attributes,
+    )
 
-    name: str
-    schema: pa.Schema
-    version: str
-    upstream: str | None = None
 
+def run_stage(
+    context: dg.AssetExecutionContext,
+    store: Store,
+    stage: Stage,
+    options: Mapping[str, Any],
+    build: Callable[[str], list[dict]],
+    pictures: Callable[[list[Path]], Mapping[str, bytes]] | None = None,
+    intact: Callable[[Path], bool] = lambda path: True,
+    source: Callable[[str], str] | None = None,
+) -> dg.MaterializeResult:
+    """Materialises `stage` for the shards of this run; `options`, `build`, `intact` and `source` as in `run_shard`.
 
-@dataclass(frozen=True)
-class Outcome:
-    """One shard's table after a run."""
-
-    shard: str
-    path: Path
-    sha256: str  # of the table's file
-    rows: int
-    kept: int
-    reasons: Counter
-    seconds: float
-    reused: bool
-    tokens: dict[str, int]  # what the VLM was paid for this table; empty where it was not asked
-
-    def metadata(self) -> dict[str, Any]:
-        return {
-            "dagster/row_count": self.rows,
-            "kept": self.kept,
-            "rejected": self.rows - self.kept,
-            "reasons": dg.MetadataValue.json(dict(self.reasons.most_common())),
-            "seconds": round(self.seconds, 3),
-            "reused": self.reused,
-            "table": dg.MetadataValue.path(str(self.path)),
-            "sha256": self.sha256,
-            **self.tokens,
-        }
+    `pictures(tables)` gives small PNG or JPEG files by name, shown in the UI.
+    """
+    shards = shard_keys(context)
+    check_run_config(context.run.run_config)
+    outcomes = []
+    for shard in shards:
+        try:
+            outcome = run_shard(store, stage, shard, options, build, intact, source)
+        except NotBuilt as error:
+            raise dg.Failure(str(error)) from error
+        told = f"{stage.name} {shard}: {outcome.kept} of {outcome.rows} kept"
+        context.log.info(told + (", unchanged" if outcome.reused else ""))
+        context.add_asset_metadata(metadata_of(outcome), partition_key=shard)
+        outcomes.append(outcome)
+    totals = {
+        "rows in this run": sum(outcome.rows for outcome in outcomes),
+        "kept in this run": sum(outcome.kept for outcome in outcomes),
+        "why rejected": reasons_markdown(outcomes),
+    }
+    shown = _pictures(store, stage.name, outcomes, pictures) if pictures else {}
+    version = sha256_bytes("".join(outcome.sha256 for outcome in outcomes).encode())[:16]
+    return dg.MaterializeResult(metadata=totals | shown, data_version=dg.DataVersion(version))
 
 
 def shard_keys(context: dg.AssetExecutionContext) -> list[str]:
@@ -77,75 +85,18 @@ def shard_keys(context: dg.AssetExecutionContext) -> list[str]:
     return list(context.partition_keys)
 
 
-def run_stage(
-    context: dg.AssetExecutionContext,
-    store: Store,
-    stage: Stage,
-    options: Mapping[str, Any],
-    build: Callable[[str], list[dict]],
-    pictures: Callable[[list[Path]], Mapping[str, bytes]] | None = None,
-    intact: Callable[[Path], bool] = lambda path: True,
-    source: Callable[[str], str] | None = None,
-) -> dg.MaterializeResult:
-    """Materialises `stage` for the shards of this run.
-
-    `options` are the values that decide the rows; with the upstream table's hash and the stage's version they are the
-    fingerprint, and a shard whose table has that fingerprint, no unfinished rows and passes `intact` is left alone.
-    `source(shard)` stands for the upstream hash where there is no upstream table.
-    `build(shard)` gives the rows. `pictures(tables)` gives small PNG or JPEG files by name, shown in the UI.
-    """
-    shards = shard_keys(context)
-    check_run_config(context.run.run_config)
-    outcomes = []
-    for shard in shards:
-        outcome = _run_shard(context, store, stage, options, build, intact, source, shard)
-        context.add_asset_metadata(outcome.metadata(), partition_key=shard)
-        outcomes.append(outcome)
-    totals = {
-        "rows in this run": sum(outcome.rows for outcome in outcomes),
-        "kept in this run": sum(outcome.kept for outcome in outcomes),
-        "why rejected": reasons_markdown(outcomes),
+def metadata_of(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "dagster/row_count": outcome.rows,
+        "kept": outcome.kept,
+        "rejected": outcome.rows - outcome.kept,
+        "reasons": dg.MetadataValue.json(dict(outcome.reasons.most_common())),
+        "seconds": round(outcome.seconds, 3),
+        "reused": outcome.reused,
+        "table": dg.MetadataValue.path(str(outcome.path)),
+        "sha256": outcome.sha256,
+        **outcome.tokens,
     }
-    shown = _pictures(store, stage.name, outcomes, pictures) if pictures else {}
-    version = sha256_bytes("".join(outcome.sha256 for outcome in outcomes).encode())[:16]
-    return dg.MaterializeResult(metadata=totals | shown, data_version=dg.DataVersion(version))
-
-
-def _run_shard(context, store: Store, stage: Stage, options, build, intact, source, shard: str) -> Outcome:
-    path = store.table(stage.name, shard)
-    with exclusive(store.lock(stage.name, shard)):
-        began = time.monotonic()
-        sweep(path.parent, path.name)
-        meta = {"stage": stage.name, "version": stage.version, "options": json_value(options)}
-        if source is not None:
-            meta["upstream"] = source(shard)
-        else:
-            upstream = store.table(stage.upstream, shard)
-            if not upstream.exists():
-                raise dg.Failure(f"{stage.name} needs {stage.upstream} of {shard}, which is not there: build it first")
-            meta["upstream"] = sha256_file(upstream)
-        meta["fingerprint"] = sha256_bytes(json.dumps(meta, sort_keys=True).encode())
-        before = read_meta(path)
-        reused = before.get("fingerprint") == meta["fingerprint"] and not before["unfinished"] and intact(path)
-        if not reused:
-            rows = build(shard)
-            unfinished = sum(row["reason"] == UNFINISHED for row in rows)
-            write_table(path, rows, stage.schema, meta | {"unfinished": unfinished})
-            seconds = time.monotonic() - began
-            write_bytes(store.timing(stage.name, shard), json.dumps({"seconds": round(seconds, 3)}).encode())
-    tokens = [name for name, _ in TOKENS if name in stage.schema.names]
-    verdicts = pq.read_table(path, columns=["status", "reason", *tokens])
-    reasons = Counter(reason for reason in verdicts["reason"].to_pylist() if reason)
-    kept = verdicts["status"].to_pylist().count(KEPT)
-    seconds = time.monotonic() - began
-    context.log.info(f"{stage.name} {shard}: {kept} of {verdicts.num_rows} kept" + (", unchanged" if reused else ""))
-    paid = {name: sum(verdicts[name].to_pylist()) for name in tokens}
-    return Outcome(shard, path, sha256_file(path), verdicts.num_rows, kept, reasons, seconds, reused, paid)
-
-
-def json_value(options: Mapping[str, Any]) -> dict[str, Any]:
-    """`options` as they come back from JSON, so that a stored and a fresh copy compare equal."""
-    return json.loads(json.dumps(options))
 
 
 def reasons_markdown(outcomes: list[Outcome]) -> dg.MetadataValue:
@@ -162,25 +113,5 @@ def _pictures(store: Store, stage: str, outcomes: list[Outcome], draw) -> dict[s
     if not folder.is_dir() or not all(outcome.reused for outcome in outcomes):
         for name, data in draw(store.tables(stage)).items():
             write_bytes(store.picture(stage, name), data)
-    return {path.stem: picture_metadata(path) for path in sorted(folder.glob("[!.]*"))} if folder.is_dir() else {}
-
-
-def picture_metadata(path: Path) -> dg.MetadataValue:
-    """A small picture file as inline Markdown for the UI."""
-    kind = "png" if path.suffix == ".png" else "jpeg"
-    data = base64.b64encode(path.read_bytes()).decode()
-    return dg.MetadataValue.md(f"![{path.stem}](data:image/{kind};base64,{data})")
-
-
-def stage_asset(stage: Stage, **attributes):
-    """The decorator of every partitioned stage: partitions, backfill policy, group and lineage in one place."""
-    return dg.asset(
-        name=stage.name,
-        partitions_def=SHARDS,
-        # One run takes any number of shards: models load once, and finished shards are skipped.
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        deps=[stage.upstream] if stage.upstream else None,
-        code_version=stage.version,
-        group_name="curation",
-        **attributes,
-    )
+    files = sorted(folder.glob("[!.]*")) if folder.is_dir() else []
+    return {path.stem: dg.MetadataValue.md(inline(path.stem, path.read_bytes())) for path in files}

@@ -1,161 +1,70 @@
-"""One training run as an asset sees it: its folder, its command, whether it has to run at all, what it left."""
+"""One training run as an asset: started where it has to run at all, and what it left as metadata."""
 
 import json
 import shlex
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import yaml
 
+from assets.support.asset import asset
 from assets.support.child import run_child
 from assets.support.training_options import train_options
 from models.video.options import VideoModelOptions
 from storage.collection import Store
-from storage.files import confined, sha256_bytes, sha256_file, write_bytes
-from storage.strict_yaml import read_yaml
-from training.conditions.folder import conditions_folder, read_manifest
-from training.loop.recipe_change import ChangedRecipe, check_goes_on, completed
-from training.options import TrainOptions
+from storage.files import confined
+from training.loop.recipe_change import ChangedRecipe
 from training.options.methods import Method
-from training.step_folders import CHECKPOINTS, STATE, step_folders
+from training.run_folder import (
+    CONFIG,
+    SCORES,
+    TABLE,
+    VERSION,
+    NoConditions,
+    Run,
+    command,
+    plan_run,
+    success_shares,
+    usable_conditions,
+)
 
-# Changes when the same options train otherwise.
-VERSION = "1"
-# What the assets of a training run have in common.
-SHARED = {"group_name": "training", "kinds": {"python", "torch"}, "code_version": VERSION, "pool": "gpu"}
-# What lies in a run's folder: ours, then the trainer's (training/loop/session.py).
-CONFIG, DONE = "config.yaml", "done.json"
-TABLE, SCORES, WEIGHTS = "table.txt", "scores.json", "final"
-# What changes nothing about the weights: a finished run is not repeated for it.
-INCIDENTAL = {"conditions", "output"}
-
-
-@dataclass(frozen=True)
-class Run:
-    """A training run: its whole options and what else decides its result."""
-
-    options: TrainOptions
-    output: Path
-    dataset_version: str
-    model: str  # the identity of the model that the conditions are of
-    conditions_sha256: str  # of their manifest
-    processes: int
-
-    @property
-    def fingerprint(self) -> str:
-        """The key of everything that decides the result. Where the folder's own config asks for the same, it is made
-        from that: an option that is newer, at its default, or one that is retired makes no other run of it."""
-        now, told = self.options.model_dump(mode="json"), self._told()
-        if told is not None and decisive(completed(told, self.options)) == decisive(now):
-            now = told
-        decides = [VERSION, decisive(now), self.conditions_sha256, self.processes]
-        return sha256_bytes(json.dumps(decides, sort_keys=True).encode())
-
-    def _told(self) -> dict[str, Any] | None:
-        """What the config in the run's folder says; None where there is none that can be read."""
-        try:
-            told = read_yaml(self.output / CONFIG)
-        except (OSError, ValueError):
-            return None
-        return told if isinstance(told, dict) else None
-
-    @property
-    def finished(self) -> bool:
-        note = self.output / DONE
-        whole = note.exists() and (self.output / SCORES).exists() and (self.output / WEIGHTS).is_dir()
-        return whole and json.loads(note.read_text())["fingerprint"] == self.fingerprint
-
-    def begin(self, fresh: bool) -> None:
-        """Writes what the trainer reads; what finished here before is no longer this run's.
-
-        Raises dagster.Failure, and leaves all as it was, where the trainer would refuse to go on with what is here.
-        """
-        checkpoints = step_folders(self.output / CHECKPOINTS)
-        if checkpoints and not fresh:
-            _, newest = checkpoints[-1]
-            try:
-                state = json.loads((newest / STATE).read_text(encoding="utf-8"))["state"]
-                check_goes_on(state, self.options, dataset_version=self.dataset_version, model=self.model)
-            except ChangedRecipe as error:
-                raise dg.Failure(f"ChangedRecipe: {error}", allow_retries=False) from error
-            except (OSError, ValueError, KeyError):
-                pass  # damaged: the trainer says how, and what to do
-        (self.output / DONE).unlink(missing_ok=True)
-        text = yaml.safe_dump(self.options.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-        write_bytes(self.output / CONFIG, text.encode())
-
-    def end(self) -> None:
-        note = {"fingerprint": self.fingerprint, "dataset_version": self.dataset_version}
-        write_bytes(self.output / DONE, json.dumps(note).encode())
+# The decorator of the assets that train.
+training_asset = partial(asset, group="training", deps=["conditions"], kinds={"python", "torch"}, code_version=VERSION)
 
 
-def usable_conditions(store: Store, model: VideoModelOptions) -> tuple[Path, dict[str, Any]]:
-    """The folder of the model's conditions and their manifest. Raises dagster.Failure when there are none, or of
-    another dataset than training is to read."""
-    folder = conditions_folder(store, model)
-    manifest = read_manifest(folder)
-    remedy = "materialise `training_data` and `conditions` (the job train_wmsd does)"
-    if manifest is None:
-        raise dg.Failure(f"{folder} holds no conditions of this model: {remedy}", allow_retries=False)
-    release = store.pinned_release()
-    if release is None or manifest["dataset_version"].split("+")[0] != release["version"]:
-        version = "none" if release is None else release["version"]
-        raise dg.Failure(
-            f"the conditions in {folder} are of dataset {manifest['dataset_version'].split('+')[0]}, training is to "
-            f"read {version}: {remedy}",
-            allow_retries=False,
-        )
-    return folder, manifest
-
-
-def plan_run(store: Store, config: dg.Config, method: Method, processes: int) -> Run:
-    """The run that `config` asks for. Raises dagster.Failure as `usable_conditions`."""
-    folder, manifest = usable_conditions(store, config.model)
-    output = confined(store.training, config.name or method)
-    options = train_options(config, method=method, conditions=str(folder), output=str(output))
-    made_from = sha256_file(folder / "manifest.json")
-    return Run(options, output, manifest["dataset_version"], manifest["identity"], made_from, processes)
-
-
-def decisive(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a run's options, as JSON, those that decide its weights."""
-    return {name: value for name, value in options.items() if name not in INCIDENTAL}
-
-
-def command(config_file: Path, processes: int, grace_s: float, fresh: bool) -> list[str]:
-    """What starts the trainer: the same that a person would type, without Dagster. It resumes by itself."""
-    trainer = ["-m", "training.train", "--config", str(config_file), *(["--fresh"] if fresh else [])]
-    if processes == 1:
-        return [sys.executable, *trainer]
-    # Its own patience with workers that save must not be shorter than ours with it.
-    launcher = ["--standalone", "--nproc_per_node", str(processes), "--shutdown-timeout", str(int(grace_s))]
-    return [sys.executable, "-m", "torch.distributed.run", *launcher, *trainer]
+def conditions_of(store: Store, model: VideoModelOptions) -> tuple[Path, dict[str, Any]]:
+    """As `usable_conditions`. Raises dagster.Failure."""
+    try:
+        return usable_conditions(store, model)
+    except NoConditions as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
 
 
 def train(context: dg.AssetExecutionContext, store: Store, config: dg.Config, method: Method) -> dg.MaterializeResult:
     """Trains, goes on with a run that was cut off, or does nothing when the same run has finished before."""
-    run = plan_run(store, config, method, config.processes)
+    folder, manifest = conditions_of(store, config.model)
+    output = confined(store.training, config.name or method)
+    options = train_options(config, method=method, conditions=str(folder), output=str(output))
+    run = plan_run(options, manifest, config.processes)
     reused, reported = run.finished and not config.fresh, {}
     if reused:
         context.log.info(f"{run.output} was trained with these options and conditions before: nothing to do")
     else:
         words = command(run.output / CONFIG, config.processes, config.grace_s, config.fresh)
         context.log.info(f"training: {shlex.join(words)}")
-        log, lock = run.output / "train.log", run.output / ".lock"
-        reported = run_child(
-            context,
-            words,
-            log=log,
-            lock=lock,
-            grace_s=config.grace_s,
-            prepare=partial(run.begin, config.fresh),
-            finish=run.end,
-        )
+        try:
+            reported = run_child(
+                context,
+                words,
+                log=run.output / "train.log",
+                lock=run.output / ".lock",
+                grace_s=config.grace_s,
+                prepare=partial(run.begin, config.fresh),
+                finish=run.end,
+            )
+        except ChangedRecipe as error:
+            raise dg.Failure(f"ChangedRecipe: {error}", allow_retries=False) from error
     return result(context, run, reported, reused)
 
 
@@ -173,12 +82,6 @@ def result(context: dg.AssetExecutionContext, run: Run, reported: dict[str, Any]
         text = table.read_text(encoding="utf-8")
         metadata["table"] = dg.MetadataValue.md(f"```\n{text}\n```")
         context.log.info(f"scores on held-out tasks\n{text}")
-    if scores.exists():
+    if scores.exists():  # Dagster plots them over a method's runs
         metadata |= success_shares(json.loads(scores.read_text(encoding="utf-8")))
     return dg.MaterializeResult(metadata=metadata | reported, data_version=dg.DataVersion(run.fingerprint[:16]))
-
-
-def success_shares(scores: dict[str, Any]) -> dict[str, float]:
-    """Shares of success by arm and question, which Dagster plots over a method's runs."""
-    rates = scores.get("rates", {})
-    return {f"{question}: {arm}": rate["share"] for arm, found in rates.items() for question, rate in found.items()}

@@ -11,10 +11,10 @@ import dagster as dg
 from assets.support.resources import CollectionResource
 from assets.support.run_config import check_run_config
 from assets.support.training_options import ExecutorConfig
-from assets.support.training_run import SHARED, train
+from assets.support.training_run import train, training_asset
 
 
-@dg.asset(deps=["conditions"], description=__doc__, **SHARED)
+@training_asset()
 def executor(
     context: dg.AssetExecutionContext, config: ExecutorConfig, collection: CollectionResource
 ) -> dg.MaterializeResult:

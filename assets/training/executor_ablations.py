@@ -10,18 +10,13 @@ import dagster as dg
 from assets.support.resources import CollectionResource
 from assets.support.run_config import PARTITION, check_run_config
 from assets.support.training_options import ExecutorConfig
-from assets.support.training_run import SHARED, train
+from assets.support.training_run import train, training_asset
 from training.options.methods import Method
 
 ABLATIONS = dg.StaticPartitionsDefinition([method for method in get_args(Method) if method != "wmsd"])
 
 
-@dg.asset(
-    deps=["conditions"],
-    partitions_def=ABLATIONS,
-    description=__doc__,
-    **SHARED,
-)
+@training_asset(partitions_def=ABLATIONS)
 def executor_ablations(
     context: dg.AssetExecutionContext, config: ExecutorConfig, collection: CollectionResource
 ) -> dg.MaterializeResult:

@@ -7,19 +7,17 @@ The checkpoint ships with the project, so nobody has to run this; it is here so 
 """
 
 import json
-import sys
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
-import yaml
 from pydantic import Field
 
-from assets.support.child import run_child
+from assets.support.asset import asset
+from assets.support.program import run_program
 from assets.support.resources import CollectionResource
 from assets.support.run_config import check_run_config
 from microworld.model.options import PretrainOptions
-from storage.files import sha256_bytes, sha256_file, write_bytes
+from storage.files import sha256_bytes, sha256_file
 
 
 class MicroworldModelConfig(PretrainOptions, dg.Config):
@@ -28,22 +26,23 @@ class MicroworldModelConfig(PretrainOptions, dg.Config):
     grace_s: float = Field(60.0, gt=0, description="Seconds a cancelled pre-training has to end before it is killed.")
 
 
-@dg.asset(group_name="training", kinds={"python", "torch"}, code_version="1", pool="gpu", description=__doc__)
+@asset(group="training", kinds={"python", "torch"}, code_version="1")
 def microworld_model(
     context: dg.AssetExecutionContext, config: MicroworldModelConfig, collection: CollectionResource
 ) -> dg.MaterializeResult:
     check_run_config(context.run.run_config)
     out = Path(config.out).resolve()
     work = collection.store().training / "microworld_model"
-    path = work / "config.yaml"
-    options: dict[str, Any] = config.model_dump(exclude={"grace_s"}) | {"out": str(out)}
-    command = [sys.executable, "-m", "microworld.model.pretrain", "--config", str(path)]
-
-    def prepare() -> None:
-        write_bytes(path, yaml.safe_dump(options, sort_keys=False).encode())
-
-    log, lock = work / "train.log", work / ".lock"
-    reported = run_child(context, command, log=log, lock=lock, grace_s=config.grace_s, prepare=prepare)
+    options = config.model_dump(exclude={"grace_s"}) | {"out": str(out)}
+    reported = run_program(
+        context,
+        "microworld.model.pretrain",
+        options,
+        config=work / "config.yaml",
+        log=work / "train.log",
+        lock=work / ".lock",
+        grace_s=config.grace_s,
+    )
     weights = sorted(out.rglob("*.safetensors"))
     digests = [[file.relative_to(out).as_posix(), sha256_file(file)] for file in weights]
     size = sum(file.stat().st_size for file in weights)

@@ -6,20 +6,17 @@ paper's traces. Runs that ended are never repeated, so a run that was cancelled,
 """
 
 import json
-import shlex
-import sys
 from pathlib import Path
 
 import dagster as dg
-import yaml
 
-from assets.support.child import run_child
+from assets.support.program import run_program
 from assets.support.reproduction_options import ReproductionConfig, reproduction_options
 from assets.support.resources import CollectionResource
 from assets.support.run_config import check_run_config
-from assets.support.training_run import VERSION, usable_conditions
+from assets.support.training_run import conditions_of, training_asset
 from pages.pictures import inline
-from storage.files import confined, sha256_bytes, write_bytes
+from storage.files import confined, sha256_bytes
 from training.reproduction.files import CHARTS, JSON, MARKDOWN
 
 # Patience beyond the runs' own, for reports and the last writes.
@@ -27,32 +24,24 @@ BEYOND_S = 60.0
 PARTS = {"claims": "## What the paper claims", "table": "## Scores at the end", "runs": "## Runs"}
 
 
-@dg.asset(
-    deps=["conditions"],
-    group_name="training",
-    kinds={"python", "torch"},
-    code_version=VERSION,
-    pool="gpu",
-    description=__doc__,
-)
+@training_asset()
 def reproduction(
     context: dg.AssetExecutionContext, config: ReproductionConfig, collection: CollectionResource
 ) -> dg.MaterializeResult:
     check_run_config(context.run.run_config)
     store = collection.store()
-    conditions, manifest = usable_conditions(store, config.training.model)
+    conditions, manifest = conditions_of(store, config.training.model)
     output = confined(store.training, config.name or "reproduction")
     options = reproduction_options(config, str(output), str(conditions))
-    path = output / "config.yaml"
-    text = yaml.safe_dump(options.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    command = [sys.executable, "-m", "training.reproduce", "--config", str(path)]
-    context.log.info(f"reproducing: {shlex.join(command)}")
-
-    def prepare() -> None:
-        write_bytes(path, text.encode())
-
-    log, lock = output / "reproduce.log", output / ".lock"
-    reported = run_child(context, command, log=log, lock=lock, grace_s=config.grace_s + BEYOND_S, prepare=prepare)
+    reported = run_program(
+        context,
+        "training.reproduce",
+        options.model_dump(mode="json"),
+        config=output / "config.yaml",
+        log=output / "reproduce.log",
+        lock=output / ".lock",
+        grace_s=config.grace_s + BEYOND_S,
+    )
     metadata = {"output": dg.MetadataValue.path(str(output)), "dataset version": manifest["dataset_version"]}
     found, version = results(output)
     return dg.MaterializeResult(metadata=metadata | found | reported, data_version=dg.DataVersion(version))

@@ -10,11 +10,11 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
+from assets.support.asset import asset
 from assets.support.resources import CollectionResource, DatasetBuilder
 from assets.support.run_config import PARTITION, check_run_config
-from curation.release.publish import is_whole
-from storage.collection import NAME, Store
-from storage.files import confined
+from curation.release.latest import find_release
+from storage.collection import Store
 
 
 class TrainingDataConfig(dg.Config):
@@ -27,17 +27,6 @@ class TrainingDataConfig(dg.Config):
     )
 
 
-def find_release(store: Store, version: str) -> Path | None:
-    """The folder of a whole release; None when it is not there. Raises ValueError for a name that is none."""
-    if version and not NAME.fullmatch(version):
-        raise ValueError(f"version {version!r}: the name of a folder in {store.published} is expected")
-    if not (store.published / (version or "latest")).exists():
-        return None
-    # `latest` is a link to a version beside it.
-    tree = confined(store.published, version or "latest")
-    return tree if is_whole(tree) else None
-
-
 def missing(store: Store, config: TrainingDataConfig) -> str:
     """What to tell somebody whose collection has no release."""
     recipe = config.recipe or "recipes/NAME.yaml"
@@ -48,7 +37,7 @@ def missing(store: Store, config: TrainingDataConfig) -> str:
     )
 
 
-@dg.asset(deps=["published_dataset"], group_name="training", kinds={"python"}, code_version="1", description=__doc__)
+@asset(group="training", deps=["published_dataset"], kinds={"python"}, code_version="1")
 def training_data(
     context: dg.AssetExecutionContext,
     config: TrainingDataConfig,

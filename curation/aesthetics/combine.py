@@ -27,28 +27,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
+from curation.aesthetics.options import ScoreWeights
 from storage.files import write_bytes
 
 FORMAT = 1
 MAX_KNOTS = 1025
-
-
-class ScoreWeights(BaseModel):
-    """Shares of the three terms; only their proportions matter."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    aesthetic: float = Field(0.6, ge=0, le=1, description="Weight of the scorer's rank")
-    sharpness: float = Field(0.25, ge=0, le=1, description="Weight of the rank of the Laplacian's variance")
-    exposure: float = Field(0.15, ge=0, le=1, description="Weight of the exposure term")
-
-    @model_validator(mode="after")
-    def _some_weight(self) -> "ScoreWeights":
-        if self.aesthetic + self.sharpness + self.exposure == 0:
-            raise ValueError("the weights aesthetic, sharpness and exposure are all 0: at least one must be above")
-        return self
 
 
 def exposure(mean_luma: float, black_ratio: float, white_ratio: float) -> float:
@@ -86,7 +69,8 @@ def kept_count(population: int, keep_share: float) -> int:
 class Reference:
     """A shard's population and cut, as `cut.json` holds them.
 
-    `why` says what made it: "first", "recut", "scorer changed" or "options changed".
+    `why` says what made it: "first", "recut", "scorer changed", "options changed" or "rules changed". `rules` is the
+    version of the stage that made it.
     """
 
     scorer: str
@@ -98,6 +82,7 @@ class Reference:
     laplacian_var: tuple[float, ...]
     cut_score: float = 0.0
     cut_id: str = ""
+    rules: str = "1"  # files from before this was written down
 
     def keeps(self, score: float, frame_id: str) -> bool:
         """Whether (score, frame_id) is at or above the cut: of two equal scores the larger id is kept first."""

@@ -1,10 +1,24 @@
 """Settings of scoring and cutting; apart from the code, which loads OpenCV."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from curation.aesthetics.combine import ScoreWeights
+
+class ScoreWeights(BaseModel):
+    """Shares of the three terms; only their proportions matter."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    aesthetic: float = Field(0.6, ge=0, le=1, description="Weight of the scorer's rank")
+    sharpness: float = Field(0.25, ge=0, le=1, description="Weight of the rank of the Laplacian's variance")
+    exposure: float = Field(0.15, ge=0, le=1, description="Weight of the exposure term")
+
+    @model_validator(mode="after")
+    def _some_weight(self) -> "ScoreWeights":
+        if self.aesthetic + self.sharpness + self.exposure == 0:
+            raise ValueError("the weights aesthetic, sharpness and exposure are all 0: at least one must be above")
+        return self
 
 
 class AestheticsOptions(BaseModel):
@@ -32,3 +46,7 @@ class AestheticsOptions(BaseModel):
                 need = "is needed" if self.scorer == "clip" else "is not used"
                 raise ValueError(f"{name} {need} with scorer {self.scorer!r}")
         return self
+
+    def decisive(self) -> dict[str, Any]:
+        """What decides the rows; how many frames are scored at once does not."""
+        return self.model_dump(exclude={"batch_size"})

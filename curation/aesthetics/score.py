@@ -22,8 +22,8 @@ from curation.aesthetics.combine import (
     options_hash,
 )
 from curation.aesthetics.options import AestheticsOptions
-from curation.quality.filter import read_image
-from curation.quality.measure import UnreadableImage
+from curation.aesthetics.stage import STAGE
+from curation.quality.measure import UnreadableImage, read_image
 from curation.schemas import MEASURED
 from storage.tables import KEPT, REJECTED, chunks
 
@@ -59,9 +59,9 @@ def score_frames(
     """Scores frames and keeps the best share: rows of curation.schemas.AESTHETICS, sorted by frame_id.
 
     `rows` are kept rows of curation.schemas.QUALITY in any order, `image` relative to `images_root`. `cut_path` holds
-    the shard's Reference. Where it is missing, was made by another scorer or with other options, or `options.recut` is
-    set, it is made from `rows` and says why; else it is used as it is, so that earlier verdicts stand when frames
-    are added.
+    the shard's Reference. Where it is missing, was made by another scorer, with other options or by other rules, or
+    `options.recut` is set, it is made from `rows` and says why; else it is used as it is, so that earlier verdicts
+    stand when frames are added.
     Of the n scored frames of a new reference exactly ceil(keep_share * n) are kept, by (score, frame_id) descending, so
     that fewer than ten lose none at the default share. Without a scored frame no reference is made.
 
@@ -123,6 +123,8 @@ def _settled(
         why = "scorer changed"
     elif stored.options_hash != chosen:
         why = "options changed"
+    elif stored.rules != STAGE.version:
+        why = "rules changed"
     else:
         return stored
     if not scored:
@@ -135,6 +137,7 @@ def _settled(
         why=why,
         aesthetic=knots([aesthetic for _, aesthetic in scored]),
         laplacian_var=knots([row["laplacian_var"] for row, _ in scored]),
+        rules=STAGE.version,
     )
     ranking = sorted(
         (_ranks(row, aesthetic, reference, options)["score"], row["frame_id"]) for row, aesthetic in scored

@@ -22,7 +22,8 @@ import pyarrow.parquet as pq
 from curation.assembly.dedup import hamming, near_duplicates
 from curation.assembly.index import Index, merged, read_index
 from curation.assembly.neighbours import Embedded, read_embeddings
-from curation.assembly.options import WorldtasksOptions, read_removal_list
+from curation.assembly.options import WorldtasksOptions
+from curation.assembly.removals import read_removal_list
 from curation.assembly.split import bench_target, choose, costs_too_much, stable_order
 from curation.assembly.statistics import statistics
 from curation.schemas import WORLDTASKS

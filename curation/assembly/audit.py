@@ -6,19 +6,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from curation.assembly.statistics import SPLITS
 from curation.schemas import WORLDTASKS
-from storage.collection import STAGES, Store
+from curation.stages import NAMES, STAGES
+from storage.collection import Store
 from storage.tables import KEPT, read_meta
 
-# What identifies a row of a stage, in the words of the stage before: (upstream, stage, columns that must agree).
-LINKS = (
-    ("clips", "frames", ["clip_id"]),
-    ("frames", "quality", ["frame_id"]),
-    ("quality", "aesthetics", ["frame_id"]),
-    ("aesthetics", "screening", ["frame_id"]),
-    ("screening", "tasks", ["frame_id"]),
-    ("tasks", "taxonomy", ["frame_id", "task_index"]),
-)
+# What identifies a row, by the stage's unit.
+KEYS = {"clips": ["clip_id"], "frames": ["frame_id"], "pairs": ["frame_id", "task_index"]}
+UNITS = {stage.name: stage.unit for stage in STAGES}
+# What identifies a row of a stage in the words of the stage before: (upstream, stage, columns that must agree).
+LINKS = [(stage.upstream, stage.name, KEYS[UNITS[stage.upstream]]) for stage in STAGES if stage.upstream]
 
 
 def counts_problems(store: Store) -> list[str]:
@@ -92,10 +90,21 @@ def split_sizes(worldtasks: Path) -> dict[str, int]:
     return {entry["values"]: entry["counts"] for entry in pc.value_counts(splits).to_pylist()}
 
 
+def size_problems(worldtasks: Path) -> list[str]:
+    """Sentences for splits that have fewer pairs than the table's own options ask for."""
+    options, sizes = read_meta(worldtasks)["options"], split_sizes(worldtasks)
+    wanted = {split: options[f"min_{split}_pairs"] for split in SPLITS}
+    return [
+        f"{split} has {sizes.get(split, 0)} pairs, at least {least} are asked for (min_{split}_pairs)"
+        for split, least in wanted.items()
+        if sizes.get(split, 0) < least
+    ]
+
+
 def shard_problems(store: Store) -> list[str]:
     """Shards that are missing or were built with other options than the rest."""
     problems = []
-    for stage in STAGES:
+    for stage in NAMES:
         tables = {shard: store.table(stage, shard) for shard in store.shards}
         missing = [shard for shard, path in tables.items() if not path.exists()]
         if missing:

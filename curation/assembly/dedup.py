@@ -7,7 +7,7 @@ frames are taken in order of preference and one stays unless it is a near-duplic
 left are near-duplicates, and each removed one names a near-duplicate that was kept. Frames of one clip follow the same
 rule as any others: a clip that stands still gives one picture, one that moves keeps its up to eight.
 
-The default of 4 bits is measured with assets/quality/measure.perceptual_hash. On 13 real clips, 323 of 324 frames
+The default of 4 bits is measured with curation/quality/measure.perceptual_hash. On 13 real clips, 323 of 324 frames
 re-encoded (JPEG 95 and 60) or halved in size stay within 4 bits, while frames of different clips differ in 16 or more;
 in the microworld none of 319,600 pairs of scenes come within 4, and an agent moved by half a cell leaves 87 % of
 frames further than 4 away. At 6 bits a fifth of those moved frames would be lost.
@@ -22,34 +22,37 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 BITS = 64
+MOST_WAITING = 2_000_000  # pairs
 LONG_RUN = 64  # members that share a key: beyond this, pivots instead of all pairs
 
 
 class Components:
-    """Union-find over 0..n-1 that joins whole arrays of pairs at once; a root is its component's smallest member."""
+    """Connected components over 0..n-1, of pairs that come as arrays. Memory is that of MOST_WAITING pairs."""
 
     def __init__(self, count: int):
-        self._parent = np.arange(count)
-
-    def roots(self, members: np.ndarray) -> np.ndarray:
-        found = self._parent[members]
-        while True:
-            above = self._parent[found]
-            if np.array_equal(above, found):
-                return found
-            found = above
+        self._labels = np.arange(count)
+        self._ones: list[np.ndarray] = []
+        self._others: list[np.ndarray] = []
+        self._waiting = 0
 
     def join(self, ones: np.ndarray, others: np.ndarray) -> None:
-        while len(ones):
-            a, b = self.roots(ones), self.roots(others)
-            apart = a != b
-            ones, others, a, b = ones[apart], others[apart], a[apart], b[apart]
-            np.minimum.at(self._parent, np.maximum(a, b), np.minimum(a, b))
+        self._ones.append(ones)
+        self._others.append(others)
+        self._waiting += len(ones)
+        if self._waiting > MOST_WAITING:
+            self.labels()
 
-    def flatten(self) -> np.ndarray:
-        """int64 [n]: every member's root, which the next look-ups then find in one step."""
-        self._parent = self.roots(np.arange(len(self._parent)))
-        return self._parent.copy()
+    def labels(self) -> np.ndarray:
+        """int [n]: which component each member is in, below n."""
+        if self._waiting:
+            from scipy.sparse import coo_array
+            from scipy.sparse.csgraph import connected_components
+
+            pairs = (self._labels[np.concatenate(self._ones)], self._labels[np.concatenate(self._others)])
+            graph = coo_array((np.ones(self._waiting, bool), pairs), shape=(len(self._labels),) * 2)
+            self._labels = connected_components(graph, directed=False)[1][self._labels]
+            self._ones, self._others, self._waiting = [], [], 0
+        return self._labels
 
 
 def parse_hashes(texts: pa.Array, names: pa.Array) -> np.ndarray:
@@ -85,7 +88,6 @@ def join_hashes(components: Components, hashes: np.ndarray, distance: int) -> No
         keys = hashes & np.uint64(sum(some))
         order = np.argsort(keys, kind="stable")
         _join_runs(components, hashes, order, keys[order], distance)
-        components.flatten()
 
 
 def _join_runs(components: Components, hashes, order, keys, distance: int) -> None:
@@ -106,12 +108,12 @@ def _join_runs(components: Components, hashes, order, keys, distance: int) -> No
 
 
 def _join_long(components: Components, hashes, members, distance: int) -> None:
-    while len(members) > 1:
-        roots = components.roots(members)
-        if (roots == roots[0]).all():
+    for number, pivot in enumerate(members[:-1]):
+        # A look costs more than a comparison: before the first pivot, and after 1, 2, 4, 8 ... of them.
+        if number & (number - 1) == 0 and len(np.unique(components.labels()[members])) == 1:
             return
-        pivot, members = members[0], members[1:]
-        near = members[hamming(hashes[members], hashes[pivot]) <= distance]
+        others = members[number + 1 :]
+        near = others[hamming(hashes[others], hashes[pivot]) <= distance]
         components.join(np.full(len(near), pivot), near)
 
 
@@ -153,7 +155,7 @@ def near_duplicates(
     join_hashes(components, distinct, distance)
     if embedded is not None:
         embedded.join(components, one_of)
-    labels = components.flatten()
+    labels = components.labels()
 
     def near(member: int, others: np.ndarray) -> np.ndarray:
         close = hamming(distinct[others], distinct[member]) <= distance

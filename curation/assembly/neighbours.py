@@ -45,7 +45,6 @@ class Embedded:
                 one, other = np.nonzero(ones @ others.T >= self._least)
                 apart = rows[one] < columns[other]
                 components.join(rows[one[apart]], columns[other[apart]])
-            components.flatten()
 
 
 def read_embeddings(tables: Iterable[Path], frame_ids: pa.Array, scratch: Path) -> np.ndarray | None:

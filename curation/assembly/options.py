@@ -1,6 +1,4 @@
-"""Settings of assembly and release."""
-
-from pathlib import Path
+"""Settings of the assembly."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -33,31 +31,3 @@ class WorldtasksOptions(BaseModel):
     )
     min_train_pairs: int = Field(1, ge=0, description="Least number of train pairs a release may have")
     min_bench_pairs: int = Field(1, ge=0, description="Least number of benchmark pairs a release may have")
-
-
-class PublishOptions(BaseModel):
-    """What the release says about itself and how it is cut into files."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    title: str = Field("WorldTasks", min_length=1, max_length=100, description="The dataset's name on its card")
-    license: str = Field("other", min_length=1, description="Licence id as the Hub lists them, e.g. cc-by-4.0 or other")
-    license_name: str = Field("see-sources", description="Name of the licence where `license` is other")
-    license_link: str = Field("", description="Address of the licence's text where `license` is other")
-    language: str = Field("en", description="Language code of the tasks")
-    contact: str = Field("", description="Mail or web address for removal requests; required for a Hub release")
-    repo_id: str = Field("", description="owner/name on the Hub, for the card's examples; empty for a local release")
-    shard_mb: int = Field(400, ge=1, le=500, description="Largest size of one Parquet file with images, MB")
-    images_per_folder: int = Field(5000, ge=1, le=9999, description="Image files a folder; the Hub takes under 10,000")
-    image_files: bool = Field(True, description="Also write the images as files in the authors' own layout")
-
-
-def read_removal_list(path: str | Path | None) -> frozenset[str]:
-    """The ids of a removal list: one a line, blank lines and lines starting with # skipped; empty without a list.
-
-    Raises FileNotFoundError: a list that was asked for and is not there must not pass for an empty one.
-    """
-    if not path:
-        return frozenset()
-    lines = (line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines())
-    return frozenset(line for line in lines if line and not line.startswith("#"))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from curation.clips.folder import Entry, content_digest, list_videos, printable
 from curation.clips.miradata import read_miradata
+from curation.clips.stage import STAGE
 from curation.schemas import CLIPS
 from curation.shards import shard_of
 from media.errors import MediaError
@@ -14,8 +15,6 @@ from storage.files import PathOutsideRoot, confined, sha256_bytes
 from storage.journal import Journal
 from storage.tables import KEPT, REJECTED
 
-# Changes when the same file gives other facts: old probes are then not used.
-VERSION = "2"
 # Findings about a moment or a machine, not about the file: they are looked for again.
 PASSING = frozenset(("timeout", "decoder_crashed", "worker_failed", "out_of_memory", "outside_source"))
 
@@ -153,12 +152,13 @@ def in_shard(candidates: Iterable[Candidate], shard: str, count: int) -> list[Ca
 def probe_rows(candidates: list[Candidate], folder: Path, journal: Journal, pool: MediaPool) -> Iterator[dict]:
     """One CLIPS row a candidate, in the order given; each file is opened once, in a worker process.
 
-    Probes are journaled by content digest, but for those that say nothing lasting about the file.
+    Probes are journaled by content digest and the stage's version, but for those that say nothing lasting about the
+    file.
     """
-    jobs, found = {}, {}
+    jobs, found, version = {}, {}, STAGE.version
     for candidate in candidates:
         if not candidate.reason:
-            found[candidate.digest] = journal.get(f"{candidate.digest}:{VERSION}")
+            found[candidate.digest] = journal.get(f"{candidate.digest}:{version}")
             if found[candidate.digest] is None:
                 try:
                     jobs[candidate.digest] = {"verb": "probe", "path": str(confined(folder, candidate.path))}
@@ -170,7 +170,7 @@ def probe_rows(candidates: list[Candidate], folder: Path, journal: Journal, pool
         record = {"reason": result.reason, "detail": result.detail} if failed else {"facts": result}
         found[digest_of[job["path"]]] = record
         if record.get("reason") not in PASSING:
-            journal.put(f"{digest_of[job['path']]}:{VERSION}", record)
+            journal.put(f"{digest_of[job['path']]}:{version}", record)
     for candidate in candidates:
         record = {"reason": candidate.reason, "detail": candidate.detail}
         yield _row(candidate, record if candidate.reason else found[candidate.digest])

@@ -1,7 +1,4 @@
-"""Sparse frame extraction:
-
-a few stills a clip, found through the clip's keyframe index, as JPEG files and table rows.
-"""
+"""Sparse frame extraction: a few stills a clip, found by its keyframe index, as JPEG files and table rows."""
 
 import hashlib
 import json
@@ -9,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from curation.frames.options import FramesOptions
+from curation.frames.stage import STAGE
 from media.errors import MediaError
 from media.index import FrameIndex
 from media.plan import milliseconds, plan_clip
@@ -21,33 +18,12 @@ from storage.tables import KEPT, REJECTED
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
-# Goes into every journal key: raise it when the same options would give other pictures or rows.
-VERSION = 1
 
-
-class FramesOptions(BaseModel):
-    """Which frames are taken and how they are written."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    count: int = Field(
-        8, ge=1, le=10_000, description="frames a clip, at the middles of as many equal parts of its span"
-    )
-    every_s: float | None = Field(None, gt=0, description="instead of count: one frame every so many seconds, from 0")
-    mode: str = Field(
-        "auto", pattern="^(auto|keyframe|exact)$", description="auto: keyframe for long clips, else exact"
-    )
-    long_clip_s: float = Field(30.0, ge=0, description="seconds from which auto snaps to keyframes")
-    max_side_px: int = Field(
-        1280, ge=16, le=16384, description="longer sides are scaled down to this; none is scaled up"
-    )
-    jpeg_quality: int = Field(95, ge=1, le=100, description="JPEG quality, 4:2:0")
-    timeout_s: float = Field(60.0, gt=0, description="seconds after which a clip is given up")
-
-    def digest(self) -> str:
-        """Of everything that the results depend on; how long to wait is not part of it."""
-        text = json.dumps([VERSION, self.model_dump(exclude={"timeout_s"})], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+def options_digest(options: FramesOptions) -> str:
+    """Of everything that the results depend on, the stage's version included: a part of every journal key."""
+    version = int(STAGE.version) if STAGE.version.isdecimal() else STAGE.version
+    text = json.dumps([version, options.decisive()], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def extract_frames(
@@ -74,10 +50,11 @@ def extract_frames(
         for leftover in (out / folder).glob("*/.*.tmp"):
             leftover.unlink()
         results: dict[str, list[dict]] = {}
+        digest = options_digest(options)
 
         def jobs() -> Iterator[dict]:
             for clip_id, clip in kept.items():
-                key = f"{clip_id}:{clip['digest']}:{options.digest()}"
+                key = f"{clip_id}:{clip['digest']}:{digest}"
                 done = finished(journal.get(key), out, options)
                 results[clip_id] = done or []
                 if done is not None:

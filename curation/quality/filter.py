@@ -10,10 +10,19 @@ from pathlib import Path
 
 import cv2
 
-from curation.quality.measure import Quality, UnreadableImage, at_working_size, decode_luma, measure, perceptual_hash
+from curation.metrics import RULES
+from curation.quality.measure import (
+    Quality,
+    UnreadableImage,
+    at_working_size,
+    decode_luma,
+    measure,
+    perceptual_hash,
+    read_image,
+)
 from curation.quality.options import QualityOptions
 from curation.schemas import FRAME
-from storage.files import PathOutsideRoot, confined, sha256_bytes
+from storage.files import sha256_bytes
 from storage.tables import KEPT, REJECTED
 
 UNMEASURED = {"phash": "", **dict.fromkeys((field.name for field in fields(Quality)), None)}
@@ -23,21 +32,12 @@ QUEUED_PER_WORKER = 4
 def verdict(quality: Quality, options: QualityOptions) -> tuple[str, str]:
     """(reason, detail) of the first rule that fails, ("", "") when none does.
 
-    The order is mostly_black, mostly_white, too_dark, too_bright, blurred: the most telling first, since a black frame
-    is also dark and has no edges. It names the reason only; what is kept does not depend on it. Needs no pixels, so
-    that other thresholds can be tried on a finished table.
+    Needs no pixels, so that other thresholds can be tried on a finished table.
     """
-    rules = (
-        ("mostly_black", "black_ratio", ">", options.max_black_ratio),
-        ("mostly_white", "white_ratio", ">", options.max_white_ratio),
-        ("too_dark", "mean_luma", "<", options.min_mean_luma),
-        ("too_bright", "mean_luma", ">", options.max_mean_luma),
-        ("blurred", "laplacian_var", "<", options.min_laplacian_var),
-    )
-    for reason, name, sign, limit in rules:
-        value = getattr(quality, name)
-        if value < limit if sign == "<" else value > limit:
-            return reason, f"{name} {value:.6g} {sign} {limit}"
+    for rule in RULES:
+        value, limit = getattr(quality, rule.column), getattr(options, rule.option)
+        if value < limit if rule.sign == "<" else value > limit:
+            return rule.reason, f"{rule.column} {value:.6g} {rule.sign} {limit}"
     return "", ""
 
 
@@ -64,21 +64,6 @@ def filter_frames(
             row = pending.popleft().result()
             pending.extend(pool.submit(_judge, frame, images_root, options) for frame in islice(frames, 1))
             yield row
-
-
-def read_image(images_root: Path, row: dict) -> bytes:
-    """The bytes of a row's image. Raises UnreadableImage when it is absent or its path leaves `images_root`.
-
-    Other errors of the file system (a failing disk, too many open files) are the machine's, not the image's: they pass.
-    """
-    if not row["image"]:
-        raise UnreadableImage("the row names no image")
-    try:
-        return confined(images_root, row["image"]).read_bytes()
-    except PathOutsideRoot as error:
-        raise UnreadableImage(f"{row['image']!r} leaves the images' folder") from error
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        raise UnreadableImage(f"{row['image']!r}: {error.strerror}") from error
 
 
 def _judge(frame: dict, images_root: Path, options: QualityOptions) -> dict:

@@ -1,29 +1,42 @@
-"""Settings of the low-level filter; apart from its code, which loads OpenCV."""
+"""Settings of the low-level filter: one option for each limit of curation/metrics.py."""
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+
+from curation.metrics import METRICS
 
 
-class QualityOptions(BaseModel):
+class _Limits(BaseModel):
     """Thresholds of the low-level filter; the defaults are the paper's (appendix A.6)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    min_laplacian_var: float = Field(
-        12.0,
-        ge=0,
-        description="Variance of the Laplacian (squared luma levels, short side at most 720 px); less is blurred",
-    )
-    min_mean_luma: float = Field(20.0, ge=0, le=255, description="Mean luma, levels 0..255; less is too dark")
-    max_mean_luma: float = Field(235.0, ge=0, le=255, description="Mean luma, levels 0..255; more is too bright")
-    max_black_ratio: float = Field(
-        0.85, ge=0, le=1, description="Share of pixels with luma <= 16; more is mostly black"
-    )
-    max_white_ratio: float = Field(
-        0.85, ge=0, le=1, description="Share of pixels with luma >= 239; more is mostly white"
-    )
-
     @model_validator(mode="after")
-    def _ordered(self) -> "QualityOptions":
-        if self.min_mean_luma > self.max_mean_luma:
-            raise ValueError(f"min_mean_luma {self.min_mean_luma} is above max_mean_luma {self.max_mean_luma}")
+    def _ordered(self) -> "_Limits":
+        for metric in METRICS:
+            names = [limit.option for _, limit in metric.limits]
+            values = [getattr(self, name) for name in names]
+            if values != sorted(values):
+                raise ValueError(f"{names[0]} {values[0]} is above {names[1]} {values[1]}")
         return self
+
+    def decisive(self) -> dict[str, Any]:
+        """What decides the rows: all of it."""
+        return self.model_dump()
+
+
+QualityOptions = create_model(
+    "QualityOptions",
+    __base__=_Limits,
+    __doc__=_Limits.__doc__,
+    __module__=__name__,
+    **{
+        limit.option: (
+            float,
+            Field(limit.default, ge=0, le=metric.span and metric.span[1], description=limit.description),
+        )
+        for metric in METRICS
+        for _, limit in metric.limits
+    },
+)

@@ -12,11 +12,11 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from curation.assembly.options import PublishOptions
 from curation.assembly.statistics import SPLITS, whole_frames
 from curation.release.card_text import sections
 from curation.release.charts import grid_jpeg, taxonomy_png
-from curation.release.pictures import read_picture
+from curation.release.images import read_picture
+from curation.release.options import PublishOptions
 from storage.tables import KEPT
 
 SAMPLES = 9
@@ -40,7 +40,7 @@ def write_card(
         written.append(grid)
     readme = tree / "README.md"
     text = sections(manifest, options, configs(tree), samples)
-    readme.write_text(f"---\n{front_matter(tree, manifest, options)}---\n\n" + text, encoding="utf-8")
+    readme.write_text(f"---\n{front_matter(tree, manifest, options)}\n---\n\n" + text, encoding="utf-8")
     return [*written, readme]
 
 
@@ -61,23 +61,23 @@ def configs(tree: Path) -> list[dict[str, Any]]:
 
 def front_matter(tree: Path, manifest: Mapping[str, Any], options: PublishOptions) -> str:
     """YAML of the card's head, without the dashes."""
-    import yaml
+    from huggingface_hub import DatasetCardData
 
     pairs = sum(manifest["pairs"].values())
-    head: dict[str, Any] = {"pretty_name": options.title, "license": options.license}
-    if options.license == "other":
-        head |= {"license_name": options.license_name}
-        head |= {"license_link": options.license_link} if options.license_link else {}
-    head |= {
-        "language": [options.language],
-        "task_categories": ["image-to-video", "image-text-to-text"],
-        "size_categories": [next((name for limit, name in SIZES if pairs < limit), "10M<n<100M")],
-        "annotations_creators": ["machine-generated"],
-        "source_datasets": ["original"],
-        "tags": ["world-model", "video-generation", "instruction-following", "self-distillation", "worldtasks"],
-        "configs": configs(tree),
-    }
-    return yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
+    other = options.license == "other"
+    return DatasetCardData(
+        pretty_name=options.title,
+        license=options.license,
+        license_name=options.license_name if other else None,
+        license_link=options.license_link or None if other else None,
+        language=[options.language],
+        task_categories=["image-to-video", "image-text-to-text"],
+        size_categories=[next((name for limit, name in SIZES if pairs < limit), "10M<n<100M")],
+        annotations_creators=["machine-generated"],
+        source_datasets=["original"],
+        tags=["world-model", "video-generation", "instruction-following", "self-distillation", "worldtasks"],
+        configs=configs(tree),
+    ).to_yaml()
 
 
 def pick_samples(worldtasks: Path) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from curation.assembly.options import PublishOptions
+from curation.release.options import PublishOptions
 
 SPECIAL = re.compile(r"""[\\`*_{}\[\]()#!|~<>&"'$:@^=]|(?<=www)\.""")
 PAPER = "arXiv 2606.12072"

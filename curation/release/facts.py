@@ -8,19 +8,20 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from storage.collection import STAGES, Store
+from curation.stages import NAMES
+from storage.collection import Store
 from storage.tables import read_meta
 
 
 def stage_options(store: Store) -> dict[str, dict[str, Any]]:
     """The options that each built stage's first table was made with, by stage."""
-    return {stage: read_meta(store.tables(stage)[0])["options"] for stage in STAGES if store.tables(stage)}
+    return {stage: read_meta(store.tables(stage)[0])["options"] for stage in NAMES if store.tables(stage)}
 
 
 def stage_seconds(store: Store) -> dict[str, float]:
     """Seconds that each stage's last real work took, summed over shards; a skipped run does not count."""
     seconds: dict[str, float] = defaultdict(float)
-    for stage in (*STAGES, "worldtasks", "published_dataset"):
+    for stage in (*NAMES, "worldtasks", "published_dataset"):
         for path in sorted(store.timing(stage).parent.glob(f"{stage}-*.json")):
             seconds[stage] += json.loads(path.read_text())["seconds"]
     return dict(seconds)

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curation.assembly.options import PublishOptions
 from curation.assembly.statistics import SPLITS, whole_frames
-from curation.release.pictures import ImageParquet, Picture, by_frame, image_schema, read_picture
+from curation.release.images import ImageParquet, Picture, by_frame, image_schema, read_picture
+from curation.release.options import PublishOptions
 from storage.links import link_or_copy
 from storage.tables import KEPT, ROW_GROUP
 

@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curation.assembly.options import PublishOptions
 from curation.assembly.statistics import SPLITS, statistics
 from curation.release.card import write_card
 from curation.release.files import write_release
+from curation.release.options import PublishOptions
 from storage.files import fsync_folder, sha256_file
 from storage.tables import read_meta
 

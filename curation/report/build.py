@@ -16,21 +16,13 @@ from curation.report.honesty import answered_by
 from curation.report.samples import near_duplicates, removed_images, task_samples
 from curation.report.summaries import UNITS, funnel, gaps, percent, token_totals
 from curation.report.thumbnails import BUDGET, Thumbnails
+from curation.stages import STAGES
 from pages.page import environment
 from storage.files import write_bytes
 
 HERE = Path(__file__).parent
 HEAD = ("collection", "version", "source", "scorer", "generated_by")
-TITLES = {
-    "clips": "Clips",
-    "frames": "Frames",
-    "quality": "Image quality",
-    "aesthetics": "Aesthetics",
-    "screening": "Screening",
-    "tasks": "Tasks and solutions",
-    "taxonomy": "Taxonomy",
-    "worldtasks": "The dataset",
-}
+TITLES = {stage.name: stage.title for stage in STAGES} | {"worldtasks": "The dataset"}
 
 
 def build_report(
@@ -43,7 +35,7 @@ def build_report(
 ) -> dict[str, Any]:
     """Writes the report of one collection to `out`, atomically, and returns what is in it.
 
-    tables: stage (curation.report.summaries.STAGES) -> its Parquet files of all shards; stages may be absent.
+    tables: stage (curation.report.summaries.ORDER) -> its Parquet files of all shards; stages may be absent.
     images_root: the folder that the tables' `image` is relative to.
     budget: bytes of pictures in the page; those beyond it are told, not shown.
     facts: JSON values. Known names: collection, version, source, vlm, vlm_kind ("scripted", "tiny" or "model"; else

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from curation.report import paper
+from curation.metrics import DEFAULTS
 from curation.report.measures import BINS, MEASURES, Distribution, Measure
 from curation.report.scan import Tables, batches
 from storage.tables import KEPT, read_meta
@@ -32,7 +32,7 @@ def _of_stage(stage: str, paths: Sequence[Path], options: Mapping[str, Any]) -> 
     measures = [measure for measure in MEASURES if measure.stage == stage]
     columns = [name for measure in measures for name in (measure.column, measure.low_column) if name]
     values, kept = _load(paths, columns)
-    known = paper.QUALITY_THRESHOLDS | flat(options) | _footer_options(paths)
+    known = DEFAULTS | flat(options) | _footer_options(paths)
     lows = [
         _rows_own(values[measure.low_column]) if measure.low_column else _option(known, measure.low)
         for measure in measures

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from curation.metrics import METRICS, Metric
 from pages.charts import Histogram, Limit
 
 BINS = 40
@@ -35,29 +36,26 @@ class Measure:
     tries_are_shares: bool = False
 
 
-RATIO_TRIES = (0.5, 0.7, 0.8, 0.85, 0.9, 0.95)
+def of_metric(metric: Metric) -> Measure:
+    """A number of the low-level filter, with its limits."""
+    low, high = metric.low, metric.high
+    return Measure(
+        "quality",
+        metric.column,
+        metric.title,
+        metric.explains,
+        low=low.option if low else "",
+        high=high.option if high else "",
+        span=metric.span,
+        log=metric.log,
+        low_tries=low.tries if low else (),
+        high_tries=high.tries if high else (),
+    )
+
+
 MEASURES = (
-    Measure(
-        "quality", "laplacian_var", "Sharpness: variance of the Laplacian", "Low is blurred. Logarithmic axis.",
-        low="min_laplacian_var", log=True, low_tries=(3, 6, 12, 25, 50, 100, 200),
-    ),
-    Measure(
-        "quality", "mean_luma", "Brightness: mean luma", "Levels from 0, black, to 255, white.",
-        low="min_mean_luma", high="max_mean_luma", span=(0, 255),
-        low_tries=(10, 20, 30, 40, 60), high_tries=(195, 215, 225, 235, 245),
-    ),
-    Measure(
-        "quality", "black_ratio", "Near-black pixels", "Share of the picture's pixels.",
-        high="max_black_ratio", span=(0, 1), high_tries=RATIO_TRIES,
-    ),
-    Measure(
-        "quality", "white_ratio", "Near-white pixels", "Share of the picture's pixels.",
-        high="max_white_ratio", span=(0, 1), high_tries=RATIO_TRIES,
-    ),
-    Measure(
-        "quality", "luma_std", "Contrast: standard deviation of luma", "Levels. Near 0 the picture is one flat tone.",
-        low="min_luma_std", span=(0, 128), low_tries=(2, 5, 10, 20, 30),
-    ),
+    # Those with limits first.
+    *map(of_metric, sorted(METRICS, key=lambda metric: not metric.limits)),
     Measure("aesthetics", "aesthetic", "Aesthetic score", "The scorer's own scale; higher is better."),
     Measure(
         "aesthetics", "score", "Combined quality score", "Aesthetic rank, sharpness and exposure together; 0 to 1.",

@@ -10,14 +10,6 @@ KEEP_RATES = {
     "tasks": (146_440 / 160_000, "146,440 of 160,000 pairs"),
 }
 
-QUALITY_THRESHOLDS = {
-    "min_laplacian_var": 12.0,
-    "min_mean_luma": 20.0,
-    "max_mean_luma": 235.0,
-    "max_black_ratio": 0.85,
-    "max_white_ratio": 0.85,
-}
-
 AGENTS_TRAIN = {
     "first_person": 0.507,
     "human": 0.390,

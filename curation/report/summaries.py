@@ -7,21 +7,13 @@ from itertools import pairwise
 import pyarrow.compute as pc
 
 from curation.report.scan import Tables, batches, counts
+from curation.stages import STAGES
 from storage.tables import KEPT, REJECTED
 
 # In the order of the data's way; what one row of each table is.
-UNITS = {
-    "clips": "clips",
-    "frames": "frames",
-    "quality": "frames",
-    "aesthetics": "frames",
-    "screening": "frames",
-    "tasks": "pairs",
-    "taxonomy": "pairs",
-    "worldtasks": "pairs",
-}
-STAGES = tuple(UNITS)
-VLM_STAGES = ("screening", "tasks", "taxonomy")
+UNITS = {stage.name: stage.unit for stage in STAGES} | {"worldtasks": "pairs"}
+ORDER = tuple(UNITS)
+VLM_STAGES = tuple(stage.name for stage in STAGES if "prompt_tokens" in stage.schema.names)
 
 
 @dataclass(frozen=True)
@@ -47,12 +39,12 @@ class StageCount:
 def funnel(tables: Tables) -> list[StageCount]:
     """Rows in, kept and rejected per reason of every stage that has a table, in the order of the stages.
 
-    Raises ValueError for a stage that is not in STAGES and for a status that is neither kept nor rejected.
+    Raises ValueError for a stage that is not in ORDER and for a status that is neither kept nor rejected.
     """
-    unknown = sorted(set(tables) - set(STAGES))
+    unknown = sorted(set(tables) - set(ORDER))
     if unknown:
-        raise ValueError(f"stages {unknown} are not known: expected some of {', '.join(STAGES)}")
-    return [_count(stage, tables) for stage in STAGES if tables.get(stage)]
+        raise ValueError(f"stages {unknown} are not known: expected some of {', '.join(ORDER)}")
+    return [_count(stage, tables) for stage in ORDER if tables.get(stage)]
 
 
 def _count(stage: str, tables: Tables) -> StageCount:
@@ -74,13 +66,18 @@ def gaps(stages: Sequence[StageCount]) -> list[str]:
     """
     told = []
     for before, after in pairwise(stages):
-        adjacent = STAGES.index(after.stage) == STAGES.index(before.stage) + 1
+        adjacent = ORDER.index(after.stage) == ORDER.index(before.stage) + 1
         if adjacent and before.unit == after.unit and before.kept != after.rows_in:
             told.append(
                 f"{before.stage} kept {before.kept:,} {before.unit} but {after.stage} has {after.rows_in:,}: "
                 f"some shards of {after.stage} are missing or older"
             )
     return told
+
+
+def keep_rates(stages: Sequence[StageCount]) -> dict[str, float]:
+    """Each stage's share of kept rows, 0..1; stages without rows are left out."""
+    return {count.stage: count.keep_rate for count in stages if count.keep_rate is not None}
 
 
 def percent(share: float | None) -> str:

@@ -4,21 +4,14 @@ import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
-from pydantic import Field
-
-from curation.vlm_calls import AskOptions, carried, failure_reason, frame_image
+from curation.screening.options import ScreeningOptions
+from curation.vlm_calls import carried, failure_reason, frame_image
 from models.vlm.ask_all import ask_all
 from models.vlm.prompts import prompt
 from models.vlm.protocol import VLM, LogOdds, VLMUnavailable
 from storage.tables import KEPT, REJECTED
 
 PROMPT = "screening"
-
-
-class ScreeningOptions(AskOptions):
-    """What decides the screening."""
-
-    threshold: float = Field(0.0, description="Frames with log p(yes) - log p(no) below this are rejected; in nats.")
 
 
 def screen_frames(

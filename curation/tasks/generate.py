@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
-from pydantic import Field
-
-from curation.tasks.rules import Pair, RuleOptions, judge_pairs
-from curation.vlm_calls import AskOptions, carried, exactly, failure_reason, frame_image
+from curation.tasks.options import TasksOptions
+from curation.tasks.rules import Pair, judge_pairs
+from curation.vlm_calls import carried, exactly, failure_reason, frame_image
 from models.vlm.answers import tidy
 from models.vlm.ask_all import ask_all
 from models.vlm.prompts import prompt
@@ -15,14 +14,6 @@ from models.vlm.protocol import VLM, Completion, VLMUnavailable
 from storage.tables import KEPT, REJECTED
 
 PROMPT = "tasks"
-
-
-class TasksOptions(RuleOptions, AskOptions):
-    """What decides the pairs."""
-
-    count: int = Field(8, ge=1, le=32, description="Pairs asked for a frame; the paper's is 8.")
-    max_tokens: int = Field(2400, ge=64, description="Token limit of one answer; an answer cut there is dropped whole.")
-    seed: int = Field(0, ge=0, description="Sampling seed handed to the VLM.")
 
 
 def pairs_schema(count: int) -> dict:

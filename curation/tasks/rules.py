@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, Field
+from curation.tasks.options import RuleOptions
 
 TASK = re.compile(r"\[(?P<agent>[^\[\]\n]+)\]: (?P<instruction>\S[^\n]*\.)")
 # Words that point at somebody without saying who: a task must pick its agent out by words alone.
@@ -30,18 +30,6 @@ UNNAMED = frozenset(
 ARTICLES = frozenset(("a", "an", "the", "this", "that"))
 # Where a finished paragraph may end, closing quotes and brackets allowed.
 FINISHED = re.compile(r"[.!?][\"')\]]*$")
-
-
-class RuleOptions(BaseModel):
-    """Length bounds of the rules, in words."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    min_instruction_words: int = Field(2, ge=1, description="Shortest instruction, without the agent.")
-    max_instruction_words: int = Field(40, ge=1, description="Longest instruction, without the agent.")
-    max_agent_words: int = Field(15, ge=1, description="Longest agent description.")
-    min_solution_words: int = Field(15, ge=1, description="Shortest solution: a detailed one cannot be shorter.")
-    max_solution_words: int = Field(200, ge=1, description="Longest solution.")
 
 
 @dataclass(frozen=True)

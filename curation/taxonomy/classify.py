@@ -6,10 +6,9 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
-from pydantic import Field
-
 from curation.schemas import PAIR
-from curation.vlm_calls import AskOptions, carried, exactly, failure_reason
+from curation.taxonomy.options import TaxonomyOptions
+from curation.vlm_calls import carried, exactly, failure_reason
 from models.vlm.ask_all import ask_all
 from models.vlm.prompts import prompt, template_hash
 from models.vlm.protocol import VLM, Completion, VLMUnavailable
@@ -29,12 +28,6 @@ TASK_TYPES = (
     "other",
 )
 UNLABELLED = "unlabelled"
-
-
-class TaxonomyOptions(AskOptions):
-    """What decides the labels."""
-
-    max_tokens: int = Field(600, ge=32, description="Token limit of one answer.")
 
 
 def labels_schema(count: int) -> dict:

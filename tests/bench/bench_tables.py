@@ -100,10 +100,11 @@ def measure(folder: Path) -> dict:
     from curation.assembly.assemble import assemble
     from curation.assembly.dedup import near_duplicates
     from curation.assembly.index import read_index
-    from curation.assembly.options import PublishOptions, WorldtasksOptions
+    from curation.assembly.options import WorldtasksOptions
     from curation.assembly.split import leaks
     from curation.release.charts import taxonomy_png
-    from curation.release.pictures import image_schema
+    from curation.release.images import image_schema
+    from curation.release.options import PublishOptions
     from curation.release.publish import publish_tree
 
     taxonomy, clips = sorted(folder.glob("t?.parquet")), sorted(folder.glob("c?.parquet"))

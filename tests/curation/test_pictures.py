@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from curation.pictures import MAX_BYTES, bars_png, contact_sheet_jpeg, histogram_png
+from curation.drawing import MAX_BYTES, bars_png, contact_sheet_jpeg, histogram_png
 from pages.pictures import plain
 
 RNG = np.random.default_rng(0)

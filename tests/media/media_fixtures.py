@@ -8,7 +8,7 @@ import av
 import cv2
 import numpy as np
 
-from media.picture import Painter
+from media.display import Painter
 
 
 def picture(number: int, width: int, height: int) -> np.ndarray:

@@ -7,8 +7,8 @@ import pytest
 
 import media.decode as decode
 from media.decode import decode_stills
+from media.display import Orientation, display_size
 from media.index import FrameIndex
-from media.picture import Orientation, display_size
 from media.plan import Plan, Run, Wanted, plan_clip
 from media.probe import probe
 from tests.media import media_fixtures as make

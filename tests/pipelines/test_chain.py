@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from assets.support.partitions import ALL_SHARDS
-from storage.collection import STAGES
+from curation.stages import NAMES as STAGES
 from storage.tables import KEPT, read_rows
 
 

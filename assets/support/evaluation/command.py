@@ -1,17 +1,14 @@
-"""A command of evaluation/ as the child of an asset: told by a file, the same command that a person would type."""
+"""A command of evaluation/ as the child of an asset."""
 
 import json
-import shlex
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
-import yaml
 
-from assets.support.child import run_child
+from assets.support.program import run_program
 from storage.collection import Store
-from storage.files import sha256_bytes, write_bytes
+from storage.files import sha256_bytes
 
 
 def run_command(
@@ -29,11 +26,6 @@ def run_command(
     digest = sha256_bytes(json.dumps([module, sorted(names)]).encode())[:12]
     place = store.evaluation / "jobs" / f"{module.rsplit('.', 1)[-1]}-{digest}"
     config, log, lock = (place.with_name(place.name + ending) for ending in (".yaml", ".log", ".lock"))
-    command = [sys.executable, "-m", module, "--config", str(config)]
-    context.log.info(f"{', '.join(names)}: {shlex.join(command)}")
-
-    def prepare() -> None:
-        write_bytes(config, yaml.safe_dump(options, sort_keys=False, allow_unicode=True).encode())
-
-    reported = run_child(context, command, log=log, lock=lock, grace_s=grace_s, prepare=prepare)
+    context.log.info(", ".join(names))
+    reported = run_program(context, module, options, config=config, log=log, lock=lock, grace_s=grace_s)
     return {name: value.value for name, value in reported.items()}

@@ -1,12 +1,9 @@
-"""Evaluated runs as partitions: which of them a Dagster run is about, and what is recorded of each.
+"""Evaluated runs as partitions: which of them a Dagster run is about.
 
 Partitions side by side can be one Dagster run, so that one model is loaded once for all of them.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import dagster as dg
 
@@ -14,22 +11,13 @@ from assets.support.evaluation.curves import is_point
 from assets.support.evaluation.options import run_name
 from assets.support.run_config import PARTITION, resolved
 from evaluation.records import MANIFEST
+from evaluation.stored import with_file
 from storage.collection import Store
-from storage.files import sha256_bytes
 
 EVALUATION_RUNS = dg.DynamicPartitionsDefinition(name="evaluation_runs")
 RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 # Tags of ours, JSON lists of names: what a run over a range is about, and what its command has to make after it.
 STARTED_FOR, LATER = "wmsd/evaluation_runs", "wmsd/evaluation_runs_later"
-Metadata = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """What is told of one evaluated run."""
-
-    metadata: Metadata
-    version: str
 
 
 def recipe_names(run: dg.DagsterRun) -> tuple[list[str], list[dict]]:
@@ -80,11 +68,6 @@ def made_names(context: dg.AssetExecutionContext, store: Store, needed: str = MA
     return names
 
 
-def with_file(store: Store, needed: str) -> list[str]:
-    """All runs of the collection that have the file `needed`, by name."""
-    return sorted(path.parent.name for path in (store.evaluation / "runs").glob(f"*/{needed}"))
-
-
 def checked_names(context: dg.AssetCheckExecutionContext, store: Store, needed: str, together: bool) -> list[str]:
     """The runs that a check is about, of those that have the file `needed`: the partitions, or `together` with the
     others of the recipe, but those that its command makes next; all of the collection where there is neither. Raises
@@ -99,24 +82,6 @@ def checked_names(context: dg.AssetCheckExecutionContext, store: Store, needed: 
     if not names:
         raise dg.Failure(f"no run with {needed} in {store.evaluation / 'runs'}: nothing to check", allow_retries=False)
     return names
-
-
-def recorded(
-    context: dg.AssetExecutionContext, found: Mapping[str, Recorded], summary: Metadata | None = None
-) -> dg.MaterializeResult:
-    """What the asset returns: each partition with its own metadata. `summary` is over several, and told by each.
-
-    Dagster knows one data version for all partitions of a run: that of a range changes when any of its runs did.
-    """
-    if context.has_partition_key:
-        (one,) = found.values()
-        metadata = dict(one.metadata) | {"version": one.version}
-        return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(one.version))
-    for name, one in found.items():
-        context.add_asset_metadata(dict(one.metadata) | {"version": one.version}, partition_key=name)
-    versions = sorted(f"{name} {one.version}" for name, one in found.items())
-    whole = sha256_bytes("\n".join(versions).encode())[:16]
-    return dg.MaterializeResult(metadata=dict(summary or {}), data_version=dg.DataVersion(whole))
 
 
 def partitions_of(run: dg.DagsterRun, instance: dg.DagsterInstance) -> list[str]:

@@ -12,10 +12,8 @@ from assets.support.evaluation.options import EvaluatedRun, GeneratedVideosConfi
 from evaluation.generation.options import GenerateOptions
 from storage.collection import Store
 from storage.files import confined
+from training.run_folder import DONE, WEIGHTS
 from training.step_folders import CHECKPOINTS, STATE, step_folders
-
-# Of a training run's folder; done.json is there when it is finished.
-FINAL, DONE = "final", "done.json"
 
 
 def planned(
@@ -85,9 +83,9 @@ def generate_options(
 def trained(store: Store, run: EvaluatedRun) -> str:
     """The folder of the final LoRA of the training run that `run` names. Raises ValueError for another Executor's."""
     folder = confined(store.training, run.training)
-    if not (folder / FINAL).is_dir():
+    if not (folder / WEIGHTS).is_dir():
         raise FileNotFoundError(
-            f"run {run.name!r} wears the LoRA of training {run.training!r}, and {folder / FINAL} is not there: "
+            f"run {run.name!r} wears the LoRA of training {run.training!r}, and {folder / WEIGHTS} is not there: "
             "train it first (make train RECIPE=...)"
         )
     if run.executor:
@@ -98,7 +96,7 @@ def trained(store: Store, run: EvaluatedRun) -> str:
                 f"run {run.name!r} is of Executor {run.executor}, and {folder} holds "
                 f"{held[:16] or 'none that is finished'} by now: it was trained again. Evaluate that one instead"
             )
-    return str(folder / FINAL)
+    return str(folder / WEIGHTS)
 
 
 def dataset_version(training: Path) -> str:

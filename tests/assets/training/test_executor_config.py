@@ -10,10 +10,10 @@ from pydantic import BaseModel
 from assets.support.config_blocks import config_block, plain
 from assets.support.run_config import WrongRunConfig, check_run_config
 from assets.support.training_options import ExecutorConfig, train_options
-from assets.support.training_run import command
 from pipelines.commands import checked
 from storage.strict_yaml import DuplicateKey
 from training.options import TrainOptions
+from training.run_folder import command
 
 MODEL = {"kind": "wan", "path": "model", "frames": 8, "height": 32, "width": 32, "fps": 4.0}
 SERVED = {"backend": "openai", "model": "m", "base_url": "http://127.0.0.1:1/v1"}

@@ -4,7 +4,8 @@ import dagster as dg
 import pytest
 
 from assets.support.resources import CollectionResource, DatasetBuilder
-from assets.training.training_data import find_release, training_data
+from assets.training.training_data import training_data
+from curation.release.latest import find_release
 from tests.training.conditions import release_fixtures as make
 
 

@@ -1,5 +1,6 @@
 """Scoring a shard: exactly the stated number is kept, and a re-run cuts the same."""
 
+import json
 import math
 
 import pyarrow as pa
@@ -8,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from curation.aesthetics.combine import Reference, ScoreWeights
-from curation.aesthetics.score import AestheticsOptions, score_frames
+from curation.aesthetics.combine import Reference
+from curation.aesthetics.options import AestheticsOptions, ScoreWeights
+from curation.aesthetics.score import score_frames
 from curation.schemas import AESTHETICS
 from storage.tables import write_table
 
@@ -165,3 +167,15 @@ def test_real_pictures_are_scored_by_colourfulness_by_default(texture, quality_r
 def test_wrong_options_are_named_at_the_start(options, words):
     with pytest.raises(ValidationError, match=words):
         AestheticsOptions(**options)
+
+
+def test_other_rules_make_a_new_cut_and_files_from_before_they_were_noted_still_hold(shard, table_scorer, tmp_path):
+    rows, cut = shard([(float(i), 10.0 * i, 127.5) for i in range(12)]), tmp_path / "cut.json"
+    score_frames(rows, tmp_path, OPTIONS, cut, table_scorer)
+    content = json.loads(cut.read_bytes())
+    for rules, why in ((None, "first"), ("of another day", "rules changed")):
+        told = content | {"rules": rules} if rules else {name: content[name] for name in content if name != "rules"}
+        cut.write_text(json.dumps(told))
+        score_frames(rows[:5], tmp_path, OPTIONS, cut, table_scorer)
+        assert Reference.load(cut).why == why
+    assert Reference.load(cut).population == 5

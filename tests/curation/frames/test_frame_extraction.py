@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from curation.frames.extract import FramesOptions, extract_frames
+from curation.frames.extract import extract_frames
+from curation.frames.options import FramesOptions
 from curation.schemas import FRAMES
 from media.pool import MediaPool
 from storage.journal import Journal
@@ -212,7 +213,8 @@ def test_wrong_options_name_their_field(wrong):
 RUN = """
 import json, sys
 from pathlib import Path
-from curation.frames.extract import FramesOptions, extract_frames
+from curation.frames.extract import extract_frames
+from curation.frames.options import FramesOptions
 from media.pool import MediaPool
 from storage.journal import Journal
 clips, source, out = json.loads(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])

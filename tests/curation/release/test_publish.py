@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from curation.assembly.assemble import assemble
-from curation.assembly.options import PublishOptions, WorldtasksOptions
-from curation.release.pictures import DamagedImage
+from curation.assembly.options import WorldtasksOptions
+from curation.release.images import DamagedImage
+from curation.release.options import PublishOptions
 from curation.release.publish import publish_tree
 from storage.files import PathOutsideRoot, sha256_file
 from storage.tables import read_rows
@@ -194,7 +195,7 @@ def test_hostile_names_and_words_stay_data(collection, scattered, tmp_path, monk
 
 
 def test_parquet_files_stay_under_the_limit_with_small_row_groups(collection, tmp_path):
-    from curation.release.pictures import GROUP_ROWS, ImageParquet, Picture, image_schema
+    from curation.release.images import GROUP_ROWS, ImageParquet, Picture, image_schema
 
     writer = ImageParquet(tmp_path, "bench", image_schema(), 10**6)
     pixels = os.urandom(9000)

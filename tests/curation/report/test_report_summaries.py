@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.report.summaries import (
-    STAGES,
+    ORDER,
     VLM_STAGES,
     StageCount,
     funnel,
@@ -20,7 +20,7 @@ from storage.tables import write_table
 
 def test_every_row_is_kept_or_has_a_reason(shared_collection):
     stages = funnel(shared_collection.tables())
-    assert [stage.stage for stage in stages] == list(STAGES)
+    assert [stage.stage for stage in stages] == list(ORDER)
     for stage in stages:
         rows = [row for shard in shared_collection.rows[stage.stage] for row in shard]
         assert stage.rows_in == len(rows) == stage.kept + stage.rejected

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.tasks.rules import RULES, Pair, RuleOptions, judge_pairs
+from curation.tasks.options import RuleOptions
+from curation.tasks.rules import RULES, Pair, judge_pairs
 from models.vlm.answers import tidy
 
 OPTIONS = RuleOptions()

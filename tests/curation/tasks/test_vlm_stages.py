@@ -5,9 +5,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from curation.schemas import SCREENING, TASKS, TAXONOMY
-from curation.screening.screen import ScreeningOptions, screen_frames
-from curation.tasks.generate import TasksOptions, pairs_schema, write_tasks
-from curation.taxonomy.classify import AGENT_CATEGORIES, TASK_TYPES, TaxonomyOptions, label_tasks, labels_schema
+from curation.screening.options import ScreeningOptions
+from curation.screening.screen import screen_frames
+from curation.tasks.generate import pairs_schema, write_tasks
+from curation.tasks.options import TasksOptions
+from curation.taxonomy.classify import AGENT_CATEGORIES, TASK_TYPES, label_tasks, labels_schema
+from curation.taxonomy.options import TaxonomyOptions
 from models.vlm.ask_all import TooManyFailures, VLMSession
 from models.vlm.prompts import prompt, template
 from models.vlm.protocol import VLMUnavailable

@@ -1,0 +1,16 @@
+"""The code that decides the assembled table."""
+
+from curation.code_version import CodeVersion
+
+CODE = CodeVersion(
+    files=(
+        "curation/assembly/assemble.py",
+        "curation/assembly/dedup.py",
+        "curation/assembly/index.py",
+        "curation/assembly/neighbours.py",
+        "curation/assembly/removals.py",
+        "curation/assembly/split.py",
+        "curation/assembly/statistics.py",
+    ),
+    known={"23387c1bb02c": "1"},
+)

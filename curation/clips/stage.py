@@ -1,0 +1,21 @@
+"""The stage `clips`: its table, and the code that decides its rows."""
+
+from curation.schemas import CLIPS
+from curation.stage import Stage
+
+STAGE = Stage(
+    name="clips",
+    title="Clips",
+    unit="clips",
+    schema=CLIPS,
+    decided_by=(
+        "curation/clips/folder.py",
+        "curation/clips/manifest.py",
+        "curation/clips/miradata.py",
+        "media/container.py",
+        "media/display.py",
+        "media/index.py",
+        "media/probe.py",
+    ),
+    known={"d9dfed942efc": "2"},
+)

@@ -1,0 +1,23 @@
+"""The stage `frames`: its table, and the code that decides its pictures and rows."""
+
+from curation.schemas import FRAMES
+from curation.stage import Stage
+
+STAGE = Stage(
+    name="frames",
+    title="Frames",
+    unit="frames",
+    schema=FRAMES,
+    upstream="clips",
+    decided_by=(
+        "curation/frames/extract.py",
+        "media/container.py",
+        "media/decode.py",
+        "media/display.py",
+        "media/index.py",
+        "media/plan.py",
+        "media/probe.py",
+        "media/stills.py",
+    ),
+    known={"24e2b0beacf4": "1"},
+)

@@ -1,0 +1,16 @@
+"""The code that decides the release's files."""
+
+from curation.code_version import CodeVersion
+
+CODE = CodeVersion(
+    files=(
+        "curation/assembly/statistics.py",
+        "curation/release/card.py",
+        "curation/release/card_text.py",
+        "curation/release/charts.py",
+        "curation/release/files.py",
+        "curation/release/images.py",
+        "curation/release/publish.py",
+    ),
+    known={"c5bea768a8ca": "1"},
+)

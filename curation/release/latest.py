@@ -1,0 +1,83 @@
+"""The collection's latest release: published anew when something that decides it has changed."""
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from curation.release.code import CODE
+from curation.release.facts import collection_facts
+from curation.release.images import DamagedImage
+from curation.release.options import PublishOptions
+from curation.release.publish import MANIFEST, is_whole, publish_tree
+from curation.report.summaries import funnel, keep_rates, token_totals
+from curation.stages import tables_of
+from storage.collection import NAME, Store
+from storage.files import confined, exclusive, sha256_bytes, sha256_file, write_bytes
+
+
+def publish(store: Store, options: PublishOptions) -> dict[str, Any]:
+    """The manifest of the collection's release, which `latest` then points to.
+
+    Raises DamagedImage, when a frame's file is another one than its table says; the file is removed then, so that the
+    next run makes it anew.
+    """
+    tables = tables_of(store)
+    counts = funnel(tables)
+    # Seconds differ from run to run: they belong to the report, not to a release that is named by its content.
+    facts = {name: value for name, value in collection_facts(store).items() if name != "seconds"} | {
+        "funnel": [asdict(count) for count in counts],
+        "tokens": token_totals(tables),
+        "keep_rates": keep_rates(counts),
+    }
+    with exclusive(store.lock("published_dataset")):
+        return _publish_once(store, facts, options)
+
+
+def _publish_once(store: Store, facts: dict[str, Any], options: PublishOptions) -> dict[str, Any]:
+    """Builds the tree only when table, facts, options or code changed."""
+    inputs = [sha256_file(store.worldtasks), facts, options.model_dump(mode="json"), CODE.version]
+    fingerprint = sha256_bytes(json.dumps(inputs, sort_keys=True).encode())
+    note = store.published / "latest.json"
+    before = json.loads(note.read_text()) if note.exists() else {}
+    manifest = store.published / str(before.get("version")) / MANIFEST
+    if before.get("fingerprint") == fingerprint and is_whole(manifest.parent):
+        latest_link(store.published, before["version"])
+        return json.loads(manifest.read_text(encoding="utf-8"))
+    began = time.monotonic()
+    try:
+        built = publish_tree(store.worldtasks, store.folder, store.published, facts, options)
+    except DamagedImage as error:
+        error.path.unlink()
+        again = f"{error}. It was removed: run again, and `frames` will make it anew"
+        raise DamagedImage(error.path, again) from error
+    latest_link(store.published, built["version"])
+    write_bytes(note, json.dumps({"version": built["version"], "fingerprint": fingerprint}).encode())
+    store.note_seconds("published_dataset", time.monotonic() - began)
+    return built
+
+
+def find_release(store: Store, version: str) -> Path | None:
+    """The folder of a whole release; None when it is not there. Raises ValueError for a name that is none."""
+    if version and not NAME.fullmatch(version):
+        raise ValueError(f"version {version!r}: the name of a folder in {store.published} is expected")
+    if not (store.published / (version or "latest")).exists():
+        return None
+    # `latest` is a link to a version beside it.
+    tree = confined(store.published, version or "latest")
+    return tree if is_whole(tree) else None
+
+
+def latest_manifest(store: Store) -> dict[str, Any]:
+    """The manifest of the release that `latest` points to; {} when there is none."""
+    path = store.published / "latest" / MANIFEST
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def latest_link(published: Path, version: str) -> None:
+    """Points `latest` at a version, in one step."""
+    temporary = published / ".latest.tmp"
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(version)
+    temporary.replace(published / "latest")

@@ -1,0 +1,14 @@
+"""The stage `screening`: its table, and the code that decides its rows."""
+
+from curation.schemas import SCREENING
+from curation.stage import Stage
+
+STAGE = Stage(
+    name="screening",
+    title="Screening",
+    unit="frames",
+    schema=SCREENING,
+    upstream="aesthetics",
+    decided_by=("curation/screening/screen.py", "curation/vlm_calls.py"),
+    known={"f8a93b3f39c8": "1"},
+)

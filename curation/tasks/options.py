@@ -1,0 +1,25 @@
+"""Settings of the stage `tasks`: what is asked for, and the bounds of the rules."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from curation.options import AskOptions
+
+
+class RuleOptions(BaseModel):
+    """Length bounds of the rules, in words."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    min_instruction_words: int = Field(2, ge=1, description="Shortest instruction, without the agent.")
+    max_instruction_words: int = Field(40, ge=1, description="Longest instruction, without the agent.")
+    max_agent_words: int = Field(15, ge=1, description="Longest agent description.")
+    min_solution_words: int = Field(15, ge=1, description="Shortest solution: a detailed one cannot be shorter.")
+    max_solution_words: int = Field(200, ge=1, description="Longest solution.")
+
+
+class TasksOptions(RuleOptions, AskOptions):
+    """What decides the pairs."""
+
+    count: int = Field(8, ge=1, le=32, description="Pairs asked for a frame; the paper's is 8.")
+    max_tokens: int = Field(2400, ge=64, description="Token limit of one answer; an answer cut there is dropped whole.")
+    seed: int = Field(0, ge=0, description="Sampling seed handed to the VLM.")

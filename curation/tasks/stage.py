@@ -1,0 +1,19 @@
+"""The stage `tasks`: its table, and the code that decides its rows."""
+
+from curation.schemas import TASKS
+from curation.stage import Stage
+
+STAGE = Stage(
+    name="tasks",
+    title="Tasks and solutions",
+    unit="pairs",
+    schema=TASKS,
+    upstream="screening",
+    decided_by=(
+        "curation/tasks/generate.py",
+        "curation/tasks/rules.py",
+        "curation/vlm_calls.py",
+        "models/vlm/answers.py",
+    ),
+    known={"7c707de069da": "1"},
+)

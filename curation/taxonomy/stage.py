@@ -1,0 +1,14 @@
+"""The stage `taxonomy`: its table, and the code that decides its rows."""
+
+from curation.schemas import TAXONOMY
+from curation.stage import Stage
+
+STAGE = Stage(
+    name="taxonomy",
+    title="Taxonomy",
+    unit="pairs",
+    schema=TAXONOMY,
+    upstream="tasks",
+    decided_by=("curation/taxonomy/classify.py", "curation/vlm_calls.py"),
+    known={"b94e7ebb342b": "1"},
+)
