@@ -13,6 +13,7 @@ from storage.collection import Store
 
 STAGES = (CLIPS, FRAMES, QUALITY, AESTHETICS, SCREENING, TASKS, TAXONOMY)
 NAMES = tuple(stage.name for stage in STAGES)
+VLM_STAGES = tuple(stage.name for stage in STAGES if "prompt_tokens" in stage.schema.names)
 
 
 def tables_of(store: Store) -> dict[str, list[Path]]:

@@ -12,7 +12,7 @@ USUAL = "worldtasks"
 
 def with_file(store: Store, needed: str) -> list[str]:
     """All runs of the collection that have the file `needed`, by name."""
-    return sorted(path.parent.name for path in (store.evaluation / "runs").glob(f"*/{needed}"))
+    return sorted(path.parent.name for path in store.evaluated_runs.glob(f"*/{needed}"))
 
 
 def runs_of_report(store: Store, chosen: Sequence[str]) -> list[str]:
@@ -21,13 +21,13 @@ def runs_of_report(store: Store, chosen: Sequence[str]) -> list[str]:
     Raises FileNotFoundError for a chosen one that is not there, and when there is none.
     """
     there = with_file(store, MANIFEST)
-    tables = [path.parents[1].name for name in FOLDERS for path in store.evaluation.glob(f"runs/*/{name}/{TABLE}")]
+    tables = [path.parents[1].name for name in FOLDERS for path in store.evaluated_runs.glob(f"*/{name}/{TABLE}")]
     names = list(chosen) or sorted({*with_file(store, JUDGEMENTS), *tables})
     missing = sorted(set(names) - set(there))
     if missing or not names:
         what = f"run {missing[0]!r} is not" if missing else "no judged run is"
         known = ", ".join(there) or "none"
-        raise FileNotFoundError(f"{what} in {store.evaluation / 'runs'}; there are: {known}")
+        raise FileNotFoundError(f"{what} in {store.evaluated_runs}; there are: {known}")
     return names
 
 

@@ -16,7 +16,6 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 MAX_PIXEL_ASPECT = 8
 
 UNSPECIFIED_MATRICES = (2, 3)  # AVCOL_SPC_UNSPECIFIED, AVCOL_SPC_RESERVED
-RGB_MATRIX = 0  # AVCOL_SPC_RGB
 
 
 @dataclass(frozen=True)

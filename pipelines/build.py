@@ -33,7 +33,7 @@ def main() -> int:
     if status != 0:
         return status
     store = store_of(config)
-    print(f"Dataset: {store.published / 'latest'}")
+    print(f"Dataset: {store.latest}")
     print(f"Report:  {store.report}")
     return 0
 

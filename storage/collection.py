@@ -12,7 +12,19 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True)
 class Store:
-    """The folder `root/name` of a collection; all paths handed out lie below it."""
+    """The folder `root/name` of a collection. All paths handed out lie below it, and each is spelt here alone:
+
+    collection.json                  the number of shards
+    tables/STAGE/SHARD.parquet       a stage's rows, and tables/worldtasks.parquet with what assembly found (.json)
+    frames/SHARD/                    pictures; cuts/SHARD.json: the aesthetic cut
+    journal/, locks/, timings/       what is finished, who works, how long it took
+    pictures/STAGE/                  what the UI shows of a stage
+    published/VERSION/, latest       releases, and a link to the last; report.html: the curation report
+    training_data.json, conditions/  the release that training reads, and what it encodes of it
+    training/NAME/                   a training run (training/run_folder.py)
+    evaluation/runs/NAME/            an evaluated run (evaluation/records.py); beside runs/: reports/, benchmarks/
+                                     (pictures), jobs/ (what children were told), vbvr_queries/
+    """
 
     root: Path
     name: str
@@ -37,6 +49,13 @@ class Store:
     def worldtasks(self) -> Path:
         return self.folder / "tables" / "worldtasks.parquet"
 
+    @property
+    def worldtasks_facts(self) -> Path:
+        return self.worldtasks.with_suffix(".json")
+
+    def frames(self, shard: str) -> Path:
+        return self.folder / "frames" / shard
+
     def journal(self, stage: str, shard: str) -> Path:
         return self.folder / "journal" / stage / f"{shard}.sqlite"
 
@@ -46,15 +65,17 @@ class Store:
     def cut(self, shard: str) -> Path:
         return self.folder / "cuts" / f"{shard}.json"
 
-    def timing(self, stage: str, shard: str = "all") -> Path:
-        return self.folder / "timings" / f"{stage}-{shard}.json"
+    def timings(self, stage: str) -> list[Path]:
+        """The files of `note_seconds`."""
+        return sorted((self.folder / "timings").glob(f"{stage}-*.json"))
 
     def note_seconds(self, stage: str, seconds: float, shard: str = "all") -> None:
         """Keeps how long a stage's last real work took."""
-        write_bytes(self.timing(stage, shard), json.dumps({"seconds": round(seconds, 3)}).encode())
+        path = self.folder / "timings" / f"{stage}-{shard}.json"
+        write_bytes(path, json.dumps({"seconds": round(seconds, 3)}).encode())
 
-    def picture(self, stage: str, name: str) -> Path:
-        return self.folder / "pictures" / stage / name
+    def pictures(self, stage: str) -> Path:
+        return self.folder / "pictures" / stage
 
     @property
     def microworld_clips(self) -> Path:
@@ -65,17 +86,43 @@ class Store:
         return self.folder / "published"
 
     @property
+    def latest(self) -> Path:
+        """A link to the last release's folder."""
+        return self.published / "latest"
+
+    @property
+    def latest_note(self) -> Path:
+        """Which version that is, and what it was made from."""
+        return self.published / "latest.json"
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "report.html"
+
+    @property
+    def report_note(self) -> Path:
+        """What the report was made from."""
+        return self.folder / "report.json"
+
+    @property
+    def conditions(self) -> Path:
+        return self.folder / "conditions"
+
+    @property
     def training(self) -> Path:
         return self.folder / "training"
 
     @property
     def evaluation(self) -> Path:
-        """runs/NAME (evaluation/records.py), reports/NAME, benchmarks (pictures), jobs (what children were told)."""
         return self.folder / "evaluation"
+
+    @property
+    def evaluated_runs(self) -> Path:
+        return self.evaluation / "runs"
 
     def evaluated(self, name: str) -> Path:
         """The folder of an evaluated run."""
-        return confined(self.evaluation / "runs", name)
+        return confined(self.evaluated_runs, name)
 
     def pinned_release(self) -> dict[str, str] | None:
         """{version, tree} of the release that training reads (asset `training_data`); None before it was chosen."""
@@ -84,10 +131,6 @@ class Store:
 
     def pin_release(self, version: str, tree: Path) -> None:
         write_bytes(self.folder / "training_data.json", json.dumps({"version": version, "tree": str(tree)}).encode())
-
-    @property
-    def report(self) -> Path:
-        return self.folder / "report.html"
 
     def check_shards(self) -> None:
         """Refuses a collection that was built with another number of shards: its clips lie elsewhere."""

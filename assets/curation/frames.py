@@ -32,7 +32,7 @@ def frames(
     store = collection.store()
 
     def build(shard: str) -> list[dict]:
-        sweep(store.folder / "frames" / shard)
+        sweep(store.frames(shard))
         clips, source = kept_rows(store.table("clips", shard)), folder_of(store, shard)
         with Journal(store.journal("frames", shard)) as journal:
             return list(extract_frames(clips, source, store.folder, shard, journal, config, pool))

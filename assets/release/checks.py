@@ -3,8 +3,15 @@
 import dagster as dg
 
 from assets.support.resources import CollectionResource
-from curation.assembly.audit import counts_problems, drift, schema_problems, shard_problems, size_problems, split_sizes
-from curation.assembly.split import leaks
+from curation.assembly.audit import (
+    counts_problems,
+    drift,
+    leaks,
+    schema_problems,
+    shard_problems,
+    size_problems,
+    split_sizes,
+)
 from curation.assembly.statistics import SPLITS
 from curation.release.latest import latest_manifest
 from curation.report.summaries import funnel, keep_rates

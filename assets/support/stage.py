@@ -109,9 +109,9 @@ def reasons_markdown(outcomes: list[Outcome]) -> dg.MetadataValue:
 
 def _pictures(store: Store, stage: str, outcomes: list[Outcome], draw) -> dict[str, dg.MetadataValue]:
     """Draws anew when a shard changed, else shows the files of the last time."""
-    folder = store.picture(stage, "").resolve()
+    folder = store.pictures(stage)
     if not folder.is_dir() or not all(outcome.reused for outcome in outcomes):
         for name, data in draw(store.tables(stage)).items():
-            write_bytes(store.picture(stage, name), data)
+            write_bytes(folder / name, data)
     files = sorted(folder.glob("[!.]*")) if folder.is_dir() else []
     return {path.stem: dg.MetadataValue.md(inline(path.stem, path.read_bytes())) for path in files}

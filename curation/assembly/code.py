@@ -12,5 +12,5 @@ CODE = CodeVersion(
         "curation/assembly/split.py",
         "curation/assembly/statistics.py",
     ),
-    known={"23387c1bb02c": "1"},
+    known={"590fab56dfcc": "1"},
 )

@@ -26,7 +26,7 @@ def fingerprint(store: Store, options: WorldtasksOptions) -> str:
 
 def make_worldtasks(store: Store, options: WorldtasksOptions) -> tuple[dict[str, Any], bool]:
     """(FACTS of the collection's table, whether it was there already). Raises what `assemble` raises."""
-    facts = store.worldtasks.with_suffix(".json")
+    facts = store.worldtasks_facts
     with exclusive(store.lock("worldtasks")):
         meta = {
             "stage": "worldtasks",

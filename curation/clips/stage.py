@@ -17,5 +17,5 @@ STAGE = Stage(
         "media/index.py",
         "media/probe.py",
     ),
-    known={"d9dfed942efc": "2"},
+    known={"54fe00c487cd": "2"},
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from curation.stages import NAMES
+from curation.stages import NAMES, VLM_STAGES
 from storage.collection import Store
 from storage.tables import read_meta
 
@@ -22,7 +22,7 @@ def stage_seconds(store: Store) -> dict[str, float]:
     """Seconds that each stage's last real work took, summed over shards; a skipped run does not count."""
     seconds: dict[str, float] = defaultdict(float)
     for stage in (*NAMES, "worldtasks", "published_dataset"):
-        for path in sorted(store.timing(stage).parent.glob(f"{stage}-*.json")):
+        for path in store.timings(stage):
             seconds[stage] += json.loads(path.read_text())["seconds"]
     return dict(seconds)
 
@@ -59,7 +59,7 @@ def collection_facts(store: Store) -> dict[str, Any]:
         "source": source_words(options["clips"]["source"]),
         "vlm": one_value(store, "tasks", "vlm"),
         "scorer": one_value(store, "aesthetics", "scorer"),
-        "prompts": {stage: one_value(store, stage, "prompt_hash") for stage in ("screening", "tasks", "taxonomy")},
+        "prompts": {stage: one_value(store, stage, "prompt_hash") for stage in VLM_STAGES},
         "options": {stage: _without_paths(value) for stage, value in options.items() if stage != "clips"},
         "seconds": stage_seconds(store),
         "generated_by": f"wmsd {version('wmsd')}",

@@ -5,7 +5,6 @@ file by file, with the local one before the tag is set: a tag never names a half
 short is repeated whole; what is already there is not sent again.
 """
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -81,6 +80,8 @@ def local_files(tree: Path) -> list[str]:
 
 def difference(api: Any, repo: dict[str, str], revision: str, tree: Path, files: list[str]) -> str:
     """What first tells the remote tree from the local one; "" when they are equal."""
+    from huggingface_hub.utils.sha import git_hash
+
     remote = {
         entry.path: entry
         for entry in api.list_repo_tree(**repo, recursive=True, revision=revision)
@@ -89,14 +90,8 @@ def difference(api: Any, repo: dict[str, str], revision: str, tree: Path, files:
     for path in sorted(remote.keys() ^ set(files)):
         return f"{path} is only {'there' if path in remote else 'here'}"
     for path in files:
-        entry = remote[path]
-        same = entry.lfs.sha256 == sha256_file(tree / path) if entry.lfs else entry.blob_id == git_blob(tree / path)
+        entry, file = remote[path], tree / path
+        same = entry.lfs.sha256 == sha256_file(file) if entry.lfs else entry.blob_id == git_hash(file.read_bytes())
         if not same:
             return f"{path} differs"
     return ""
-
-
-def git_blob(path: Path) -> str:
-    """The id that git gives a file's content."""
-    data = path.read_bytes()
-    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()

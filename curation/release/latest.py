@@ -39,11 +39,11 @@ def _publish_once(store: Store, facts: dict[str, Any], options: PublishOptions) 
     """Builds the tree only when table, facts, options or code changed."""
     inputs = [sha256_file(store.worldtasks), facts, options.model_dump(mode="json"), CODE.version]
     fingerprint = sha256_bytes(json.dumps(inputs, sort_keys=True).encode())
-    note = store.published / "latest.json"
+    note = store.latest_note
     before = json.loads(note.read_text()) if note.exists() else {}
     manifest = store.published / str(before.get("version")) / MANIFEST
     if before.get("fingerprint") == fingerprint and is_whole(manifest.parent):
-        latest_link(store.published, before["version"])
+        _link_latest(store, before["version"])
         return json.loads(manifest.read_text(encoding="utf-8"))
     began = time.monotonic()
     try:
@@ -52,7 +52,7 @@ def _publish_once(store: Store, facts: dict[str, Any], options: PublishOptions) 
         error.path.unlink()
         again = f"{error}. It was removed: run again, and `frames` will make it anew"
         raise DamagedImage(error.path, again) from error
-    latest_link(store.published, built["version"])
+    _link_latest(store, built["version"])
     write_bytes(note, json.dumps({"version": built["version"], "fingerprint": fingerprint}).encode())
     store.note_seconds("published_dataset", time.monotonic() - began)
     return built
@@ -71,13 +71,13 @@ def find_release(store: Store, version: str) -> Path | None:
 
 def latest_manifest(store: Store) -> dict[str, Any]:
     """The manifest of the release that `latest` points to; {} when there is none."""
-    path = store.published / "latest" / MANIFEST
+    path = store.latest / MANIFEST
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def latest_link(published: Path, version: str) -> None:
-    """Points `latest` at a version, in one step."""
-    temporary = published / ".latest.tmp"
+def _link_latest(store: Store, version: str) -> None:
+    """In one step."""
+    temporary = store.latest.with_name(".latest.tmp")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(version)
-    temporary.replace(published / "latest")
+    temporary.replace(store.latest)

@@ -12,7 +12,7 @@ def make_page(store: Store, tables: dict, facts: dict[str, Any]) -> None:
     """Builds `store.report` unless it is there for the same tables, facts and code."""
     sources = [sha256_file(path) for paths in tables.values() for path in paths]
     fingerprint = sha256_bytes(json.dumps([CODE.version, facts, sources], sort_keys=True).encode())
-    note = store.report.with_suffix(".json")
+    note = store.report_note
     with exclusive(store.lock("report")):
         if store.report.exists() and note.exists() and json.loads(note.read_text()) == {"fingerprint": fingerprint}:
             return

@@ -7,13 +7,12 @@ from itertools import pairwise
 import pyarrow.compute as pc
 
 from curation.report.scan import Tables, batches, counts
-from curation.stages import STAGES
+from curation.stages import STAGES, VLM_STAGES
 from storage.tables import KEPT, REJECTED
 
 # In the order of the data's way; what one row of each table is.
 UNITS = {stage.name: stage.unit for stage in STAGES} | {"worldtasks": "pairs"}
 ORDER = tuple(UNITS)
-VLM_STAGES = tuple(stage.name for stage in STAGES if "prompt_tokens" in stage.schema.names)
 
 
 @dataclass(frozen=True)

@@ -98,10 +98,10 @@ def measure(folder: Path) -> dict:
     import numpy as np
 
     from curation.assembly.assemble import assemble
+    from curation.assembly.audit import leaks
     from curation.assembly.dedup import near_duplicates
     from curation.assembly.index import read_index
     from curation.assembly.options import WorldtasksOptions
-    from curation.assembly.split import leaks
     from curation.release.charts import taxonomy_png
     from curation.release.images import image_schema
     from curation.release.options import PublishOptions

@@ -7,8 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.assembly.audit import counts_problems, drift, schema_problems, shard_problems, split_sizes
-from curation.assembly.split import leaks
+from curation.assembly.audit import counts_problems, drift, leaks, schema_problems, shard_problems, split_sizes
 
 
 @pytest.fixture

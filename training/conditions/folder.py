@@ -15,7 +15,7 @@ INCIDENTAL = {"device", "vae_batch"}
 def conditions_folder(store: Store, model: VideoModelOptions) -> Path:
     settings = model.model_dump(mode="json", exclude=INCIDENTAL)
     digest = sha256_bytes(json.dumps(settings, sort_keys=True).encode())[:8]
-    return store.folder / "conditions" / f"{model.kind}-{digest}"
+    return store.conditions / f"{model.kind}-{digest}"
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:

@@ -80,7 +80,7 @@ def checked_names(context: dg.AssetCheckExecutionContext, store: Store, needed: 
     names += [name for name in told if name not in names and (together or not names)]
     names = [name for name in with_file(store, needed) if name in names or not names]
     if not names:
-        raise dg.Failure(f"no run with {needed} in {store.evaluation / 'runs'}: nothing to check", allow_retries=False)
+        raise dg.Failure(f"no run with {needed} in {store.evaluated_runs}: nothing to check", allow_retries=False)
     return names
 
 

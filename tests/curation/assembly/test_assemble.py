@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from curation.assembly.assemble import assemble
+from curation.assembly.audit import leaks
 from curation.assembly.options import WorldtasksOptions
-from curation.assembly.split import leaks
 from curation.schemas import WORLDTASKS
 from storage.tables import KEPT, REJECTED, read_meta, read_rows
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.assembly.split import apportion, bench_target, choose, leaks, stable_order
+from curation.assembly.audit import leaks
+from curation.assembly.split import apportion, bench_target, choose, stable_order
 from curation.schemas import WORLDTASKS
 from storage.tables import KEPT, write_table
 

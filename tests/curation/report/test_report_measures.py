@@ -169,6 +169,32 @@ def test_the_page_gets_few_numbers_however_many_rows(tmp_path, make_row):
     assert found.quantiles() == sorted(found.quantiles())
 
 
+def test_every_option_that_a_measure_names_is_one_of_its_stage():
+    from importlib import import_module
+
+    named = [(measure.stage, name) for measure in MEASURES for name in (measure.low, measure.high) if name]
+    assert len(named) == 5
+    for stage, name in named:
+        options = vars(import_module(f"curation.{stage}.options"))[f"{stage.capitalize()}Options"]
+        assert name in options.model_fields
+
+
+def test_a_metric_is_a_column_a_measurement_a_measure_and_its_limits_are_options_and_rules():
+    """What is not made from curation/metrics.py agrees with it."""
+    from dataclasses import fields
+
+    from curation.metrics import METRICS, REASONS, RULES
+    from curation.quality.measure import Quality
+    from curation.quality.options import QualityOptions
+
+    columns = [metric.column for metric in METRICS]
+    assert columns == [field.name for field in fields(Quality)]
+    assert columns == [name for name in QUALITY.names if name in columns]
+    limits = [limit for metric in METRICS for _, limit in metric.limits]
+    assert [limit.option for limit in limits] == list(QualityOptions.model_fields)
+    assert [rule.reason for rule in RULES] == list(REASONS) and len(RULES) == len(limits)
+
+
 def test_every_measure_names_columns_that_exist():
     from curation.report.summaries import UNITS
 

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from curation.report.summaries import (
     ORDER,
-    VLM_STAGES,
     StageCount,
     funnel,
     gaps,
@@ -15,6 +14,7 @@ from curation.report.summaries import (
     token_totals,
 )
 from curation.schemas import SCREENING, TASKS
+from curation.stages import VLM_STAGES
 from storage.tables import write_table
 
 
