@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Limit:
+class Threshold:
     """A threshold: the option that sets it, its default (the paper's, appendix A.6.1), and the reason of a frame
     beyond it. The report works out `tries`, other thresholds, beside the one in use."""
 
@@ -29,13 +29,13 @@ class Metric:
     column: str
     title: str
     explains: str
-    low: Limit | None = None
-    high: Limit | None = None
+    low: Threshold | None = None
+    high: Threshold | None = None
     span: tuple[float, float] | None = None
     log: bool = False
 
     @property
-    def limits(self) -> tuple[tuple[str, Limit], ...]:
+    def limits(self) -> tuple[tuple[str, Threshold], ...]:
         """(sign, limit) of those it has: a value for which `value sign limit` holds is rejected."""
         return tuple((sign, limit) for sign, limit in (("<", self.low), (">", self.high)) if limit is not None)
 
@@ -56,7 +56,7 @@ METRICS = (
         "laplacian_var",
         title="Sharpness: variance of the Laplacian",
         explains="Low is blurred. Logarithmic axis.",
-        low=Limit(
+        low=Threshold(
             "min_laplacian_var",
             12.0,
             "blurred",
@@ -69,14 +69,14 @@ METRICS = (
         "mean_luma",
         title="Brightness: mean luma",
         explains="Levels from 0, black, to 255, white.",
-        low=Limit(
+        low=Threshold(
             "min_mean_luma",
             20.0,
             "too_dark",
             "Mean luma, levels 0..255; less is too dark",
             tries=(10, 20, 30, 40, 60),
         ),
-        high=Limit(
+        high=Threshold(
             "max_mean_luma",
             235.0,
             "too_bright",
@@ -95,7 +95,7 @@ METRICS = (
         "black_ratio",
         title="Near-black pixels",
         explains="Share of the picture's pixels.",
-        high=Limit(
+        high=Threshold(
             "max_black_ratio",
             0.85,
             "mostly_black",
@@ -108,7 +108,7 @@ METRICS = (
         "white_ratio",
         title="Near-white pixels",
         explains="Share of the picture's pixels.",
-        high=Limit(
+        high=Threshold(
             "max_white_ratio",
             0.85,
             "mostly_white",

@@ -12,5 +12,5 @@ CODE = CodeVersion(
         "curation/release/images.py",
         "curation/release/publish.py",
     ),
-    known={"c5bea768a8ca": "1"},
+    known={"7dc51128efbe": "1"},
 )
