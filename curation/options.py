@@ -1,20 +1,28 @@
-"""What every stage that asks the VLM can set."""
+"""What the settings of all stages have in common, and those of the stages that ask the VLM."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class AskOptions(BaseModel):
+class Options(BaseModel):
+    """Settings: unknown ones are refused, and none changes once it is made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    incidental: ClassVar[tuple[str, ...]] = ()  # the options that decide no row, such as how fast it is made
+
+    def decisive(self) -> dict[str, Any]:
+        """The options that decide the rows, by name."""
+        return self.model_dump(exclude=set(self.incidental))
+
+
+class AskOptions(Options):
     """What every stage that asks the VLM can set."""
 
-    model_config = ConfigDict(extra="forbid")
+    incidental = ("max_failed_share",)
 
     prompt_version: int | None = Field(None, ge=1, description="Version of the prompt file; the newest when not given.")
     max_failed_share: float = Field(
         0.03, ge=0, le=1, description="Share of requests that may go unanswered before the stage fails."
     )
-
-    def decisive(self) -> dict[str, Any]:
-        """What decides the rows; how many answers may be missing does not."""
-        return self.model_dump(exclude={"max_failed_share"})

@@ -15,28 +15,42 @@ BUILDING, REPLACED = ".building", ".replaced"
 
 @contextlib.contextmanager
 def building(place: Path) -> Iterator[Path]:
-    """Yields an empty folder beside `place`; on success everything in it is fsynced and it is renamed to `place`.
+    """Yields an empty folder beside `place`; on success it is put there, as `half_built` and `put_in_place` say."""
+    with half_built(place) as folder:
+        yield folder
+        put_in_place(folder, place)
 
-    On failure it is removed, and what was at `place` stays. What killed writers left beside `place` is swept first; a
-    folder that a live process is building is left alone. An older folder at `place` steps aside for the rename, and a
-    process killed in that instant leaves it aside: `restore`, or the next `building`, brings it back.
+
+@contextlib.contextmanager
+def half_built(place: Path) -> Iterator[Path]:
+    """Yields an empty folder beside `place`, which is removed in the end unless it was put in place.
+
+    What killed writers left beside it is swept first; a folder that a live process is building is left alone.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     sweep(place.parent)
     folder, descriptor = _locked_folder(place)
     try:
         yield folder
-        _fsync_tree(folder)
-        folder.chmod(0o755)
-        aside = place.with_name(f".{place.name}{REPLACED}")
-        if place.exists():
-            place.rename(aside)
-        folder.rename(place)
-        fsync_folder(place.parent)
-        shutil.rmtree(aside, ignore_errors=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(descriptor)
+
+
+def put_in_place(folder: Path, place: Path) -> None:
+    """Fsyncs everything in `folder` and renames it to `place`.
+
+    An older folder at `place` steps aside for the rename, and a process killed in that instant leaves it aside:
+    `restore`, or the next `building`, brings it back.
+    """
+    _fsync_tree(folder)
+    folder.chmod(0o755)
+    aside = place.with_name(f".{place.name}{REPLACED}")
+    if place.exists():
+        place.rename(aside)
+    folder.rename(place)
+    fsync_folder(place.parent)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def sweep(parent: Path) -> None:

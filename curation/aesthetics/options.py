@@ -1,14 +1,14 @@
 """Settings of scoring and cutting; apart from the code, which loads OpenCV."""
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from curation.options import Options
 
 
-class ScoreWeights(BaseModel):
+class ScoreWeights(Options):
     """Shares of the three terms; only their proportions matter."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     aesthetic: float = Field(0.6, ge=0, le=1, description="Weight of the scorer's rank")
     sharpness: float = Field(0.25, ge=0, le=1, description="Weight of the rank of the Laplacian's variance")
@@ -21,10 +21,10 @@ class ScoreWeights(BaseModel):
         return self
 
 
-class AestheticsOptions(BaseModel):
+class AestheticsOptions(Options):
     """How frames are scored and how many are kept; the share is the paper's (appendix A.6)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    incidental = ("batch_size",)
 
     scorer: Literal["colorfulness", "clip"] = Field("colorfulness", description="colorfulness needs no weights")
     clip_weights: str | None = Field(
@@ -46,7 +46,3 @@ class AestheticsOptions(BaseModel):
                 need = "is needed" if self.scorer == "clip" else "is not used"
                 raise ValueError(f"{name} {need} with scorer {self.scorer!r}")
         return self
-
-    def decisive(self) -> dict[str, Any]:
-        """What decides the rows; how many frames are scored at once does not."""
-        return self.model_dump(exclude={"batch_size"})

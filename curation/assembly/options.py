@@ -1,12 +1,12 @@
 """Settings of the assembly."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from curation.options import Options
 
 
-class WorldtasksOptions(BaseModel):
+class WorldtasksOptions(Options):
     """What decides the assembled table and its benchmark split."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     near_duplicate_distance: int = Field(
         4,

@@ -18,20 +18,8 @@ from storage.tables import KEPT, REJECTED
 # Findings about a moment or a machine, not about the file: they are looked for again.
 PASSING = frozenset(("timeout", "decoder_crashed", "worker_failed", "out_of_memory", "outside_source"))
 
-FACTS = (
-    "duration_s",
-    "fps",
-    "codec",
-    "pix_fmt",
-    "width",
-    "height",
-    "rotation",
-    "frame_count",
-    "time_base_num",
-    "time_base_den",
-    "pts_runs",
-    "keyframe_pts",
-)
+# What a probe finds: media/probe.py.
+FACTS = CLIPS.names[CLIPS.names.index("duration_s") : CLIPS.names.index("status")]
 
 
 @dataclass(frozen=True)

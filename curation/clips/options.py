@@ -1,24 +1,22 @@
 """Settings of the stage `clips`: where the videos come from."""
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from curation.options import Options
 
 
-class MicroworldSource(BaseModel):
+class MicroworldSource(Options):
     """Small scenes drawn by the project itself, with some deliberately bad clips among them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["microworld"] = "microworld"
     clips: int = Field(60, ge=1, le=100_000, description="Number of clips, bad ones included.")
     seed: int = Field(7, ge=0, description="Seed of scenes and motions.")
 
 
-class FolderSource(BaseModel):
+class FolderSource(Options):
     """Every video file below a folder."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["folder"] = "folder"
     folder: str = Field(description="Folder of videos, searched with its subfolders.")
@@ -28,10 +26,8 @@ class FolderSource(BaseModel):
     )
 
 
-class MiraDataSource(BaseModel):
+class MiraDataSource(Options):
     """A MiraData metadata CSV and the local files of its clips. Their pixels are never published."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["miradata"] = "miradata"
     csv: str = Field(description="The metadata CSV, v0 or v1.")
@@ -41,15 +37,11 @@ class MiraDataSource(BaseModel):
 Source = MicroworldSource | FolderSource | MiraDataSource
 
 
-class ClipsOptions(BaseModel):
-    """The source, and how its files are opened."""
+class ClipsOptions(Options):
+    """The source, and how its files are opened. A longer limit decides: what timed out is opened again."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    incidental = ("workers",)
 
     source: Source = Field(default=MicroworldSource(), discriminator="kind", description="Where the videos come from.")
     workers: int = Field(2, ge=1, le=256, description="Files opened at once.")
     timeout_s: float = Field(60.0, gt=0, description="Hard limit for opening one file, in seconds.")
-
-    def decisive(self) -> dict[str, Any]:
-        """What decides the rows. A longer limit does: it is a reason to open again what timed out."""
-        return self.model_dump(exclude={"workers"})

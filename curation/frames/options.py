@@ -1,14 +1,14 @@
 """Settings of the stage `frames`: which frames are taken, and how they are written."""
 
-from typing import Any
+from pydantic import Field
 
-from pydantic import BaseModel, ConfigDict, Field
+from curation.options import Options
 
 
-class FramesOptions(BaseModel):
+class FramesOptions(Options):
     """Which frames are taken and how they are written."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    incidental = ("timeout_s", "workers")
 
     count: int = Field(
         8, ge=1, le=10_000, description="frames a clip, at the middles of as many equal parts of its span"
@@ -24,7 +24,3 @@ class FramesOptions(BaseModel):
     jpeg_quality: int = Field(95, ge=1, le=100, description="JPEG quality, 4:2:0")
     timeout_s: float = Field(60.0, gt=0, description="seconds after which a clip is given up")
     workers: int = Field(2, ge=1, le=256, description="Files decoded at once, one thread each.")
-
-    def decisive(self) -> dict[str, Any]:
-        """What decides the pictures and rows; how long to wait does not."""
-        return self.model_dump(exclude={"timeout_s", "workers"})

@@ -1,16 +1,13 @@
 """Settings of the low-level filter: one option for each limit of curation/metrics.py."""
 
-from typing import Any
-
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import Field, create_model, model_validator
 
 from curation.metrics import METRICS
+from curation.options import Options
 
 
-class _Limits(BaseModel):
+class _Limits(Options):
     """Thresholds of the low-level filter; the defaults are the paper's (appendix A.6)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     @model_validator(mode="after")
     def _ordered(self) -> "_Limits":
@@ -20,10 +17,6 @@ class _Limits(BaseModel):
             if values != sorted(values):
                 raise ValueError(f"{names[0]} {values[0]} is above {names[1]} {values[1]}")
         return self
-
-    def decisive(self) -> dict[str, Any]:
-        """What decides the rows: all of it."""
-        return self.model_dump()
 
 
 QualityOptions = create_model(

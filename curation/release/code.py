@@ -12,5 +12,5 @@ CODE = CodeVersion(
         "curation/release/images.py",
         "curation/release/publish.py",
     ),
-    known={"7dc51128efbe": "1"},
+    known={"f83a91ac06e7": "1"},
 )

@@ -3,21 +3,19 @@
 import os
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from curation.options import Options
 
 
-class LocalTarget(BaseModel):
+class LocalTarget(Options):
     """Only the local folder."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["local"] = "local"
 
 
-class HubTarget(BaseModel):
+class HubTarget(Options):
     """A dataset repository on the Hugging Face Hub. The token is read from the environment variable HF_TOKEN."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["hub"] = "hub"
     branch: str = Field("main", min_length=1, description="Branch that gets the commit.")
@@ -25,10 +23,8 @@ class HubTarget(BaseModel):
     private: bool = Field(True, description="Whether a new repository is private.")
 
 
-class PublishOptions(BaseModel):
+class PublishOptions(Options):
     """What the release says about itself and how it is cut into files."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     title: str = Field("WorldTasks", min_length=1, max_length=100, description="The dataset's name on its card")
     license: str = Field("other", min_length=1, description="Licence id as the Hub lists them, e.g. cc-by-4.0 or other")

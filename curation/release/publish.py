@@ -10,7 +10,6 @@ bytes. There are no dates in the tree: the commit and the tag carry them.
 """
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,10 +22,10 @@ from curation.assembly.statistics import SPLITS, statistics
 from curation.release.card import write_card
 from curation.release.files import write_release
 from curation.release.options import PublishOptions
-from storage.files import fsync_folder, sha256_file
+from storage.files import sha256_file
+from storage.folders import half_built, put_in_place
 from storage.tables import read_meta
 
-BUILDING, REPLACED = ".building", ".replaced-"
 SUMS, MANIFEST = "SHA256SUMS", "manifest.json"
 
 
@@ -44,11 +43,7 @@ def publish_tree(
     counts = statistics(worldtasks)
     if not counts["kept"]:
         raise ValueError(f"{worldtasks.name} has {counts['rows']} rows and none is kept: there is nothing to publish")
-    out.mkdir(parents=True, exist_ok=True)
-    recover(out)
-    tree = out / BUILDING
-    tree.mkdir()
-    try:
+    with half_built(out / "release") as tree:
         with (tree / SUMS).open("w", encoding="utf-8", newline="\n") as sums:
             write_release(worldtasks, images_root, tree, options, sums)
             sums.writelines(checksum(tree, path) for path in sorted(tree.glob("*/*.*")))
@@ -73,39 +68,15 @@ def publish_tree(
         (tree / MANIFEST).write_text(text, encoding="utf-8")
         with (tree / SUMS).open("a", encoding="utf-8", newline="\n") as sums:
             sums.writelines(checksum(tree, path) for path in sorted([*card, tree / MANIFEST]))
-        put_in_place(tree, out, version)
-    finally:
-        shutil.rmtree(tree, ignore_errors=True)
+        place = out / version
+        if not (is_whole(place) and (place / SUMS).read_bytes() == (tree / SUMS).read_bytes()):
+            put_in_place(tree, place)
     return manifest
 
 
 def checksum(tree: Path, path: Path) -> str:
     """The line of a file in SHA256SUMS, as `sha256sum -c` reads it."""
     return f"{sha256_file(path)}  {path.relative_to(tree).as_posix()}\n"
-
-
-def recover(out: Path) -> None:
-    """Undoes what a killed run left: a half-built tree goes, a release that was being replaced comes back."""
-    shutil.rmtree(out / BUILDING, ignore_errors=True)
-    for replaced in out.glob(f"{REPLACED}*"):
-        place = out / replaced.name.removeprefix(REPLACED)
-        if place.exists():
-            shutil.rmtree(replaced)
-        else:
-            replaced.rename(place)
-
-
-def put_in_place(tree: Path, out: Path, version: str) -> None:
-    """Renames `tree` to `out/version`; an older release of that version gives way, unless it is the same."""
-    place, aside = out / version, out / f"{REPLACED}{version}"
-    if place.exists():
-        if is_whole(place) and (place / SUMS).read_bytes() == (tree / SUMS).read_bytes():
-            return
-        place.rename(aside)
-    tree.rename(place)
-    fsync_folder(out)
-    if aside.exists():
-        shutil.rmtree(aside)
 
 
 def is_whole(tree: Path) -> bool:

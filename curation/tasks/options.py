@@ -1,14 +1,12 @@
 """Settings of the stage `tasks`: what is asked for, and the bounds of the rules."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from curation.options import AskOptions
+from curation.options import AskOptions, Options
 
 
-class RuleOptions(BaseModel):
+class RuleOptions(Options):
     """Length bounds of the rules, in words."""
-
-    model_config = ConfigDict(extra="forbid")
 
     min_instruction_words: int = Field(2, ge=1, description="Shortest instruction, without the agent.")
     max_instruction_words: int = Field(40, ge=1, description="Longest instruction, without the agent.")

@@ -9,24 +9,10 @@ from curation.tasks.options import RuleOptions
 
 TASK = re.compile(r"\[(?P<agent>[^\[\]\n]+)\]: (?P<instruction>\S[^\n]*\.)")
 # Words that point at somebody without saying who: a task must pick its agent out by words alone.
-UNNAMED = frozenset(
-    [
-        "agent",
-        "character",
-        "person",
-        "someone",
-        "somebody",
-        "it",
-        "he",
-        "she",
-        "they",
-        "object",
-        "thing",
-        "entity",
-        "subject",
-        "player",
-    ]
-)
+UNNAMED = frozenset([
+    "agent", "character", "person", "someone", "somebody", "it", "he", "she", "they", "object", "thing", "entity",
+    "subject", "player",
+])  # fmt: skip
 ARTICLES = frozenset(("a", "an", "the", "this", "that"))
 # Where a finished paragraph may end, closing quotes and brackets allowed.
 FINISHED = re.compile(r"[.!?][\"')\]]*$")

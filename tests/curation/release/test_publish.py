@@ -153,8 +153,8 @@ def test_what_a_killed_run_left_is_cleared_or_put_back(forty, tmp_path):
     out = tmp_path / "out"
     manifest, tree, _ = published(forty, out)
     before = files(tree)
-    tree.rename(out / f".replaced-{manifest['version']}")  # killed between the two renames
-    (out / ".building" / "data").mkdir(parents=True)
+    tree.rename(out / f".{manifest['version']}.replaced")  # killed between the two renames
+    (out / ".release.abc.building" / "data").mkdir(parents=True)
     assert publish_tree(forty.folder / "worldtasks.parquet", forty.folder, out, FACTS, PublishOptions()) == manifest
     assert files(tree) == before and os.listdir(out) == [manifest["version"]]
 
