@@ -18,6 +18,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY / "tests" / "guard"),
 for name in ("DAGSTER_HOME", "WMSD_EVALUATION_RECIPE", "WMSD_RECIPE", "WMSD_SHARDS"):
     os.environ.pop(name, None)
 
+from tests import warm  # noqa: E402
 from tests.guard import sitecustomize  # noqa: E402
 
 
@@ -63,3 +64,9 @@ def leaves_the_repositorys_data_alone(touched):
     yield
     told = touched.read_text()[known:]
     assert not told
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_starts():
+    with warm.switched_on() as starts:
+        yield starts
