@@ -125,29 +125,14 @@ def read_frames(path: Path, expected: int | None = None) -> np.ndarray:
     return frames
 
 
-def poster(frame: np.ndarray, side: int = 512, quality: int = 85) -> bytes:
-    """A JPEG of a frame uint8 [H, W, 3] RGB: at most `side` pixels a side, small ones enlarged as in the MP4."""
-    import cv2
-
-    shown = enlarged(frame, max(1, side // max(frame.shape[:2])))
-    share = side / max(shown.shape[:2])
-    if share < 1:
-        size = (max(1, round(shown.shape[1] * share)), max(1, round(shown.shape[0] * share)))
-        shown = cv2.resize(shown, size, interpolation=cv2.INTER_AREA)
-    written, data = cv2.imencode(".jpg", shown[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not written:
-        raise ValueError(f"a frame of shape {frame.shape} cannot be written as JPEG")
-    return data.tobytes()
-
-
 def enlargement(height: int, width: int) -> int:
     """By how much frames of this size are enlarged: an even number, or 1."""
     return max(1, min(SHOWN // min(height, width), WIDEST // max(height, width)) // 2 * 2)
 
 
-def enlarged(frame: np.ndarray, most: int = SHOWN) -> np.ndarray:
-    """A frame uint8 [H, W, 3] as large as the MP4 shows it, or at most `most` times as large."""
-    scale = min(enlargement(*frame.shape[:2]), most)
+def enlarged(frame: np.ndarray) -> np.ndarray:
+    """A frame uint8 [H, W, 3] as large as the MP4 shows it."""
+    scale = enlargement(*frame.shape[:2])
     return frame.repeat(scale, axis=0).repeat(scale, axis=1)
 
 

@@ -24,7 +24,7 @@ COLOURS = {
 }
 # Of drawn pictures, which lie on white.
 INK, QUIET, LINE, PAPER = (COLOURS[name][0] for name in ("ink", "quiet", "line", "card"))
-FILL, MARK = COLOURS["neutral"][0], "#c0392b"  # of bars, and of a line across them
+MARK = "#c0392b"  # a line across bars
 
 
 def style_sheet() -> str:

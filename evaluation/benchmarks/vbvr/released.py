@@ -24,7 +24,7 @@ from storage.files import PathOutsideRoot, confined, sha256_file, write_bytes
 
 SPLITS = {"In-Domain_50": "In_Domain", "Out-of-Domain_50": "Out_of_Domain"}  # folder -> what results call it
 EXPECTED = 500
-LISTING, FIRST, PROMPT, VIDEO = "VBVR-Bench.json", "first_frame.png", "prompt.txt", "ground_truth.mp4"
+LISTING, FIRST, PROMPT = "VBVR-Bench.json", "first_frame.png", "prompt.txt"
 PLACE = re.compile(r"(?P<split>In-Domain_50|Out-of-Domain_50)/(?P<task>\w[\w.+-]*)/(?P<index>\d{5})/first_frame\.png")
 MOST_PROMPT = 64 * 2**10  # bytes
 MOST_IMAGE = 32 * 2**20  # bytes of a first frame
