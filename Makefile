@@ -9,16 +9,18 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 
+PARALLEL := --numprocesses logical --maxprocesses 8 --dist worksteal
+
 RECIPE ?= recipes/microworld.yaml
 SHARD ?=
 
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
-.PHONY: help setup run build train evaluate reproduce test bench lint ui vllm lock clean
+.PHONY: help setup run build train evaluate reproduce test test-fast bench lint ui vllm lock clean
 
 help:  ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(READY)  ## the environment in .venv, pinned by requirements.lock
 
@@ -51,8 +53,11 @@ reproduce: RECIPE = recipes/microworld_reproduce.yaml
 reproduce: $(READY)  ## the experiments behind the paper's claims, at most 90 minutes; which claims hold is printed last
 	@$(BIN)/python -m pipelines.train $(RECIPE)
 
-test: $(READY)  ## all tests
-	@$(BIN)/python -m pytest
+test: $(READY)  ## all tests, side by side on all cores (at most 8): about 12 minutes on two
+	@$(BIN)/python -m pytest $(PARALLEL)
+
+test-fast: $(READY)  ## the quick tests, under 2 minutes on two cores: those not marked slow
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 bench: $(READY)  ## the benchmarks of docs/performance.md; QUICK=1 for small sizes
 	@for script in tests/bench/bench_*.py; do $(BIN)/python $$script $(if $(QUICK),--quick); done
