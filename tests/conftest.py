@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -17,6 +18,12 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY / "tests" / "guard"),
 # What a shell may have set for runs of its own.
 for name in ("DAGSTER_HOME", "WMSD_EVALUATION_RECIPE", "WMSD_RECIPE", "WMSD_SHARDS"):
     os.environ.pop(name, None)
+
+# How long an example takes is the machine's business: workers run side by side, and others may run beside them.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 from tests import warm  # noqa: E402
 from tests.guard import sitecustomize  # noqa: E402
