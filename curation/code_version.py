@@ -4,7 +4,7 @@ The digest is over the statements of some files: not their comments, docstrings,
 files a statement is in. `known` says which version a digest stands for. A digest that is not known is its own version.
 
 After a change that alters no row, add the new digest to `known`, with the version that it stood for before: then
-finished tables stay. After a change of rows add it with a new version, or leave it out. `python -m curation.stages`
+finished tables stay. After a change of rows add it with a new version, or leave it out. `python -m curation.versions`
 prints the digests of now; a test fails while one is unknown, so that nobody forgets to decide.
 """
 
