@@ -17,9 +17,10 @@ from assets.support.evaluation.recorded import Recorded, recorded
 from assets.support.resources import CollectionResource
 from assets.support.run_config import PARTITION, check_run_config
 from evaluation.records import JUDGEMENTS, RUN, SCORES, RunRecord, read_one
-from evaluation.score import ScoreOptions, score_runs
 from evaluation.scoring.markdown import scores_markdown
+from evaluation.scoring.options import ScoreOptions
 from evaluation.scoring.score_file import RunScores
+from evaluation.scoring.score_runs import score_runs
 from storage.files import sha256_file
 
 

@@ -25,6 +25,7 @@ import numpy as np
 from pages.pictures import inline, jpeg_below, png
 from storage.files import write_bytes
 from training.loop.pictures import MAX_BYTES, curves_png, rollout_grid
+from training.options.rewards import WEIGHTS
 
 __all__ = ["RunLog", "rollout_grid"]
 
@@ -32,7 +33,7 @@ METRICS, EVALUATIONS, JUDGED, NOTES = "metrics.jsonl", "evaluations.jsonl", "jud
 PICTURES, TENSORBOARD = "pictures", "tensorboard"
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 SHOWN = ("loss", "reward", "solved", "grad_norm")  # in the progress line, where a step has them
-DRAWN = ("heldout/task", "reward", "solved", "reward/task", "reward/consistency", "reward/distill", "grad_norm")
+DRAWN = ("heldout/task", "reward", "solved", *(f"reward/{name}" for name in WEIGHTS), "grad_norm")
 TTY_S, PIPE_S, REPORT_S = 0.2, 10.0, 5.0  # seconds between progress lines on a terminal, in a file, and reports
 WINDOW = 20  # steps whose mean duration tells the remaining time
 

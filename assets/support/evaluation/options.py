@@ -12,7 +12,7 @@ from evaluation.checks import WORST_FAILURE_RATE
 from evaluation.generation.options import SamplerOptions, WriterOptions
 from evaluation.generation.sources import AuthorsSource, DreamgenSource
 from evaluation.judging.options import JudgingOptions
-from evaluation.preference.pickscore import PickScoreModel
+from evaluation.preference.options import PickScoreModel
 from evaluation.records import Conditioning
 from models.video.options import VideoModelOptions
 from models.vlm.options import VLMOptions

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import yaml
 
-from evaluation.preference.pickscore import JOURNAL, PickScoreOptions, pickscore_run, pickscore_runs
+from evaluation.preference.options import PickScoreOptions
+from evaluation.preference.pickscore import JOURNAL, pickscore_run, pickscore_runs
 from evaluation.preference.pickscore_file import PICKSCORES, SKIPPED, PickScored, read_skipped
 from evaluation.records import read_lines
 from evaluation.scoring.judged_run import load_run

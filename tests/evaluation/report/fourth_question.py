@@ -23,7 +23,8 @@ from pydantic import ValidationError  # noqa: E402
 from evaluation.judging.judge_runs import judge_runs  # noqa: E402
 from evaluation.judging.options import JudgingOptions  # noqa: E402
 from evaluation.report.build import build_report  # noqa: E402
-from evaluation.score import ScoreOptions, score_runs  # noqa: E402
+from evaluation.scoring.options import ScoreOptions  # noqa: E402
+from evaluation.scoring.score_runs import score_runs  # noqa: E402
 from microworld.scripted_vlm import ScriptedVLM  # noqa: E402
 from models.vlm.protocol import LogOdds, Usage  # noqa: E402
 from tests.evaluation.report.made_runs import MadeRun, films  # noqa: E402

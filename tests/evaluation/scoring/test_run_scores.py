@@ -8,12 +8,13 @@ import pytest
 
 from evaluation.checks import no_missing_video
 from evaluation.records import PART, SCORES
-from evaluation.score import ScoreOptions, score_runs
 from evaluation.scoring.judged_run import Incomplete, load_run
 from evaluation.scoring.markdown import scores_markdown
+from evaluation.scoring.options import ScoreOptions
 from evaluation.scoring.published import demonstrator, published, table1, table4, traces
 from evaluation.scoring.run_scores import score
 from evaluation.scoring.score_file import ALIKE, read_scores
+from evaluation.scoring.score_runs import score_runs
 from stats.bootstrap import percentiles, resampled_means
 from stats.rates import interval
 

@@ -10,12 +10,13 @@ import pytest
 import yaml
 
 from evaluation.records import SCORES
-from evaluation.score import COMPARISONS, TABLES, ScoreOptions, score_runs
 from evaluation.scoring.comparing import NotComparable, compare_runs
 from evaluation.scoring.judged_run import load_run
 from evaluation.scoring.markdown import comparisons_markdown, scores_markdown
+from evaluation.scoring.options import ScoreOptions
 from evaluation.scoring.run_scores import score
 from evaluation.scoring.score_file import read_scores
+from evaluation.scoring.score_runs import COMPARISONS, TABLES, score_runs
 from evaluation.scoring.training_curve import curve
 
 
