@@ -1,4 +1,4 @@
-"""Settings of the low-level filter: one option for each limit of curation/metrics.py."""
+"""Settings of the low-level filter, one for each limit of curation/metrics.py; its code loads OpenCV, this does not."""
 
 from pydantic import Field, create_model, model_validator
 

@@ -40,6 +40,13 @@ def test_the_graph_is_the_one_in_the_golden_file():
     assert described() == GOLDEN.read_text()
 
 
+def test_every_name_in_a_pool_is_an_assets():
+    from assets.support.asset import POOL_OF
+    from pipelines.definitions import defs
+
+    assert POOL_OF.keys() <= {spec.key.to_user_string() for spec in defs.resolve_all_asset_specs()}
+
+
 def test_every_asset_says_what_it_is():
     from pipelines.definitions import defs
 

@@ -4,7 +4,7 @@ import sys
 
 import dagster as dg
 
-from assets.training import microworld_model as room
+from assets.support import program
 from assets.training.microworld_model import MicroworldModelConfig
 
 
@@ -20,7 +20,7 @@ def test_the_assets_options_are_those_of_the_program():
 
 def test_the_checkpoints_content_is_its_data_version(tmp_path, monkeypatch):
     out = tmp_path / "checkpoint"
-    program = f"""
+    script = f"""
 import pathlib, sys
 from safetensors.numpy import save_file
 import numpy as np
@@ -28,13 +28,13 @@ folder = pathlib.Path({str(out)!r}) / "vae"
 folder.mkdir(parents=True, exist_ok=True)
 save_file({{"w": np.ones(3, np.float32)}}, folder / "model.safetensors")
 """
-    started = room.run_child
+    started = program.run_child
 
     def stand_in(context, command, **given):
         assert command[:3] == [sys.executable, "-m", "microworld.model.pretrain"]
-        return started(context, [sys.executable, "-c", program], **given)
+        return started(context, [sys.executable, "-c", script], **given)
 
-    monkeypatch.setattr(room, "run_child", stand_in)
+    monkeypatch.setattr(program, "run_child", stand_in)
     versions = []
     for _ in range(2):
         from pipelines.definitions import defs
