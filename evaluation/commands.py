@@ -12,35 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from evaluation.pipes import reporting
+from storage.options import InvalidOptions, read_options
 from storage.processes import asked_to_end
-from storage.strict_yaml import read_yaml
 
 FAILED, INVALID, STOPPED = 1, 2, 3
 Options = TypeVar("Options", bound=BaseModel)
 
 
-class InvalidOptions(ValueError):
-    """A file of options that cannot be read; the message lists every mistake."""
-
-
 class Stopped(KeyboardInterrupt):
     """SIGTERM or SIGINT asked the command to end. A KeyboardInterrupt, since event loops swallow other exceptions."""
-
-
-def read_options(path: Path, kind: type[Options]) -> Options:
-    """The options in a YAML or JSON file. Raises InvalidOptions for unknown or doubled keys, wrong values, no file."""
-    try:
-        return kind.model_validate(read_yaml(path))
-    except OSError as error:
-        raise InvalidOptions(f"{path}: {error.strerror}: a file of options ({kind.__name__}) is expected") from error
-    except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, item['loc'])) or 'options'}: {item['msg']}" for item in error.errors()]
-        raise InvalidOptions("\n".join([f"{path}: {len(lines)} mistakes in the options:", *lines])) from error
-    except ValueError as error:
-        raise InvalidOptions(str(error)) from error
 
 
 @contextmanager
@@ -67,7 +50,7 @@ def run_command(
     parser.add_argument("--config", type=Path, required=True, help="options (YAML or JSON)")
     given = parser.parse_args(arguments)
     try:
-        options = read_options(given.config, kind)
+        options = read_options(given.config, kind, f"options ({kind.__name__})")
     except InvalidOptions as error:
         print(error, file=sys.stderr)
         return INVALID

@@ -3,8 +3,8 @@
     python -m evaluation.score --config FILE
 
 The file holds the options of evaluation/scoring/options.py (YAML or JSON). Writes scores.json into each run's folder;
-with `output`, scores.md, and with `reference` comparisons.json beside it. Exit status as in evaluation/commands.py; runs
-that cannot be compared, or are not whole, are failures (1) with reasons.
+with `output`, scores.md, and with `reference` comparisons.json beside it. Exit status as in evaluation/commands.py;
+runs that cannot be compared, or are not whole, are failures (1) with reasons.
 """
 
 import sys

@@ -1,9 +1,14 @@
 """What every block of options is: strict, frozen, and still able to read what older recipes say."""
 
 import warnings
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from storage.strict_yaml import read_yaml
+
+Block = TypeVar("Block", bound=BaseModel)
 
 
 class Options(BaseModel):
@@ -36,3 +41,27 @@ def retired(said: str) -> Any:
 def retired_names(model: type[BaseModel]) -> set[str]:
     """The options of `model` that are accepted and ignored."""
     return {name for name, field in model.model_fields.items() if field.deprecated and field.exclude}
+
+
+class InvalidOptions(ValueError):
+    """A file of options that cannot be read; the message lists every mistake."""
+
+
+def read_options(path: Path, kind: type[Block], named: str) -> Block:
+    """The options in a YAML or JSON file; `named` is what a reader calls them.
+
+    Raises InvalidOptions for unknown or doubled keys, wrong values, no file.
+    """
+    try:
+        return kind.model_validate(read_yaml(path))
+    except OSError as error:
+        raise InvalidOptions(f"{path}: {error.strerror}: a file of {named} is expected") from error
+    except ValidationError as error:
+        head = f"{path}: {error.error_count()} mistakes in the options:"
+        raise InvalidOptions("\n".join([head, *_mistakes(error)])) from error
+    except ValueError as error:
+        raise InvalidOptions(str(error)) from error
+
+
+def _mistakes(error: ValidationError) -> list[str]:
+    return [f"  {'.'.join(map(str, item['loc'])) or 'options'}: {item['msg']}" for item in error.errors()]

@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True, help="options of the reproduction (YAML or JSON)")
     parser.add_argument("--only-report", action="store_true", help="train nothing: write the report of what is there")
     given = parser.parse_args(arguments)
-    from training.options import InvalidOptions
+    from storage.options import InvalidOptions
     from training.reproduction.options import read_options
 
     try:

@@ -20,7 +20,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, required=True, help="options of the run (YAML or JSON)")
     parser.add_argument("--fresh", action="store_true", help="forget earlier checkpoints of this folder")
     given = parser.parse_args(arguments)
-    from training.options import InvalidOptions, read_options
+    from storage.options import InvalidOptions
+    from training.options import read_options
 
     try:
         options = read_options(given.config)

@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from evaluation.benchmarks.foreign import read_json, write_json
 from evaluation.benchmarks.named_videos import Exported, Run, export, listed, read_run
@@ -32,6 +32,7 @@ from pages import markdown
 from pages.markdown import escaped
 from stats.bootstrap import percentiles, resampled_means
 from storage.files import sha256_bytes, write_bytes
+from storage.options import Options
 
 DIMENSIONS = (
     "subject_consistency",
@@ -55,10 +56,8 @@ class DimensionScore:
     videos: dict[str, float]
 
 
-class VbenchOptions(BaseModel):
+class VbenchOptions(Options):
     """One step on one run's folder. Unknown names are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     step: Literal["export", "table"] = Field(
         description="export: videos into one flat folder, and the commands to run. table: the results of these."

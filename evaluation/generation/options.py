@@ -4,19 +4,14 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from evaluation.generation.sources import AnySource
 from models.video.options import VideoModelOptions
 from models.vlm.options import VLMOptions
+from storage.options import Options
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-class Options(BaseModel):
-    """Unknown names are errors, values do not change after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class SamplerOptions(Options):

@@ -3,16 +3,13 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from evaluation.benchmarks.benchmark import Benchmark
+from storage.options import Options
 
 
-class Source(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ReleaseSource(Source):
+class ReleaseSource(Options):
     """The benchmark split of a release of ours."""
 
     kind: Literal["release"] = "release"
@@ -24,7 +21,7 @@ class ReleaseSource(Source):
     )
 
 
-class AuthorsSource(Source):
+class AuthorsSource(Options):
     """The layout of the published benchmark."""
 
     kind: Literal["authors"] = "authors"
@@ -33,7 +30,7 @@ class AuthorsSource(Source):
     missing_images: bool = Field(False, description="Go on without images that are not there; they are failures.")
 
 
-class MicroworldSource(Source):
+class MicroworldSource(Options):
     """The microworld's held-out tasks; the same options as training's held-out split give the same tasks."""
 
     kind: Literal["microworld"] = "microworld"
@@ -43,7 +40,7 @@ class MicroworldSource(Source):
     unseen_share: float = Field(0.25, ge=0, le=1, description="Share of combinations that training never saw.")
 
 
-class DreamgenSource(Source):
+class DreamgenSource(Options):
     """DreamGen Bench as downloaded."""
 
     kind: Literal["dreamgen"] = "dreamgen"
@@ -53,7 +50,7 @@ class DreamgenSource(Source):
     )
 
 
-class VbvrSource(Source):
+class VbvrSource(Options):
     """VBVR-Bench as downloaded and unpacked."""
 
     kind: Literal["vbvr"] = "vbvr"

@@ -2,15 +2,14 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from models.pickscore import PROCESSOR, WEIGHTS
+from storage.options import Options
 
 
-class PickScoreModel(BaseModel):
+class PickScoreModel(Options):
     """With which model, over which frames. Unknown names are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     weights: str = Field(WEIGHTS, min_length=1, description="A folder, or a Hub id owner/name.")
     processor: str = Field(PROCESSOR, description="Its CLIPProcessor; empty: in the weights' folder.")

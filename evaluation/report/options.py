@@ -1,12 +1,12 @@
 """What a report is made of."""
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
+
+from storage.options import Options
 
 
-class ReportOptions(BaseModel):
+class ReportOptions(Options):
     """Which runs, compared with which of them, and where the page goes. Unknown names are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     runs: tuple[str, ...] = Field(min_length=1, description="Folders of runs (evaluation/records.py).")
     output: str = Field(min_length=1, description="Folder of the report: report.html and videos/.")

@@ -1,12 +1,12 @@
 """What decides a scoring."""
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from storage.options import Options
 
 
-class ScoreOptions(BaseModel):
+class ScoreOptions(Options):
     """Which runs, by which judge, against which of them. Unknown names are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     runs: tuple[str, ...] = Field(min_length=1, description="Folders of judged runs (evaluation/records.py).")
     judge: str = Field("", description="Whose judgements count, where a run has more than one judge's.")

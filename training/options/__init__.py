@@ -5,11 +5,11 @@ A block a file, named as the room that reads it.
 
 from pathlib import Path
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from models.video.options import VideoModelOptions
+from storage import options
 from storage.options import Options
-from storage.strict_yaml import read_yaml
 from training.options.loop import HeldOutOptions, MemoryOptions, OptimizerOptions, RunOptions
 from training.options.methods import DistillOptions, Method, RegulariserOptions, RolloutOptions
 from training.options.objectives import AWM, Objective
@@ -63,18 +63,6 @@ class TrainOptions(Options):
         return self
 
 
-class InvalidOptions(ValueError):
-    """A file of options that cannot be read; the message lists every mistake."""
-
-
 def read_options(path: Path) -> TrainOptions:
-    """The options in a YAML or JSON file. Raises InvalidOptions for unknown or doubled keys, wrong values, no file."""
-    try:
-        return TrainOptions.model_validate(read_yaml(path))
-    except OSError as error:
-        raise InvalidOptions(f"{path}: {error.strerror}: a file of training options is expected") from error
-    except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, item['loc'])) or 'options'}: {item['msg']}" for item in error.errors()]
-        raise InvalidOptions("\n".join([f"{path}: {len(lines)} mistakes in the options:", *lines])) from error
-    except ValueError as error:
-        raise InvalidOptions(str(error)) from error
+    """The options in a YAML or JSON file. Raises InvalidOptions, as storage.options.read_options."""
+    return options.read_options(path, TrainOptions, "training options")

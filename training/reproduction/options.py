@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from evaluation.report.reproduction import dotted
+from storage import options
 from storage.options import Options
-from storage.strict_yaml import read_yaml
-from training.options import InvalidOptions, TrainOptions
+from training.options import TrainOptions
 from training.options.loop import RunOptions
 from training.options.methods import Method
 from training.options.rewards import ERRS
@@ -114,16 +114,8 @@ class ReproductionOptions(Options):
 
 
 def read_options(path: Path) -> ReproductionOptions:
-    """The options in a YAML or JSON file. Raises InvalidOptions, as training.options.read_options does."""
-    try:
-        return ReproductionOptions.model_validate(read_yaml(path))
-    except OSError as error:
-        raise InvalidOptions(f"{path}: {error.strerror}: a file of a reproduction's options is expected") from error
-    except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, item['loc'])) or 'options'}: {item['msg']}" for item in error.errors()]
-        raise InvalidOptions("\n".join([f"{path}: {len(lines)} mistakes in the options:", *lines])) from error
-    except ValueError as error:
-        raise InvalidOptions(str(error)) from error
+    """The options in a YAML or JSON file. Raises InvalidOptions, as storage.options.read_options."""
+    return options.read_options(path, ReproductionOptions, "a reproduction's options")
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from models.vlm.options import VLMOptions
+from storage.options import Options
 
 Group = Literal["object", "behavior", "environment", "robocasa"]
 Question = Literal["dreamgen_following", "dreamgen_following_strict", "dreamgen_physics"]
@@ -18,10 +19,8 @@ QUESTIONS: dict[str, str] = {
 }
 
 
-class DreamgenJudgeOptions(BaseModel):
+class DreamgenJudgeOptions(Options):
     """Who judges, what is asked, what is seen and how patiently. Unknown names are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     vlm: VLMOptions = Field(default_factory=VLMOptions, description="The model that judges.")
     questions: tuple[Question, ...] = Field(
@@ -40,10 +39,8 @@ class DreamgenJudgeOptions(BaseModel):
     )
 
 
-class DreamgenTableOptions(BaseModel):
+class DreamgenTableOptions(Options):
     """What a run is asked, and what its table is of. Unknown names are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     groups: tuple[Group, ...] = Field(("object", "behavior", "environment"), min_length=1, description="Of the table.")
     seed: int | None = Field(None, description="Whose videos; null where the run has one seed only.")

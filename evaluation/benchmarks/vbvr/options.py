@@ -3,18 +3,17 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from models.vlm.options import VLMOptions
+from storage.options import Options
 
 Scoring = Literal["task_specific", "weighted"]
 Variant = Literal["vanilla", "trained", "prompt_rewrite"]
 
 
-class EvaluatorOptions(BaseModel):
+class EvaluatorOptions(Options):
     """The official evaluator: which of its two scorings, and how it is started. Unknown names are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     scoring: Scoring = Field(
         "task_specific",
@@ -30,10 +29,8 @@ class EvaluatorOptions(BaseModel):
     timeout_s: float = Field(6 * 3600.0, gt=0, le=7 * 86400, description="Seconds for one call before it is ended.")
 
 
-class VbvrOptions(BaseModel):
+class VbvrOptions(Options):
     """One step. Unknown names are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     step: Literal["unpack", "rewrite", "export", "score", "table"] = Field(
         description="unpack: first frames and prompts from VBVR-Bench.json. rewrite: shorten the queries. export: "

@@ -5,8 +5,8 @@ import json
 import pytest
 from pydantic import ValidationError
 
+from storage.options import InvalidOptions
 from tests.training.reproduction.made_up_runs import MODEL, options_of
-from training.options import InvalidOptions
 from training.reproduce import main
 from training.reproduction.options import dotted, merged, read_options
 from training.reproduction.schedule import planned_runs
