@@ -1,6 +1,7 @@
 """What every block of options is: strict, frozen, and still able to read what older recipes say."""
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,6 +42,15 @@ def retired(said: str) -> Any:
 def retired_names(model: type[BaseModel]) -> set[str]:
     """The options of `model` that are accepted and ignored."""
     return {name for name, field in model.model_fields.items() if field.deprecated and field.exclude}
+
+
+def dotted(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """`values` by dotted names: {"distill": {"beta_d": 1}} -> {"distill.beta_d": 1}. An empty mapping is a value."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{above}.{key}" if above else str(key)
+        found |= dotted(value, name) if isinstance(value, Mapping) and value else {name: value}
+    return found
 
 
 class InvalidOptions(ValueError):

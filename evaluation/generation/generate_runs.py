@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluation.generation.folder import LOCK, Job, RunFolder, check_expected, run_record
+from evaluation.generation.folder import LOCK, Job, RunFolder
 from evaluation.generation.options import GenerateOptions
+from evaluation.generation.run_record import check_expected, run_record
 from evaluation.generation.sampling import sample_videos
 from evaluation.generation.sources import open_benchmark
 from evaluation.records import RunRecord, VideoRecord

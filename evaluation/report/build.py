@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evaluation.generation.folder import MADE_ON
+from evaluation.generation.run_record import MADE_ON
 from evaluation.records import RUN, RunRecord
 from evaluation.report.ablations import ablations, measure_names
 from evaluation.report.curves import curves

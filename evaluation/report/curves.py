@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from evaluation.generation.folder import INCIDENTAL
+from evaluation.generation.run_record import INCIDENTAL
 from evaluation.report.reading import Evaluated, training_of
 from evaluation.scoring.comparing import NotComparable, differences
 from evaluation.scoring.judged_run import load_run

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError, create_model
 from evaluation.scoring.score_file import Strict
 from models.vlm.questions import NAMES
 from storage.files import confined
+from storage.options import dotted
 from storage.strict_yaml import read_yaml
 
 CONFIG = "config.yaml"  # of a training run's folder
@@ -143,12 +144,3 @@ def usual_options(path: Path, found: Reproduction) -> dict[str, Any]:
             if isinstance(options, dict):
                 return dotted(options)
     return {}
-
-
-def dotted(changes: dict[str, Any], above: str = "") -> dict[str, Any]:
-    """{"distill": {"beta_d": 0.1}} -> {"distill.beta_d": 0.1}."""
-    found: dict[str, Any] = {}
-    for key, value in changes.items():
-        name = f"{above}.{key}" if above else key
-        found |= dotted(value, name) if isinstance(value, dict) and value else {name: value}
-    return found

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evaluation.generation.folder import INCIDENTAL
+from evaluation.generation.run_record import INCIDENTAL
 from evaluation.report.curves import estimate_of, measured
 from evaluation.report.reading import Evaluated
 from evaluation.scoring.comparing import RunComparison, compare_runs

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.report.reproduction import ENDED, INCIDENTAL, dotted
+from evaluation.report.reproduction import ENDED, INCIDENTAL
 from stats.pooling import Pool, pooled
+from storage.options import dotted
 from training.options.methods import Method
 from training.reproduction.options import Experiment
 from training.reproduction.results import RunData

@@ -7,9 +7,8 @@ from typing import Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from evaluation.report.reproduction import dotted
 from storage import options
-from storage.options import Options
+from storage.options import Options, dotted
 from training.options import TrainOptions
 from training.options.loop import RunOptions
 from training.options.methods import Method

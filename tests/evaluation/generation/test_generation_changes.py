@@ -7,8 +7,8 @@ import pytest
 
 from evaluation.benchmarks.benchmark import BadBenchmark
 from evaluation.generation import folder as run_folder
-from evaluation.generation.folder import ChangedRun
 from evaluation.generation.generate_runs import generate, generate_runs
+from evaluation.generation.run_record import ChangedRun
 from evaluation.records import RUN, RunRecord, read_one
 from storage.files import exclusive
 from tests.evaluation.generation.left import alike, hashes, manifest

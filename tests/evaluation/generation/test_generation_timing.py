@@ -4,6 +4,7 @@ import pytest
 
 from evaluation.generation import folder as run_folder
 from evaluation.generation import generate_runs as generating
+from evaluation.generation import run_record
 from evaluation.generation.generate_runs import generate, generate_runs
 from evaluation.generation.writing import Solution
 from evaluation.records import RUN, RunRecord, read_one
@@ -73,7 +74,7 @@ def test_where_and_in_which_batches_videos_were_made_is_recorded(bench, tmp_path
     generate(bench.options(tmp_path / "run", notes=["mine"]), quiet)
     first = read_one(tmp_path / "run" / RUN, RunRecord)
     assert first.extra["made_on"] == [{"hardware": first.hardware, "batch": 2}] and first.notes == ("mine",)
-    monkeypatch.setattr(run_folder, "hardware", lambda device: "another GPU")
+    monkeypatch.setattr(run_record, "hardware", lambda device: "another GPU")
     generate(bench.options(tmp_path / "run", notes=["mine"], batch=3), quiet)
     assert read_one(tmp_path / "run" / RUN, RunRecord) == first, "nothing was made there"
     (tmp_path / "run" / manifest(tmp_path / "run")[0].path).unlink()

@@ -5,6 +5,7 @@ import pytest
 from evaluation.generation import folder as run_folder
 from evaluation.generation.generate_runs import generate
 from evaluation.generation.options import WriterOptions
+from evaluation.generation.run_record import ChangedRun
 from evaluation.generation.writing import Shares, TooManyFailures, write_solutions
 from evaluation.records import MANIFEST, RUN, RunRecord, VideoRecord, read_lines, read_one
 from storage.journal import Journal
@@ -113,7 +114,7 @@ def test_a_run_under_what_the_vlm_wrote(bench, tmp_path, quiet, monkeypatch):
 
 def test_a_run_of_another_writer_in_the_same_folder_is_refused(bench, tmp_path, quiet, monkeypatch):
     run_with(Writer(), bench, tmp_path, quiet, monkeypatch)
-    with pytest.raises(run_folder.ChangedRun, match=r"extra\.writer\.vlm\.flaw_rate: 0\.085 -> 0\.0"):
+    with pytest.raises(ChangedRun, match=r"extra\.writer\.vlm\.flaw_rate: 0\.085 -> 0\.0"):
         run_with(Writer(), bench, tmp_path, quiet, monkeypatch, writer={"vlm": {"flaw_rate": 0.0}})
 
 

@@ -5,10 +5,10 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from storage.options import InvalidOptions
+from storage.options import InvalidOptions, dotted
 from tests.training.reproduction.made_up_runs import MODEL, options_of
 from training.reproduce import main
-from training.reproduction.options import dotted, merged, read_options
+from training.reproduction.options import merged, read_options
 from training.reproduction.schedule import planned_runs
 
 WMSD = {"name": "wmsd"}
