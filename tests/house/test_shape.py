@@ -9,7 +9,7 @@ import pytest
 from tests.house.imports import STOREY, sources, tree
 
 # Files that are known to be too long. Whoever shortens one removes its line; a new one fails at once.
-LONG_FILES = {}
+LONG_FILES: set[str] = set()
 LONG_ASSETS: set[str] = set()
 LONG_SCRIPTS = {"evaluation/benchmarks/vbench.py"}
 
