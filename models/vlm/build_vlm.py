@@ -30,39 +30,13 @@ def _backend(options: VLMOptions, makers: Makers) -> VLM:
         case "openai":
             from models.vlm.openai_server import OpenAIServer
 
-            return OpenAIServer(
-                base_url=options.base_url,
-                model=options.model,
-                api_key_env=options.api_key_env,
-                concurrency=options.concurrency,
-                timeout_s=options.timeout_s,
-                max_retries=options.max_retries,
-                backoff_s=options.backoff_s,
-                backoff_max_s=options.backoff_max_s,
-                temperature=options.temperature,
-                thinking=options.thinking,
-            )
+            return OpenAIServer(options)
         case "transformers":
             from models.vlm.transformers_local import TransformersVLM
 
-            return TransformersVLM(
-                options.model,
-                device=options.device,
-                dtype=options.dtype,
-                revision=options.revision,
-                temperature=options.temperature,
-                thinking=bool(options.thinking),
-            )
+            return TransformersVLM(options)
         case "vllm":
             from models.vlm.vllm_local import VllmVLM
 
-            return VllmVLM(
-                options.model,
-                revision=options.revision,
-                concurrency=options.concurrency,
-                timeout_s=options.timeout_s,
-                temperature=options.temperature,
-                thinking=bool(options.thinking),
-                engine_options=options.engine_options,
-            )
+            return VllmVLM(options)
     raise ValueError(f"backend {options.backend!r} has no maker here: makers for {sorted(makers)} were handed in")

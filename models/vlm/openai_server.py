@@ -1,6 +1,6 @@
 """A VLM behind any server that speaks OpenAI's chat completions protocol; vLLM 0.33 is the one it is made for.
 
-vlm = OpenAIServer(base_url="http://127.0.0.1:8000/v1", model="Qwen/Qwen3.5-27B-FP8")
+vlm = OpenAIServer(VLMOptions(backend="openai", base_url="http://127.0.0.1:8000/v1", model="Qwen/Qwen3.5-27B-FP8"))
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import os
 import random
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ import pydantic
 from models.vlm.answers import NO, YES, completion, model_id, schema_instruction
 from models.vlm.chat_content import content_parts
 from models.vlm.openai_wire import Answer, TokenizeAnswer, log_odds_options, read_log_odds, token_name
+from models.vlm.options import VLMOptions
 from models.vlm.protocol import Completion, LogOdds, Media, Prompt, VLMUnavailable
 from models.vlm.retry import AttemptFailed, retry_after_s, wait_s
 
@@ -49,7 +50,7 @@ def check_key(api_key_env: str) -> None:
 
 
 class OpenAIServer:
-    """One model on one server. For one event loop; `aclose` when done.
+    """One model on one server, as `options` of the backend openai say. For one event loop; `aclose` when done.
 
     base_url: the server's address with its version, e.g. http://127.0.0.1:8000/v1.
     api_key_env: name of the environment variable that holds the key; "" for servers that need none. The key itself is
@@ -67,43 +68,27 @@ class OpenAIServer:
     Raises ValueError when the named environment variable is not set.
     """
 
-    def __init__(
-        self,
-        *,
-        base_url: str,
-        model: str,
-        api_key_env: str = "",
-        concurrency: int = 16,
-        timeout_s: float = 300.0,
-        max_retries: int = 6,
-        backoff_s: float = 0.5,
-        backoff_max_s: float = 30.0,
-        temperature: float = 0.0,
-        thinking: bool | None = False,
-    ):
+    def __init__(self, options: VLMOptions):
         from openai import AsyncOpenAI, Timeout
 
-        check_key(api_key_env)
-        self.model, self.base_url = model, base_url
-        self.model_id = model_id("openai", model, "main", temperature, thinking)
-        self.timeout_s, self.max_retries = timeout_s, max_retries
-        self.backoff_s, self.backoff_max_s = backoff_s, backoff_max_s
-        self.temperature, self.thinking = temperature, thinking
+        check_key(options.api_key_env)
+        self.options = options
+        self.model_id = model_id("openai", options.model, "main", options.temperature, options.thinking)
         self.traffic = Traffic()
         self._client = AsyncOpenAI(
-            base_url=base_url,
+            base_url=options.base_url,
             # Given always, since the client would otherwise send OPENAI_API_KEY to whatever server this is.
-            api_key=os.environ[api_key_env] if api_key_env else NO_KEY,
+            api_key=os.environ[options.api_key_env] if options.api_key_env else NO_KEY,
             max_retries=0,
-            timeout=Timeout(timeout_s, connect=min(10.0, timeout_s)),
+            timeout=Timeout(options.timeout_s, connect=min(10.0, options.timeout_s)),
         )
-        self._places = asyncio.Semaphore(concurrency)
+        self._places = asyncio.Semaphore(options.concurrency)
         self._detecting = asyncio.Lock()
         self._answer_ids: tuple[tuple[int, ...], tuple[int, ...]] | None = None
         self._knows_token_ids: bool | None = None
 
     def __repr__(self) -> str:
-        return f"OpenAIServer(base_url={self.base_url!r}, model={self.model!r})"
+        return f"OpenAIServer(base_url={self.options.base_url!r}, model={self.options.model!r})"
 
     async def complete(
         self, prompt: Prompt, media: Sequence[Media], schema: Mapping[str, Any], *, max_tokens: int, seed: int = 0
@@ -114,7 +99,7 @@ class OpenAIServer:
             media,
             max_tokens=max_tokens,
             seed=seed,
-            temperature=self.temperature,
+            temperature=self.options.temperature,
             response_format={
                 "type": "json_schema",
                 "json_schema": {"name": prompt.name, "schema": dict(schema), "strict": True},
@@ -162,17 +147,13 @@ class OpenAIServer:
 
     async def _chat(self, text: str, media: Sequence[Media], *, extra_body: dict | None = None, **options) -> Answer:
         messages = [{"role": "user", "content": content_parts(text, media)}]
-        body = {"model": self.model, "messages": messages, **options, **(extra_body or {})}
-        if self.thinking is not None:
-            body["chat_template_kwargs"] = {"enable_thinking": self.thinking}
-
-        async def send() -> str:
-            # Not chat.completions.create: it walks the messages in Python, two thirds of a request's time on our side.
-            return await self._post("/chat/completions", body)
-
+        body = {"model": self.options.model, "messages": messages, **options, **(extra_body or {})}
+        if self.options.thinking is not None:
+            body["chat_template_kwargs"] = {"enable_thinking": self.options.thinking}
         async with self._places:
             try:
-                return await self._persist(send, Answer)
+                # Not chat.completions.create: it walks the messages in Python, two thirds of a request's time here.
+                return await self._persist("/chat/completions", body, Answer)
             except VLMUnavailable as error:
                 self.traffic.failed[error.kind] += 1
                 raise
@@ -193,42 +174,35 @@ class OpenAIServer:
             return self._answer_ids
 
     async def _tokenize(self, word: str) -> list[int]:
-        url = f"{self.base_url.rstrip('/').removesuffix('/v1')}/tokenize"
-        body = {"model": self.model, "prompt": word, "add_special_tokens": False}
+        url = f"{self.options.base_url.rstrip('/').removesuffix('/v1')}/tokenize"
+        body = {"model": self.options.model, "prompt": word, "add_special_tokens": False}
+        return (await self._persist(url, body, TokenizeAnswer)).tokens
 
-        async def send() -> str:
-            return await self._post(url, body)
-
-        return (await self._persist(send, TokenizeAnswer)).tokens
-
-    async def _post(self, url: str, body: dict[str, Any]) -> str:
-        import httpx2  # the HTTP library of the openai client
-
-        return (await self._client.post(url, cast_to=httpx2.Response, body=body)).text
-
-    async def _persist(self, send: Callable[[], Awaitable[str]], expected: type[Checked]) -> Checked:
-        """Sends until an answer fits `expected`, waits between attempts. Raises VLMUnavailable."""
+    async def _persist(self, url: str, body: dict[str, Any], expected: type[Checked]) -> Checked:
+        """Posts until an answer fits `expected`, waits between attempts. Raises VLMUnavailable."""
+        first_s, longest_s = self.options.backoff_s, self.options.backoff_max_s
         for attempt in itertools.count():
             try:
-                return await self._attempt(send, expected)
+                return await self._attempt(url, body, expected)
             except AttemptFailed as error:
-                if attempt == self.max_retries or not error.retried:
+                if attempt == self.options.max_retries or not error.retried:
                     after = f" after {attempt + 1} attempts" if attempt else ""
                     raise VLMUnavailable(error.kind, f"{self!r}{after}: {error.detail}") from None
                 self.traffic.retried[error.kind] += 1
-                wait = wait_s(attempt, error.retry_after_s, self.backoff_s, self.backoff_max_s, random.random())
+                wait = wait_s(attempt, error.retry_after_s, first_s, longest_s, random.random())
             self.traffic.waited_s += wait
             await asyncio.sleep(wait)
 
-    async def _attempt(self, send: Callable[[], Awaitable[str]], expected: type[Checked]) -> Checked:
+    async def _attempt(self, url: str, body: dict[str, Any], expected: type[Checked]) -> Checked:
+        import httpx2  # the HTTP library of the openai client
         import openai
 
         self.traffic.sent += 1
         try:
-            async with asyncio.timeout(self.timeout_s):
-                text = await send()
+            async with asyncio.timeout(self.options.timeout_s):
+                text = (await self._client.post(url, cast_to=httpx2.Response, body=body)).text
         except (TimeoutError, openai.APITimeoutError):
-            raise AttemptFailed("timeout", f"no whole answer within {self.timeout_s:g} s") from None
+            raise AttemptFailed("timeout", f"no whole answer within {self.options.timeout_s:g} s") from None
         except openai.APIStatusError as error:
             status = error.status_code
             retried = status in RETRIED_STATUSES or status >= 500

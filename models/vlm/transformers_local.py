@@ -1,6 +1,6 @@
 """A VLM in this process, on transformers: real Qwen-VL classes, one request at a time.
 
-vlm = TransformersVLM("Qwen/Qwen3-VL-4B-Instruct")
+vlm = TransformersVLM(VLMOptions(backend="transformers", model="Qwen/Qwen3-VL-4B-Instruct"))
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from models.vlm.answers import NO, YES, completion, log_odds, model_id, one_token_ids, schema_instruction
 from models.vlm.chat_content import decode_rgb
+from models.vlm.options import VLMOptions
 from models.vlm.protocol import Completion, Image, LogOdds, Media, Prompt, Usage, Video
 
 Result = TypeVar("Result")
@@ -18,7 +19,7 @@ TICKS_PER_S = 1000  # frame indices are given as milliseconds, so that frames at
 
 
 class TransformersVLM:
-    """Weights and processor from `path`: a local folder or a Hub id, safetensors only, no code from the repository.
+    """Weights and processor from `options.model`: a folder or a Hub id, safetensors only, no code from the repository.
 
     Answers of `complete` are validated, not constrained: no library among the dependencies forces generation into a
     schema (xgrammar comes with the vllm extra only), so small models will often answer wrong_schema here.
@@ -33,30 +34,22 @@ class TransformersVLM:
     Raises ValueError when the tokenizer has no single token for yes or for no.
     """
 
-    def __init__(
-        self,
-        path: str,
-        *,
-        device: str = "auto",
-        dtype: str = "auto",
-        revision: str = "main",
-        temperature: float = 0.0,
-        thinking: bool = False,
-    ):
+    def __init__(self, options: VLMOptions):
         import torch
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
+        path, revision, device = options.model, options.revision, options.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.processor = AutoProcessor.from_pretrained(path, revision=revision, trust_remote_code=False)
         self.model = AutoModelForImageTextToText.from_pretrained(
-            path, revision=revision, dtype=dtype, use_safetensors=True, trust_remote_code=False
+            path, revision=revision, dtype=options.dtype, use_safetensors=True, trust_remote_code=False
         )
         self.model.to(device).eval()
-        self.temperature, self.thinking = temperature, thinking
-        self.model_id = model_id("transformers", path, revision, temperature, thinking)
-        if dtype != "auto":
-            self.model_id += f";dtype={dtype}"
+        self.temperature, self.thinking = options.temperature, options.thinking
+        self.model_id = model_id("transformers", path, revision, options.temperature, options.thinking)
+        if options.dtype != "auto":
+            self.model_id += f";dtype={options.dtype}"
         self.yes_ids, self.no_ids = (one_token_ids(self.processor.tokenizer, words) for words in (YES, NO))
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vlm")
 

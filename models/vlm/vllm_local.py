@@ -12,11 +12,12 @@ from typing import Any
 
 from models.vlm.answers import NO, YES, completion, log_odds, model_id, one_token_ids, schema_instruction
 from models.vlm.chat_content import content_parts
+from models.vlm.options import VLMOptions
 from models.vlm.protocol import Completion, LogOdds, Media, Prompt, Usage, VLMUnavailable
 
 
 class VllmVLM:
-    """`model` (a Hub id or a folder) on this machine's GPUs. For one event loop, the one it is first used in.
+    """`options.model` (a Hub id or a folder) on this machine's GPUs. For one event loop, the one it is first used in.
 
     concurrency: most requests handed to the engine at once; it batches them as they come.
     timeout_s: seconds for one answer. temperature, thinking, revision: as for TransformersVLM.
@@ -25,33 +26,27 @@ class VllmVLM:
     Raises RuntimeError when vllm is not installed or no GPU is visible, ValueError as TransformersVLM does.
     """
 
-    def __init__(
-        self,
-        model: str,
-        *,
-        revision: str = "main",
-        concurrency: int = 64,
-        timeout_s: float = 600.0,
-        temperature: float = 0.0,
-        thinking: bool = False,
-        engine_options: Mapping[str, Any] | None = None,
-    ):
+    def __init__(self, options: VLMOptions):
         require_vllm()
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
-        self.model_id = model_id("vllm", model, revision, temperature, thinking)
-        if engine_options:  # quantisation, pixel limits and the like change answers
-            options = json.dumps(dict(engine_options), sort_keys=True, default=str)
-            self.model_id += f";engine={hashlib.sha256(options.encode()).hexdigest()[:8]}"
-        self.temperature, self.thinking, self.timeout_s = temperature, thinking, timeout_s
+        self.options = options
+        self.model_id = model_id("vllm", options.model, options.revision, options.temperature, options.thinking)
+        if options.engine_options:  # quantisation, pixel limits and the like change answers
+            engine = json.dumps(dict(options.engine_options), sort_keys=True, default=str)
+            self.model_id += f";engine={hashlib.sha256(engine.encode()).hexdigest()[:8]}"
         arguments = AsyncEngineArgs(
-            model=model, revision=revision, trust_remote_code=False, load_format="safetensors", **(engine_options or {})
+            model=options.model,
+            revision=options.revision,
+            trust_remote_code=False,
+            load_format="safetensors",
+            **options.engine_options,
         )
         self._engine = AsyncLLM.from_engine_args(arguments)
         tokenizer = self._engine.get_tokenizer()
         self.yes_ids, self.no_ids = (one_token_ids(tokenizer, words) for words in (YES, NO))
-        self._places = asyncio.Semaphore(concurrency)
+        self._places = asyncio.Semaphore(options.concurrency)
         self._numbers = itertools.count()
 
     async def complete(
@@ -63,7 +58,7 @@ class VllmVLM:
             f"{prompt.text}\n\n{schema_instruction(schema)}",
             media,
             max_tokens=max_tokens,
-            temperature=self.temperature,
+            temperature=self.options.temperature,
             seed=seed,
             structured_outputs=StructuredOutputsParams(json=dict(schema)),
         )
@@ -88,12 +83,13 @@ class VllmVLM:
         from vllm.renderers import ChatParams
         from vllm.sampling_params import RequestOutputKind, SamplingParams
 
-        template = {"add_generation_prompt": True, "enable_thinking": self.thinking, "tokenize": False}
+        template = {"add_generation_prompt": True, "enable_thinking": self.options.thinking, "tokenize": False}
         params = SamplingParams(output_kind=RequestOutputKind.FINAL_ONLY, **sampling)
         renderer = self._engine.renderer
+        limit_s = self.options.timeout_s
         async with self._places:
             try:
-                async with asyncio.timeout(self.timeout_s):
+                async with asyncio.timeout(limit_s):
                     _, (prompt,) = await renderer.render_chat_async(
                         [[{"role": "user", "content": content_parts(text, media)}]],
                         ChatParams(chat_template_kwargs=template),
@@ -102,7 +98,7 @@ class VllmVLM:
                     async for answer in self._engine.generate(prompt, params, f"wmsd-{next(self._numbers)}"):
                         final = answer
             except TimeoutError:
-                raise VLMUnavailable("timeout", f"{self.model_id}: no answer within {self.timeout_s:g} s") from None
+                raise VLMUnavailable("timeout", f"{self.model_id}: no answer within {limit_s:g} s") from None
             except VLLMError as error:
                 raise VLMUnavailable("engine", f"{self.model_id}: {type(error).__name__}: {error}") from error
         if final.outputs[0].finish_reason in ("abort", "error"):

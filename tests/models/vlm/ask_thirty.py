@@ -7,6 +7,7 @@ from pathlib import Path
 from models.vlm.bounded import map_bounded
 from models.vlm.journaled import Journaled, request_key
 from models.vlm.openai_server import OpenAIServer
+from models.vlm.options import VLMOptions
 from models.vlm.protocol import Prompt
 from storage.journal import Journal
 from tests.models.vlm.chat_server import SCHEMA
@@ -19,7 +20,8 @@ KEYS = [
 
 
 async def main(base_url: str, journal: Path) -> None:
-    vlm = Journaled(OpenAIServer(base_url=base_url, model="m", concurrency=4), Journal(journal))
+    server = OpenAIServer(VLMOptions(backend="openai", base_url=base_url, model="m", concurrency=4))
+    vlm = Journaled(server, Journal(journal))
 
     async def ask(number: int):
         return await vlm.complete(PROMPTS[number], [], SCHEMA, max_tokens=64, seed=number)

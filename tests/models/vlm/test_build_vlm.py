@@ -47,7 +47,7 @@ def test_every_option_is_described():
 def test_the_openai_backend_gets_its_options():
     vlm = build_vlm(VLMOptions(**OPENAI, temperature=0.5, timeout_s=7, max_retries=1))
     assert vlm.model_id == "openai:m;temperature=0.5"
-    assert (vlm.timeout_s, vlm.max_retries) == (7, 1)
+    assert (vlm.options.timeout_s, vlm.options.max_retries) == (7, 1)
 
 
 def test_the_transformers_backend_loads_a_folder(tiny):

@@ -13,6 +13,7 @@ import pytest
 
 from models.vlm.journaled import Journaled, request_key
 from models.vlm.openai_server import OpenAIServer
+from models.vlm.options import VLMOptions
 from models.vlm.protocol import Completion, Image, LogOdds, Prompt, Usage, Video, VLMUnavailable
 from storage.journal import Journal
 from tests.models.vlm.ask_thirty import KEYS, PROMPTS
@@ -186,7 +187,8 @@ def test_the_servers_key_is_not_in_the_journal(tmp_path, server, monkeypatch):
     monkeypatch.setenv("MY_SERVER_KEY", "sk-very-secret")
 
     async def run(journal):
-        vlm = Journaled(OpenAIServer(base_url=server.base_url, model="m", api_key_env="MY_SERVER_KEY"), journal)
+        options = VLMOptions(backend="openai", base_url=server.base_url, model="m", api_key_env="MY_SERVER_KEY")
+        vlm = Journaled(OpenAIServer(options), journal)
         await ask(vlm)
         await vlm.log_odds(PROMPT, [])
         await vlm.aclose()

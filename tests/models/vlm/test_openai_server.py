@@ -9,6 +9,7 @@ import traceback
 import pytest
 
 from models.vlm.openai_server import OpenAIServer
+from models.vlm.options import VLMOptions
 from models.vlm.protocol import Image, Prompt, VLMUnavailable
 from tests.models.vlm.chat_server import GOOD, SCHEMA, ChatServer, FixedScorer
 
@@ -17,7 +18,7 @@ PROMPT = Prompt("words", 1, "0" * 16, "Say a word.")
 
 def client(server, **options):
     defaults = {"timeout_s": 20.0, "backoff_s": 0.001, "backoff_max_s": 0.01, "max_retries": 2}
-    return OpenAIServer(base_url=server.base_url, model="m", **{**defaults, **options})
+    return OpenAIServer(VLMOptions(backend="openai", base_url=server.base_url, model="m", **{**defaults, **options}))
 
 
 def ask(vlm, media=(), **options):

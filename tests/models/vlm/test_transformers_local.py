@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from models.vlm.openai_server import OpenAIServer
+from models.vlm.options import VLMOptions
 from models.vlm.protocol import Prompt, Video
 from models.vlm.transformers_local import TransformersVLM
 from tests.models.vlm.chat_server import SCHEMA, ChatServer, ModelScorer
@@ -12,9 +13,13 @@ from tests.models.vlm.chat_server import SCHEMA, ChatServer, ModelScorer
 PROMPT = Prompt("words", 1, "0" * 16, "Say a word.")
 
 
+def local(folder, **options):
+    return VLMOptions(backend="transformers", model=str(folder), device="cpu", **options)
+
+
 @pytest.fixture(scope="module")
 def vlm(tiny):
-    model = TransformersVLM(str(tiny), device="cpu", dtype="float32")
+    model = TransformersVLM(local(tiny, dtype="float32"))
     yield model
     asyncio.run(model.aclose())
 
@@ -32,7 +37,7 @@ def test_log_odds_over_http_are_the_models_own(vlm, tiny, images, question):
     """The whole way: data URLs, the chat template on the server, token ids, JSON."""
 
     async def over_http(server):
-        client = OpenAIServer(base_url=server.base_url, model="tiny")
+        client = OpenAIServer(VLMOptions(backend="openai", base_url=server.base_url, model="tiny"))
         answers = [await client.log_odds(question, media) for media in (images[:1], images[1:3], [])]
         await client.aclose()
         return answers
@@ -129,7 +134,7 @@ def test_answers_are_validated_and_cut_ones_named(vlm, images):
 def test_sampling_is_seeded_and_leaves_the_process_random_state_alone(tiny, images):
     import torch
 
-    vlm = TransformersVLM(str(tiny), device="cpu", temperature=1.0)
+    vlm = TransformersVLM(local(tiny, temperature=1.0))
     before = torch.random.get_rng_state()
 
     async def run():
@@ -152,4 +157,4 @@ def test_thinking_is_off_unless_asked_for(vlm, images):
 def test_a_model_without_one_token_for_yes_is_refused(tiny, monkeypatch):
     monkeypatch.setattr("models.vlm.transformers_local.YES", ("yes indeed",))
     with pytest.raises(ValueError, match="'yes indeed' is one token"):
-        TransformersVLM(str(tiny), device="cpu")
+        TransformersVLM(local(tiny))

@@ -172,12 +172,14 @@ def answers(folder: Path) -> int:
 
 def test_real_vlm_classes_take_stills_and_footage(dreamgen, tmp_path):
     """A tiny random Qwen, so the answers mean nothing; what is held is that both kinds of media reach a real model."""
+    from models.vlm.options import VLMOptions
     from models.vlm.transformers_local import TransformersVLM
     from tests.models.vlm import tiny_qwen
 
     _, samples = read_benchmark(dreamgen)
     run = read_run(layouts.run(tmp_path / "run", samples[:1], pixels=True))
-    vlm = TransformersVLM(str(tiny_qwen.build(tmp_path / "qwen", "qwen2_5_vl")), device="cpu")
+    model = tiny_qwen.build(tmp_path / "qwen", "qwen2_5_vl")
+    vlm = TransformersVLM(VLMOptions(backend="transformers", model=str(model), device="cpu"))
     made = judge(run, DreamgenJudgeOptions(frames=49), vlm=vlm)
     assert not any(one.failure for one in made) and all(np.isfinite(one.log_odds) for one in made)
     assert [len(one.frames) for one in made] == [49, 49, 5] and made[0].judge.endswith(";frames=49@0.3")
