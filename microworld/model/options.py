@@ -1,12 +1,12 @@
 """Options of the base model's pre-training; apart from the program, which loads torch."""
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from storage.options import Options
 
 
-class PretrainOptions(BaseModel):
+class PretrainOptions(Options):
     """How the base model is made."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     out: str = Field("microworld/checkpoint", min_length=1, description="Folder of the checkpoint, in diffusers form.")
     seed: int = Field(0, ge=0, description="Of weights, scenes and batches.")

@@ -2,17 +2,16 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from models.video.facts import Family
 from models.video.kinds import FAMILIES, Kind
 from models.video.ltx2.facts import LTX2Options
+from storage.options import Options
 
 
-class VideoModelOptions(BaseModel):
+class VideoModelOptions(Options):
     """Which checkpoint, and what it makes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Kind = Field(description="Family: which adapter reads the checkpoint")
     path: str = Field(min_length=1, description="A folder in the layout of diffusers, or a Hub id owner/name")

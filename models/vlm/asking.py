@@ -6,20 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from models.vlm.options import VLMOptions
 from models.vlm.prompts import prompt
 from models.vlm.protocol import VLM, LogOdds, Media, Prompt, VLMUnavailable
 from models.vlm.questions import NAMES, SCORED, by_name
+from storage.options import Options
 
 QuestionName = Literal[*NAMES]
 
 
-class AskOptions(BaseModel):
+class AskOptions(Options):
     """Who judges videos, what is asked, and how patiently. Unknown names are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     vlm: VLMOptions = Field(default_factory=VLMOptions, description="The model that judges.")
     questions: tuple[QuestionName, ...] = Field(

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from storage.options import Options
 
 # What decides a completion, besides the prompt; not the server's address, its key, or how patiently it is asked.
 DECIDES = {
@@ -20,10 +22,8 @@ DECIDES = {
 }
 
 
-class VLMOptions(BaseModel):
+class VLMOptions(Options):
     """Which model answers, where, and how patiently it is asked. Unknown names are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     backend: Literal["scripted", "openai", "transformers", "vllm"] = Field(
         "scripted",

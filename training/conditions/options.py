@@ -2,13 +2,10 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from models.video.options import VideoModelOptions
-
-
-class Options(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from storage.options import Options
 
 
 class HeldOutOptions(Options):

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from models.video.facts import VAE, Call, Family, Published
+from storage.options import Options
 
 # Levels of the distilled 8-step model, from packages/ltx-pipelines/src/ltx_pipelines/utils/constants.py of the
 # repository Lightricks/LTX-2 (diffusers holds the same list in pipelines/ltx2/utils.py).
@@ -22,10 +23,8 @@ LORA_TARGETS = (
 VAE_FACTS = VAE(1.22e9, 1.35e6, 200, 2)
 
 
-class LTX2Options(BaseModel):
+class LTX2Options(Options):
     """What only LTX-2 has."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     schedule: Literal["shifted", "distilled"] = Field(
         "shifted", description="Noise levels: shifted by length (full model), or the 8 of the distilled model"
