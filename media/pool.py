@@ -13,12 +13,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from media.errors import MediaError
-
-ROOT = Path(__file__).resolve().parents[1]
+from storage.processes import worker_environment
 
 # Against decompression bombs. An 8K HEVC clip needs about 2 GiB of address space with one thread, libraries included.
 MEMORY_BYTES = 4 << 30
@@ -148,11 +146,9 @@ class Worker:
     """One process and the job it has."""
 
     def __init__(self, command: list[str]):
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by kill()
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, env=environment
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, env=worker_environment()
         )
         self._buffer = bytearray()
         self._ready = False

@@ -93,22 +93,19 @@ def answer(tracks: Tracks, condition: Condition) -> float:
     if condition.near is not None:
         gap = float(np.hypot(*(path[-1] - tracks.positions[-1, condition.near])))
         return margin(max(gap - CONTACT, 0.0), TOUCHING - CONTACT + 0.2)
-    dy = 0.0 if condition.y is None else path[:, 0] - condition.y
-    dx = 0.0 if condition.x is None else path[:, 1] - condition.x
-    away = np.hypot(dy, dx)
     if not condition.visit:
-        return margin(float(away[-1]), REACHED)
+        return margin(float(_away(path, condition)[-1]), REACHED)
     # Between two frames the thing passed all points of the line: a visit must not fall between them.
-    return margin(_closest(path, condition), REACHED)
-
-
-def _closest(path: np.ndarray, condition: Condition) -> float:
-    """The least distance of a polyline [T, 2] from the condition's place."""
     share = np.linspace(0, 1, 9)[None, :, None]
     dense = (path[:-1, None] + (path[1:] - path[:-1])[:, None] * share).reshape(-1, 2)
-    dy = 0.0 if condition.y is None else dense[:, 0] - condition.y
-    dx = 0.0 if condition.x is None else dense[:, 1] - condition.x
-    return float(np.hypot(dy, dx).min())
+    return margin(float(_away(dense, condition).min()), REACHED)
+
+
+def _away(points: np.ndarray, condition: Condition) -> np.ndarray:
+    """The distances [N] of points [N, 2] from the condition's place."""
+    dy = 0.0 if condition.y is None else points[:, 0] - condition.y
+    dx = 0.0 if condition.x is None else points[:, 1] - condition.x
+    return np.hypot(dy, dx)
 
 
 def right_agent(tracks: Tracks, agent: int, conditions: tuple[Condition, ...]) -> float:

@@ -5,49 +5,19 @@ from collections.abc import Callable
 
 # The paper keeps 146,440 of 160,000 pairs.
 PAPER_RATE = 0.085
+WORDY = ", and do so in a way that " + "is as calm and as careful and as steady " * 4 + "as can be."
 
 
-def _no_brackets(t: str, d: str, _: list) -> tuple[str, str]:
-    return t.replace("[", "").replace("]", ""), d
-
-
-def _same_text(t: str, d: str, _: list) -> tuple[str, str]:
-    return t, t
-
-
-def _duplicate(t: str, d: str, before: list) -> tuple[str, str]:
-    return before[-1] if before else (t, t)
-
-
-def _too_short(t: str, d: str, _: list) -> tuple[str, str]:
-    return t, " ".join(d.split()[:3]) + "."
-
-
-def _too_long(t: str, d: str, _: list) -> tuple[str, str]:
-    return t, " ".join([d] * 6)
-
-
-def _wordy_task(t: str, d: str, _: list) -> tuple[str, str]:
-    return t[:-1] + ", and do so in a way that " + "is as calm and as careful and as steady " * 4 + "as can be.", d
-
-
-def _no_full_stop(t: str, d: str, _: list) -> tuple[str, str]:
-    return t.rstrip("."), d
-
-
-def _empty_agent(t: str, d: str, _: list) -> tuple[str, str]:
-    return "[]" + t[t.index("]") + 1 :], d
-
-
+# name -> how (T, D) is spoiled, given the pairs before it
 FLAWS: dict[str, Callable[[str, str, list], tuple[str, str]]] = {
-    "no_brackets": _no_brackets,
-    "same_text": _same_text,
-    "duplicate": _duplicate,
-    "solution_too_short": _too_short,
-    "solution_too_long": _too_long,
-    "task_too_long": _wordy_task,
-    "no_full_stop": _no_full_stop,
-    "empty_agent": _empty_agent,
+    "no_brackets": lambda t, d, before: (t.replace("[", "").replace("]", ""), d),
+    "same_text": lambda t, d, before: (t, t),
+    "duplicate": lambda t, d, before: before[-1] if before else (t, t),
+    "solution_too_short": lambda t, d, before: (t, " ".join(d.split()[:3]) + "."),
+    "solution_too_long": lambda t, d, before: (t, " ".join([d] * 6)),
+    "task_too_long": lambda t, d, before: (t[:-1] + WORDY, d),
+    "no_full_stop": lambda t, d, before: (t.rstrip("."), d),
+    "empty_agent": lambda t, d, before: ("[]" + t[t.index("]") + 1 :], d),
 }
 
 

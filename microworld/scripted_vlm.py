@@ -21,6 +21,7 @@ from microworld.labelling import label_video
 from microworld.verdict_pool import VerdictPool
 from microworld.verdict_worker import judge_encoded
 from microworld.vision import Observation, decode, observe
+from models.vlm.answers import two_way
 from models.vlm.protocol import Completion, Image, LogOdds, Media, Prompt, Usage, Video
 from models.vlm.questions import by_name
 
@@ -81,10 +82,7 @@ class ScriptedVLM:
             value = getattr(await asyncio.shield(asyncio.wrap_future(verdict)), JUDGES[question.name])
         else:
             value = await asyncio.to_thread(self._screening, question, media)
-        # Both log-probabilities of a two-way choice with these odds, without overflow.
-        log_p_yes, log_p_no = -math.log1p(math.exp(-value)), -math.log1p(math.exp(value))
-        said = "yes" if value > 0 else "no"
-        return LogOdds(value, log_p_yes, log_p_no, True, Usage(_prompt_tokens(question, media), 1), said)
+        return two_way(value, True, Usage(_prompt_tokens(question, media), 1))
 
     async def aclose(self) -> None:
         """Ends the workers; verdicts not begun are cancelled."""

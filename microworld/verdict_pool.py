@@ -2,18 +2,16 @@
 
 import base64
 import json
-import os
 import queue
 import subprocess
 import sys
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 
 from microworld.exact_judge import Verdict
 from models.vlm.protocol import VLMUnavailable
+from storage.processes import worker_environment
 
-ROOT = Path(__file__).resolve().parents[1]
 COMMAND = (sys.executable, "-m", "microworld.verdict_worker")
 
 
@@ -103,9 +101,9 @@ class _Worker:
     """One process. For one thread at a time, but for `kill`."""
 
     def __init__(self, command: list[str]):
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=worker_environment()
+        )
 
     def wait_until_ready(self) -> None:
         self._reply()

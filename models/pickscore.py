@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.weights import fingerprint, read_header, weight_files
+from models.weights import check_whole, fingerprint, weight_files
 
 WEIGHTS = "yuvalkirstain/PickScore_v1"
 PROCESSOR = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
@@ -57,7 +57,7 @@ class PickScore:
             raise FileNotFoundError(f"{settings} holds no {' or '.join(PROCESSOR_FILES)}: a CLIPProcessor is expected")
         files = weight_files(folder)
         for file in files:
-            read_header(file)
+            check_whole(file)
         model, report = CLIPModel.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True, dtype=torch.float32
         )

@@ -2,9 +2,13 @@
 
 import contextlib
 import ctypes
+import os
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
+
+ROOT = Path(__file__).resolve().parents[1]
 
 SET_DEATH_SIGNAL = 1  # of prctl(2)
 Handler = Callable[[int, FrameType | None], object] | signal.Handlers
@@ -19,6 +23,12 @@ def asked_to_end(handler: Handler) -> Iterator[None]:
     finally:
         for number, earlier in before.items():
             signal.signal(number, earlier)
+
+
+def worker_environment() -> dict[str, str]:
+    """Ours for a worker process: the project is importable from any folder, and libraries use one thread."""
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": path}
 
 
 def death_signal() -> Callable[[], None]:

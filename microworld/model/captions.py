@@ -6,8 +6,10 @@ there) or tersely (one plain sentence of what happens). T itself, an order to so
 
 import re
 
-COLOURS = ("red", "orange", "green", "purple", "blue", "yellow", "cyan", "pink")
-SHAPES = ("disc", "square", "triangle", "diamond", "cross", "frame", "ring", "pad")
+from microworld.scene import AGENT_COLOURS, AGENT_SHAPES, LANDMARK_COLOURS, LANDMARK_SHAPES
+
+COLOURS = (*AGENT_COLOURS, *LANDMARK_COLOURS)
+SHAPES = (*AGENT_SHAPES, *LANDMARK_SHAPES)
 PLACES = (
     *("top left corner", "top right corner", "bottom left corner", "bottom right corner"),
     *("top edge", "bottom edge", "left edge", "right edge"),

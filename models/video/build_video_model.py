@@ -11,7 +11,7 @@ from torch import nn
 from models.video.checkpoint import Checkpoint, open_checkpoint
 from models.video.facts import Description
 from models.video.options import VideoModelOptions
-from models.video.protocol import VideoModel, VideoShape
+from models.video.protocol import VideoModel
 
 ENCODING = 1  # raised when an adapter encodes the same input otherwise than before
 
@@ -25,17 +25,8 @@ def build_video_model(options: VideoModelOptions, encoders: bool = True) -> Vide
     """
     checkpoint, parts = _open(options)
     checkpoint.check(parts)
-    return _parts(options).load(
-        checkpoint,
-        shape_of(options),
-        identity_of(options, checkpoint, parts),
-        _device(options.device),
-        getattr(torch, options.dtype),
-        encoders,
-        options.prompt_tokens,
-        options.vae_batch,
-        **({"options": options.own} if options.own else {}),
-    )
+    identity = identity_of(options, checkpoint, parts)
+    return _parts(options).load(checkpoint, options, identity, _device(options.device), encoders)
 
 
 def identity_of(options: VideoModelOptions, checkpoint: Checkpoint, parts: dict[str, str]) -> str:
@@ -62,7 +53,7 @@ def describe(options: VideoModelOptions, checkpoint: Checkpoint | None = None) -
     fit.
     """
     checkpoint = checkpoint or _open(options, weights=False)[0]
-    found = _parts(options).describe(checkpoint, shape_of(options), options.prompt_tokens)
+    found = _parts(options).describe(checkpoint, options)
     transformer = skeleton(options, checkpoint)
     linear = {name: layer for name, layer in transformer.named_modules() if isinstance(layer, nn.Linear)}
     return Description(
@@ -83,10 +74,6 @@ def skeleton(options: VideoModelOptions, checkpoint: Checkpoint | None = None) -
         return getattr(diffusers, options.family.transformer).from_config(
             {name: value for name, value in config.items() if not name.startswith("_")}
         )
-
-
-def shape_of(options: VideoModelOptions) -> VideoShape:
-    return VideoShape(options.frames, options.height, options.width, options.fps)
 
 
 def _parts(options: VideoModelOptions) -> ModuleType:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from models.weights import fingerprint, read_header, read_json, weight_files
+from models.weights import check_whole, fingerprint, read_json, weight_files
 
 INDEX = "model_index.json"
 TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "spiece.model", "tokenizer.model", "vocab.json")
@@ -57,7 +57,7 @@ class Checkpoint:
             self.config(part, kind)
             if kind == "weights":
                 for file in weight_files(self.root / part):
-                    read_header(file)
+                    check_whole(file)
 
     def load(self, part: str, cls: type, dtype, device):
         """The part as `cls` (of diffusers or transformers), in `dtype` on `device`, frozen and in evaluation mode.

@@ -9,6 +9,16 @@ from pydantic import BaseModel
 
 
 @dataclass(frozen=True)
+class VideoShape:
+    """Frames, height and width (pixels) of the videos a model makes, and their frames per second."""
+
+    frames: int
+    height: int
+    width: int
+    fps: float
+
+
+@dataclass(frozen=True)
 class VAE:
     """Parameters, and for decoding FLOPs and working bytes a pixel of the video; bytes are rough.
 

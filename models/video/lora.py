@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from models.video.whole_tensors import WHOLE, in_place
-from models.weights import read_header
+from models.weights import check_whole
 from storage.files import sha256_bytes, sha256_file
 
 WEIGHTS = "pytorch_lora_weights.safetensors"
@@ -57,7 +57,7 @@ def find_lora(path: str, revision: str | None = None) -> LoRA:
     else:
         file, source = _from_hub(path, revision)
     try:
-        read_header(file)
+        check_whole(file)
     except ValueError as error:
         raise BadLoRA(str(error)) from error
     whole = file.with_name(WHOLE)

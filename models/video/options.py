@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, model_validator
 
-from models.video.facts import Family
+from models.video.facts import Family, VideoShape
 from models.video.kinds import FAMILIES, Kind
 from models.video.ltx2.facts import LTX2Options
 from storage.options import Options
@@ -31,6 +31,10 @@ class VideoModelOptions(Options):
     @property
     def family(self) -> Family:
         return FAMILIES[self.kind]
+
+    @property
+    def shape(self) -> VideoShape:
+        return VideoShape(self.frames, self.height, self.width, self.fps)
 
     @property
     def prompt_tokens(self) -> int:

@@ -17,15 +17,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-
-@dataclass(frozen=True)
-class VideoShape:
-    """Frames, height and width (pixels) of the videos a model makes, and their frames per second."""
-
-    frames: int
-    height: int
-    width: int
-    fps: float
+from models.video.facts import VideoShape
 
 
 @dataclass(frozen=True)

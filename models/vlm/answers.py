@@ -97,6 +97,13 @@ def log_odds(yes: list[float], no: list[float], usage: Usage, *, floor: float | 
     return LogOdds(log_p_yes - log_p_no, log_p_yes, log_p_no, bool(yes and no), usage, text)
 
 
+def two_way(value: float, exact: bool, usage: Usage) -> LogOdds:
+    """The answer of a choice between yes and no alone, with the log-odds `value`."""
+    # Both log-probabilities without overflow.
+    log_p_yes, log_p_no = -math.log1p(math.exp(-value)), -math.log1p(math.exp(value))
+    return LogOdds(value, log_p_yes, log_p_no, exact, usage, "yes" if value > 0 else "no")
+
+
 def tidy(text: str) -> str:
     """NFC text with runs of white space folded into one space."""
     return " ".join(unicodedata.normalize("NFC", text).split())

@@ -1,12 +1,12 @@
 """A judge that errs on purpose: what its errors do to training, and to scores."""
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from models.vlm.answers import two_way
 from models.vlm.protocol import VLM, Completion, LogOdds, Media, Prompt, Video
 
 
@@ -37,10 +37,7 @@ class Erring:
         answer = await self.vlm.log_odds(question, media)
         if not any(isinstance(medium, Video) for medium in media):
             return answer
-        value = self.erred(answer.value, question, media[0])
-        # Both log-probabilities of a two-way choice with these odds, without overflow.
-        log_p_yes, log_p_no = -math.log1p(math.exp(-value)), -math.log1p(math.exp(value))
-        return LogOdds(value, log_p_yes, log_p_no, answer.exact, answer.usage, "yes" if value > 0 else "no")
+        return two_way(self.erred(answer.value, question, media[0]), answer.exact, answer.usage)
 
     def erred(self, value: float, question: Prompt, video: Video) -> float:
         """The log-odds `value` as this judge tells them."""

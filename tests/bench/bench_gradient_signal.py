@@ -24,9 +24,10 @@ from microworld.model.parts import FRAMES, SIZE  # noqa: E402
 from microworld.model.score import STEPS, options_of  # noqa: E402
 from microworld.render import render_batch  # noqa: E402
 from models.video.build_video_model import build_video_model  # noqa: E402
+from models.video.flow import renoise  # noqa: E402
 from models.video.sampling import ode  # noqa: E402
 from models.video.seeds import seed_of  # noqa: E402
-from training.objectives.matching import matching_error, renoise  # noqa: E402
+from training.objectives.matching import matching_error  # noqa: E402
 from training.rewards.advantages import group_advantages  # noqa: E402
 
 CHECKPOINT = HERE.parent.parent / "microworld" / "checkpoint"

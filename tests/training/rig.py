@@ -77,8 +77,7 @@ class Answered:
 
     def result(self) -> Judgements:
         values = np.random.default_rng(self.seed).standard_normal((len(NAMES), self.count))
-        none = {question: np.zeros(self.count, dtype=bool) for question in NAMES}
-        return Judgements(dict(zip(NAMES, values, strict=True)), none, 0.0, len(NAMES) * self.count, "")
+        return Judgements(dict(zip(NAMES, values, strict=True)), len(NAMES) * self.count, "")
 
 
 class Silent:

@@ -39,6 +39,11 @@ OPTIONS = {
 }
 
 
+def step_of(path) -> int:
+    """The optimizer steps done at a checkpoint, from its folder's name."""
+    return int(path.name.removeprefix("step-"))
+
+
 def pair(number: int) -> Pair:
     task = f"[Disc]: go to the {'ring' if number % 2 else 'square'} {number % 4 + 1}."
     solution = f"the red disc glides right {number % 4 + 1} cells until it rests on the ring"

@@ -88,19 +88,6 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise DamagedCheckpoint(f"checkpoint {path} cannot be loaded: {error}. {_way_out(path)}") from error
 
 
-def clear(folder: Path) -> None:
-    """Removes every checkpoint below `folder`: a new run there must not be resumed from an old one's later step."""
-    step_folders.clear(folder)
-
-
-def step_of(path: Path) -> int:
-    """The optimizer steps done at a checkpoint, from its folder's name."""
-    match = step_folders.NAME.fullmatch(path.name)
-    if match is None:
-        raise ValueError(f"{path.name!r} is no checkpoint: a folder named step-00000100 or the like is expected")
-    return int(match[1])
-
-
 def _way_out(path: Path) -> str:
     before = [other for other in all_checkpoints(path.parent) if other.name < path.name]
     if not before:

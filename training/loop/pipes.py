@@ -2,10 +2,10 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-Report = Callable[[dict[str, Any]], None]
+from training.loop.log import Report
 
 
 @contextlib.contextmanager

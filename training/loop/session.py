@@ -10,8 +10,8 @@ import torch
 from models.video.build_video_model import build_video_model
 from storage.files import write_bytes
 from storage.processes import asked_to_end
+from training import step_folders
 from training.conditions.store import ConditionStore
-from training.loop import checkpoint
 from training.loop.checks import check_data, check_options
 from training.loop.evaluation import Evaluation, Results
 from training.loop.held_out import HeldOut
@@ -48,8 +48,8 @@ def run(options: TrainOptions, world: World, *, fresh: bool = False) -> dict:
         torch.manual_seed(options.run.seed)  # nothing draws from it so far; what might is then repeatable
         trainer = Trainer(options, model, store, judge, log, world)
         state = trainer.state
-        if fresh and world.first:
-            checkpoint.clear(state.folder)
+        if fresh and world.first:  # so that the new run is never resumed from an old one's later step
+            step_folders.clear(state.folder)
         if not fresh and state.restore():
             log.resume(state.step)
             if state.step == options.run.steps:

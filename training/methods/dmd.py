@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
+from models.video.flow import clean_prediction
 from models.video.protocol import Condition
 from models.video.seeds import seed_of
 from training.methods.micro_batches import add_gradients
 from training.methods.protocol import Given, Optimiser
 from training.objectives.dmd import dmd_loss, fake_score_loss
-from training.objectives.matching import clean_prediction
 from training.policies.predictor import States
 from training.rollouts import plan, sample
 

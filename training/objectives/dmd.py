@@ -2,7 +2,7 @@
 
 The Executor is the generator G, the Demonstrator the real score, and a copy of the Executor, trained online on the
 Executor's own samples, the fake score. Here alpha = 1 - sigma and sigma_t = sigma, so that x_sigma = (1 - sigma) x +
-sigma noise (Eq. 15, 22) is `matching.renoise`, and a denoiser's mu is `matching.clean_prediction`. The paper saw this
+sigma noise (Eq. 15, 22) is `flow.renoise`, and a denoiser's mu is `flow.clean_prediction`. The paper saw this
 objective diverge; it is one of the ablations.
 """
 
@@ -10,7 +10,8 @@ from typing import Literal
 
 from torch import Tensor
 
-from training.objectives.matching import along, clean_prediction, full_precision, mean_over_state, squared_distance
+from models.video.flow import along, clean_prediction, full_precision, mean_over_state
+from training.objectives.matching import squared_distance
 
 FLOOR = 1e-5  # of DMD's normaliser, where the real denoiser gives back x itself
 

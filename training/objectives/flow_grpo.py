@@ -14,11 +14,10 @@ from training.objectives.matching import squared_distance
 
 @dataclass(frozen=True)
 class FlowGRPOTerms:
-    """float64 [N]: loss with its penalty, ratio (no gradient) and KL before its coefficient (0 where not asked for)."""
+    """float64 [N]: loss with its penalty, and ratio (no gradient)."""
 
     loss: Tensor
     ratio: Tensor
-    kl: Tensor
 
 
 def flow_grpo_loss(
@@ -49,8 +48,8 @@ def flow_grpo_loss(
     a = advantage.detach().to(ratio)
     loss = torch.maximum(-a * ratio, -a * ratio.clamp(1 - clip, 1 + clip))
     if kl == 0:
-        return FlowGRPOTerms(loss, ratio.detach(), torch.zeros_like(loss))
+        return FlowGRPOTerms(loss, ratio.detach())
     if mean is None or ref_mean is None or std is None:
         raise ValueError(f"kl is {kl}: the step's mean, ref_mean and std are expected with it")
     divergence = squared_distance(mean, ref_mean.detach(), mask) / (2 * std.detach().double().square())
-    return FlowGRPOTerms(loss + kl * divergence, ratio.detach(), divergence)
+    return FlowGRPOTerms(loss + kl * divergence, ratio.detach())

@@ -10,19 +10,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from models.video.flow import along, clean_prediction, full_precision, mean_over_state, renoise
-
-__all__ = [
-    "along",
-    "clean_prediction",
-    "flow_matching_loss",
-    "full_precision",
-    "matching_error",
-    "mean_over_state",
-    "renoise",
-    "squared_distance",
-    "velocity_kl",
-]
+from models.video.flow import full_precision, mean_over_state
 
 Weighting = Literal["uniform", "t", "t2", "huber", "ghuber"]
 FLOOR = 1e-10  # keeps the slope of the roots finite at a perfect match

@@ -9,21 +9,19 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from training.objectives.matching import clean_prediction, full_precision, mean_over_state
+from models.video.flow import clean_prediction, full_precision, mean_over_state
 
 FLOOR = 1e-5  # of the adaptive weight
 
 
 @dataclass(frozen=True)
 class NFTTerms:
-    """float64 [N]: loss, its branches L+ and L- (before r and nft_beta) and `weighted`; only loss carries gradients.
+    """float64 [N]: loss, which carries gradients, and `weighted`, which has none.
 
     `weighted` is advantage_clip (2 r - 1) L(theta), whose gradient the loss's is on policy: the value to log.
     """
 
     loss: Tensor
-    positive: Tensor
-    negative: Tensor
     weighted: Tensor
 
 
@@ -78,7 +76,7 @@ def nft_loss_clean(
     negative = _adaptive_error((1 + nft_beta) * old_clean - nft_beta * clean - x0, mask)
     loss = advantage_clip * (r * positive + (1 - r) * negative) / nft_beta
     weighted = advantage_clip * (2 * r - 1) * _adaptive_error((clean - x0).detach(), mask)
-    return NFTTerms(loss, positive.detach(), negative.detach(), weighted)
+    return NFTTerms(loss, weighted)
 
 
 def _adaptive_error(difference: Tensor, mask: Tensor | None) -> Tensor:

@@ -3,7 +3,6 @@
 import asyncio
 import math
 import threading
-import time
 from collections.abc import Sequence
 from concurrent import futures
 from concurrent.futures import Future
@@ -95,7 +94,6 @@ class Judge:
 
     async def _judge(self, frames: np.ndarray, tasks: tuple[str, ...], times_s: tuple[float, ...]) -> Judgements:
         """Judges frames uint8 [N, F, H, W, 3]."""
-        begun = time.monotonic()
         videos = [
             Video(await asyncio.to_thread(encoded, video, self.options.image_format), times_s) for video in frames
         ]
@@ -116,8 +114,6 @@ class Judge:
         log_odds = {q: np.array([answers[n, q][0] for n in of], np.float64) for q in self.options.questions}
         return Judgements(
             log_odds,
-            {question: np.isnan(values) for question, values in log_odds.items()},
-            time.monotonic() - begun,
             sum(attempts for _, attempts, _ in answers.values()),
             next((error for value, _, error in answers.values() if math.isnan(value)), ""),
         )

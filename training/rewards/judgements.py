@@ -1,7 +1,7 @@
 """Rewards from a judge: yes/no questions about videos, asked in batches while the next videos are sampled.
 
 The reward of a question is log p(yes) - log p(no) (WMSD section 4.1). A failed call is asked again, then masked: it is
-NaN with `failed` set, never a low reward.
+NaN, never a low reward.
 """
 
 import math
@@ -13,31 +13,20 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Judgements:
-    """Answers about N videos by question: `log_odds` float64 [N], NaN where `failed` bool [N] is set.
+    """Answers about N videos by question: `log_odds` float64 [N], NaN where the judge failed.
 
-    `requests` counts attempts, `seconds` runs from submission to the last answer, `last_error` is "" when none failed.
+    `requests` counts attempts, `last_error` is "" when none failed.
     """
 
     log_odds: dict[str, np.ndarray]
-    failed: dict[str, np.ndarray]
-    seconds: float
     requests: int
     last_error: str = ""
 
-    def __len__(self) -> int:
-        return len(next(iter(self.failed.values())))
-
-    def failures(self) -> dict[str, int]:
-        """Failed judgements by question."""
-        return {question: int(mask.sum()) for question, mask in self.failed.items()}
-
     @staticmethod
     def cat(parts: Sequence["Judgements"]) -> "Judgements":
-        """The judgements of batches that were asked the same questions, in their order; `seconds` is the slowest's."""
+        """The judgements of batches that were asked the same questions, in their order."""
         return Judgements(
             {name: np.concatenate([part.log_odds[name] for part in parts]) for name in parts[0].log_odds},
-            {name: np.concatenate([part.failed[name] for part in parts]) for name in parts[0].failed},
-            max(part.seconds for part in parts),
             sum(part.requests for part in parts),
             next((part.last_error for part in reversed(parts) if part.last_error), ""),
         )

@@ -68,11 +68,7 @@ class Hunyuan15(Flow):
         that is read and how quoted glyphs are found are the pipeline's own."""
         if self.text_encoder is None:
             raise RuntimeError("the text encoders are not in memory: prompts are encoded before they are freed")
-        encoded = [self._encode_one_prompt(prompt) for prompt in prompts]
-        names = ("prompt", "prompt_mask", "glyphs", "glyphs_mask")
-        return Condition(
-            {name: torch.cat(parts) for name, parts in zip(names, zip(*encoded, strict=True), strict=True)}
-        )
+        return Condition.cat([self._encode_one_prompt(prompt) for prompt in prompts])
 
     def free_encoders(self) -> None:
         self.text_encoder = self.tokenizer = self.text_encoder_2 = self.tokenizer_2 = None
@@ -128,7 +124,7 @@ class Hunyuan15(Flow):
         ).to(device=self.device, dtype=self.image_encoder.dtype)
         return self.image_encoder(**pixels).last_hidden_state
 
-    def _encode_one_prompt(self, prompt: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _encode_one_prompt(self, prompt: str) -> Condition:
         from diffusers import HunyuanVideo15ImageToVideoPipeline as Pipeline
 
         hidden, mask = Pipeline._get_mllm_prompt_embeds(
@@ -139,7 +135,8 @@ class Hunyuan15(Flow):
         )
         # What the masks hide is never looked at; zeros there make a cache of conditions about ten times smaller.
         hidden = hidden.masked_fill(mask[..., None] == 0, 0)
-        return hidden, mask, glyphs.masked_fill(glyphs_mask[..., None] == 0, 0), glyphs_mask
+        glyphs = glyphs.masked_fill(glyphs_mask[..., None] == 0, 0)
+        return Condition({"prompt": hidden, "prompt_mask": mask, "glyphs": glyphs, "glyphs_mask": glyphs_mask})
 
 
 def latent_shape(vae: Mapping, shape: VideoShape) -> tuple[int, int, int, int]:

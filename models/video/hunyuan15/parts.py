@@ -7,6 +7,7 @@ import torch
 from models.video.checkpoint import Checkpoint
 from models.video.hunyuan15.adapter import GLYPH_TOKENS, Hunyuan15, latent_shape
 from models.video.hunyuan15.facts import VAE_FACTS
+from models.video.options import VideoModelOptions
 from models.video.pixels import check_size
 from models.video.protocol import VideoShape
 
@@ -55,11 +56,11 @@ def read_configs(checkpoint: Checkpoint) -> tuple[dict, dict]:
     return transformer, checkpoint.full_config("vae", AutoencoderKLHunyuanVideo15)
 
 
-def describe(checkpoint: Checkpoint, shape: VideoShape, prompt_tokens: int) -> dict:
+def describe(checkpoint: Checkpoint, options: VideoModelOptions) -> dict:
     """What models.video.facts.Description holds, but for what the layers tell."""
     transformer, vae = read_configs(checkpoint)
-    check_fit(transformer, vae, shape)
-    channels, frames, height, width = latent_shape(vae, shape)
+    check_fit(transformer, vae, options.shape)
+    channels, frames, height, width = latent_shape(vae, options.shape)
     patch = transformer["patch_size"]
     hidden = transformer["num_attention_heads"] * transformer["attention_head_dim"]
     vision = checkpoint.config("image_encoder")
@@ -70,7 +71,7 @@ def describe(checkpoint: Checkpoint, shape: VideoShape, prompt_tokens: int) -> d
         "depth": transformer["num_layers"],
         "tokens": frames * (height // patch) * (width // patch),
         "audio_tokens": 0,
-        "context_tokens": prompt_tokens + GLYPH_TOKENS + image_tokens,
+        "context_tokens": options.prompt_tokens + GLYPH_TOKENS + image_tokens,
         "joint_context": True,
         "state_size": channels * frames * height * width,
         "vae": VAE_FACTS,
@@ -78,14 +79,7 @@ def describe(checkpoint: Checkpoint, shape: VideoShape, prompt_tokens: int) -> d
 
 
 def load(
-    checkpoint: Checkpoint,
-    shape: VideoShape,
-    identity: str,
-    device: torch.device,
-    dtype: torch.dtype,
-    encoders: bool,
-    max_prompt_tokens: int,
-    vae_batch: int,
+    checkpoint: Checkpoint, options: VideoModelOptions, identity: str, device: torch.device, encoders: bool
 ) -> Hunyuan15:
     """From a checkpoint that `Checkpoint.check` has passed. `vae_batch` is always 1 (see VAE_BATCH)."""
     from diffusers import (
@@ -95,7 +89,8 @@ def load(
     )
 
     transformer, vae = read_configs(checkpoint)
-    check_fit(transformer, vae, shape)
+    check_fit(transformer, vae, options.shape)
+    dtype = getattr(torch, options.dtype)
     parts = {
         "transformer": checkpoint.load("transformer", HunyuanVideo15Transformer3DModel, dtype, device),
         "vae": checkpoint.load("vae", AutoencoderKLHunyuanVideo15, dtype, device),
@@ -110,4 +105,4 @@ def load(
         parts["tokenizer_2"] = checkpoint.load_tokenizer("tokenizer_2")
         parts["image_encoder"] = checkpoint.load("image_encoder", SiglipVisionModel, dtype, device)
         parts["feature_extractor"] = SiglipImageProcessor.from_pretrained(checkpoint.root / "feature_extractor")
-    return Hunyuan15(parts, shape, identity, device, max_prompt_tokens)
+    return Hunyuan15(parts, options.shape, identity, device, options.prompt_tokens)

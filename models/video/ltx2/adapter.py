@@ -82,11 +82,7 @@ class LTX2(Flow):
         """
         if self.text_encoder is None:
             raise RuntimeError("the text encoder is not in memory: prompts are encoded before it is freed")
-        encoded = [self._encode_one_prompt(prompt) for prompt in prompts]
-        names = ("prompt", "audio_prompt", "prompt_mask")
-        return Condition(
-            {name: torch.cat(parts) for name, parts in zip(names, zip(*encoded, strict=True), strict=True)}
-        )
+        return Condition.cat([self._encode_one_prompt(prompt) for prompt in prompts])
 
     def free_encoders(self) -> None:
         self.text_encoder = self.tokenizer = self.connectors = None
@@ -205,7 +201,7 @@ class LTX2(Flow):
     def _encode(self, video: Tensor) -> Tensor:
         return (self.vae.encode(video.to(self.vae.dtype)).latent_dist.mode().float() - self._mean) / self._std
 
-    def _encode_one_prompt(self, prompt: str) -> tuple[Tensor, Tensor, Tensor]:
+    def _encode_one_prompt(self, prompt: str) -> Condition:
         tokens = self.tokenizer(
             [prompt.strip()],
             padding="max_length",
@@ -216,7 +212,8 @@ class LTX2(Flow):
         ).to(self.device)
         layers = self.text_encoder(**tokens, output_hidden_states=True).hidden_states
         stacked = torch.stack(layers, dim=-1).flatten(2, 3)
-        return self.connectors(stacked, tokens.attention_mask, padding_side="left")
+        prompt, audio_prompt, mask = self.connectors(stacked, tokens.attention_mask, padding_side="left")
+        return Condition({"prompt": prompt, "audio_prompt": audio_prompt, "prompt_mask": mask})
 
 
 def pack(latents: Tensor) -> Tensor:

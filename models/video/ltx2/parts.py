@@ -6,7 +6,8 @@ import torch
 
 from models.video.checkpoint import Checkpoint
 from models.video.ltx2.adapter import LTX2, latent_shape
-from models.video.ltx2.facts import VAE_FACTS, LTX2Options
+from models.video.ltx2.facts import VAE_FACTS
+from models.video.options import VideoModelOptions
 from models.video.pixels import check_size
 from models.video.protocol import VideoShape
 
@@ -93,13 +94,13 @@ def read_configs(checkpoint: Checkpoint) -> dict[str, dict]:
     return {**configs, "text_encoder": checkpoint.config("text_encoder")}
 
 
-def describe(checkpoint: Checkpoint, shape: VideoShape, prompt_tokens: int) -> dict:
+def describe(checkpoint: Checkpoint, options: VideoModelOptions) -> dict:
     """What models.video.facts.Description holds, but for what the layers tell."""
     configs = read_configs(checkpoint)
-    check_fit(configs, shape, prompt_tokens)
+    check_fit(configs, options.shape, options.prompt_tokens)
     transformer = configs["transformer"]
-    channels, frames, height, width = latent_shape(transformer, shape)
-    audio = audio_latent_shape(configs["audio_vae"], shape)
+    channels, frames, height, width = latent_shape(transformer, options.shape)
+    audio = audio_latent_shape(configs["audio_vae"], options.shape)
     hidden = transformer["num_attention_heads"] * transformer["attention_head_dim"]
     return {
         "hidden": hidden,
@@ -107,7 +108,7 @@ def describe(checkpoint: Checkpoint, shape: VideoShape, prompt_tokens: int) -> d
         "depth": transformer["num_layers"],
         "tokens": frames * height * width,
         "audio_tokens": audio[1],
-        "context_tokens": prompt_tokens,
+        "context_tokens": options.prompt_tokens,
         "joint_context": False,
         "state_size": channels * frames * height * width + audio[0] * audio[1] * audio[2],
         "vae": VAE_FACTS,
@@ -115,21 +116,14 @@ def describe(checkpoint: Checkpoint, shape: VideoShape, prompt_tokens: int) -> d
 
 
 def load(
-    checkpoint: Checkpoint,
-    shape: VideoShape,
-    identity: str,
-    device: torch.device,
-    dtype: torch.dtype,
-    encoders: bool,
-    max_prompt_tokens: int,
-    vae_batch: int,
-    options: LTX2Options,
+    checkpoint: Checkpoint, options: VideoModelOptions, identity: str, device: torch.device, encoders: bool
 ) -> LTX2:
     """From a checkpoint that `Checkpoint.check` has passed."""
     from diffusers import AutoencoderKLLTX2Video, FlowMatchEulerDiscreteScheduler, LTX2VideoTransformer3DModel
 
     configs = read_configs(checkpoint)
-    check_fit(configs, shape, max_prompt_tokens)
+    check_fit(configs, options.shape, options.prompt_tokens)
+    dtype, audio = getattr(torch, options.dtype), audio_latent_shape(configs["audio_vae"], options.shape)
     parts = {
         "transformer": checkpoint.load("transformer", LTX2VideoTransformer3DModel, dtype, device),
         "vae": checkpoint.load("vae", AutoencoderKLLTX2Video, dtype, device),
@@ -145,5 +139,5 @@ def load(
         parts["tokenizer"].padding_side = "left"  # Gemma's
         if parts["tokenizer"].pad_token is None:
             parts["tokenizer"].pad_token = parts["tokenizer"].eos_token
-    audio = audio_latent_shape(configs["audio_vae"], shape)
-    return LTX2(parts, audio, shape, identity, device, max_prompt_tokens, vae_batch, options)
+    shape, tokens = options.shape, options.prompt_tokens
+    return LTX2(parts, audio, shape, identity, device, tokens, options.vae_batch, options.own)

@@ -131,8 +131,7 @@ class Wan(Flow):
     @torch.no_grad()
     def encode_video(self, videos: Tensor) -> Tensor:
         check_videos(videos, self.shape)
-        x = in_chunks(lambda part: self._encode(to_unit(part.to(self.device))), videos, self.vae_batch)
-        return x
+        return in_chunks(lambda part: self._encode(to_unit(part.to(self.device))), videos, self.vae_batch)
 
     @torch.no_grad()
     def decode(self, x: Tensor) -> Tensor:

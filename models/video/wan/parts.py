@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 
 from models.video.checkpoint import Checkpoint
+from models.video.options import VideoModelOptions
 from models.video.pixels import check_size
 from models.video.protocol import VideoShape
 from models.video.wan.adapter import Wan, latent_shape
@@ -68,21 +69,27 @@ def part_kinds(checkpoint: Checkpoint) -> dict[str, str]:
 
 def read_configs(checkpoint: Checkpoint) -> tuple[dict, dict, bool]:
     """(transformer, vae, expand_timesteps), with the classes' own defaults for what is left out."""
-    from diffusers import AutoencoderKLWan, WanTransformer3DModel
+    from diffusers import WanTransformer3DModel
+
+    transformer = checkpoint.full_config("transformer", WanTransformer3DModel)
+    expand = bool(checkpoint.index().get("expand_timesteps", False))
+    return transformer, checkpoint.full_config("vae", vae_class(checkpoint)), expand
+
+
+def vae_class(checkpoint: Checkpoint) -> type:
+    """The microworld's own VAE, or Wan's."""
+    from diffusers import AutoencoderKLWan
 
     from models.video.frame_vae import FrameVAE
 
-    vae = FrameVAE if checkpoint.config("vae").get("_class_name") == "FrameVAE" else AutoencoderKLWan
-    transformer = checkpoint.full_config("transformer", WanTransformer3DModel)
-    expand = bool(checkpoint.index().get("expand_timesteps", False))
-    return transformer, checkpoint.full_config("vae", vae), expand
+    return FrameVAE if checkpoint.config("vae").get("_class_name") == "FrameVAE" else AutoencoderKLWan
 
 
-def describe(checkpoint: Checkpoint, shape: VideoShape, prompt_tokens: int) -> dict:
+def describe(checkpoint: Checkpoint, options: VideoModelOptions) -> dict:
     """What models.video.facts.Description holds, but for what the layers tell."""
     transformer, vae, expand = read_configs(checkpoint)
-    check_fit(transformer, vae, shape, prompt_tokens, expand)
-    channels, frames, height, width = latent_shape(vae, shape)
+    check_fit(transformer, vae, options.shape, options.prompt_tokens, expand)
+    channels, frames, height, width = latent_shape(vae, options.shape)
     depth, rows, columns = transformer["patch_size"]
     clip = 0
     if transformer["image_dim"] is not None:
@@ -94,7 +101,7 @@ def describe(checkpoint: Checkpoint, shape: VideoShape, prompt_tokens: int) -> d
         "depth": transformer["num_layers"],
         "tokens": (frames // depth) * (height // rows) * (width // columns),
         "audio_tokens": 0,
-        "context_tokens": prompt_tokens + clip,
+        "context_tokens": options.prompt_tokens + clip,
         "joint_context": False,
         "state_size": channels * frames * height * width,
         "vae": VAES.get(vae["scale_factor_spatial"], VAES[8]),
@@ -102,27 +109,18 @@ def describe(checkpoint: Checkpoint, shape: VideoShape, prompt_tokens: int) -> d
 
 
 def load(
-    checkpoint: Checkpoint,
-    shape: VideoShape,
-    identity: str,
-    device: torch.device,
-    dtype: torch.dtype,
-    encoders: bool = True,
-    max_prompt_tokens: int = WAN.prompt_tokens,
-    vae_batch: int = 1,
+    checkpoint: Checkpoint, options: VideoModelOptions, identity: str, device: torch.device, encoders: bool
 ) -> Wan:
     """From a checkpoint that `Checkpoint.check` has passed. VAE and CLIP stay float32, as Wan's authors run them."""
-    from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
+    from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
     from diffusers import WanTransformer3DModel as Transformer
 
-    from models.video.frame_vae import FrameVAE
-
     transformer, vae, expand = read_configs(checkpoint)
-    check_fit(transformer, vae, shape, max_prompt_tokens, expand)
-    vae_class = FrameVAE if vae.get("_class_name") == "FrameVAE" else AutoencoderKLWan
+    check_fit(transformer, vae, options.shape, options.prompt_tokens, expand)
+    dtype = getattr(torch, options.dtype)
     parts = {
         "transformer": checkpoint.load("transformer", Transformer, dtype, device),
-        "vae": checkpoint.load("vae", vae_class, torch.float32, device),
+        "vae": checkpoint.load("vae", vae_class(checkpoint), torch.float32, device),
         "scheduler": checkpoint.load_scheduler(FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler),
     }
     if encoders:
@@ -135,4 +133,4 @@ def load(
 
         parts["image_encoder"] = checkpoint.load("image_encoder", CLIPVisionModel, torch.float32, device)
         parts["image_processor"] = CLIPImageProcessor.from_pretrained(checkpoint.root / "image_processor")
-    return Wan(parts, shape, identity, device, max_prompt_tokens, expand, vae_batch)
+    return Wan(parts, options.shape, identity, device, options.prompt_tokens, expand, options.vae_batch)

@@ -8,7 +8,7 @@ import torch
 
 from tests.training import tiny_run
 from tests.training.loop.test_resume import same_end
-from tests.training.tiny_run import Brightness
+from tests.training.tiny_run import Brightness, step_of
 from training.loop import checkpoint
 from training.loop.held_out import EXECUTOR, HeldOut
 from training.loop.trainer import Trainer
@@ -28,7 +28,7 @@ OBJECTIVES = {
 
 
 def steps_saved(output) -> list[int]:
-    return [checkpoint.step_of(path) for path in checkpoint.all_checkpoints(output / "checkpoints")]
+    return [step_of(path) for path in checkpoint.all_checkpoints(output / "checkpoints")]
 
 
 def session(bench, output, monkeypatch, changes, told=lambda trainer: None, fails=lambda key: False) -> int:

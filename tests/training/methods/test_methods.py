@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from models.video.flow import renoise
 from tests.training import tiny_run
 from training.objectives.distillation import disagreement
-from training.objectives.matching import flow_matching_loss, renoise
+from training.objectives.matching import flow_matching_loss
 from training.rollouts import plan, sample
 
 OBJECTIVES = {

@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
+from models.video.flow import renoise
 from training.objectives.awm import awm_loss
-from training.objectives.matching import matching_error, renoise
+from training.objectives.matching import matching_error
 
 
 def test_on_policy_the_ratio_is_one_to_the_bit(rows):

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
+from models.video.flow import clean_prediction, renoise
 from training.objectives.dmd import dmd_gradient, dmd_loss, fake_score_loss, score
-from training.objectives.matching import clean_prediction, renoise
 
 
 def test_the_score_is_that_of_the_noisy_marginal(gaussian_field):

@@ -23,7 +23,6 @@ def test_on_policy_the_ratio_is_one_to_the_bit(rows):
     assert torch.equal(recorded.ratio, torch.ones(6, dtype=torch.float64))
     assert torch.equal(recorded.loss, -rows.advantage)
     assert torch.equal(recorded.loss, skipped.loss)
-    assert not recorded.kl.any()
 
 
 def test_the_on_policy_gradient_is_that_of_the_log_density(rows, gradient):
@@ -80,8 +79,7 @@ def test_the_penalty_is_the_kl_of_the_two_steps_per_dim(rows):
         mask=rows.mask,
     )
     exact = kl_divergence(Normal(step.mean, step.std[0]), Normal(reference.mean, step.std[0]))
-    torch.testing.assert_close(terms.kl, exact[:, :, 1:].flatten(1).mean(1))
-    torch.testing.assert_close(terms.loss, -rows.advantage + 0.04 * terms.kl)
+    torch.testing.assert_close(terms.loss, -rows.advantage + 0.04 * exact[:, :, 1:].flatten(1).mean(1))
 
 
 def test_the_released_penalty_is_ours_times_the_step(rows):

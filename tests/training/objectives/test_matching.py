@@ -7,16 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.video.flow import clean_prediction, mean_over_state, renoise
 from training.objectives.levels import training_levels, training_steps
-from training.objectives.matching import (
-    clean_prediction,
-    flow_matching_loss,
-    matching_error,
-    mean_over_state,
-    renoise,
-    squared_distance,
-    velocity_kl,
-)
+from training.objectives.matching import flow_matching_loss, matching_error, squared_distance, velocity_kl
 from training.options.objectives import Levels
 
 

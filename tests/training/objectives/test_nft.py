@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from training.objectives.matching import clean_prediction, mean_over_state, renoise
+from models.video.flow import clean_prediction, mean_over_state, renoise
 from training.objectives.nft import nft_loss, nft_loss_clean
 
 
@@ -16,6 +16,12 @@ def adaptive(rows, v, frozen):
     distance = clean_prediction(noisy(rows), v, rows.sigma) - rows.x0
     weight = mean_over_state((clean_prediction(noisy(rows), frozen, rows.sigma) - rows.x0).abs(), rows.mask)
     return mean_over_state(distance.square(), rows.mask) / weight
+
+
+def branches(v, old, x, x0, sigma, nft_beta=1.0, mask=None):
+    """L+ and L- of each row: the loss times nft_beta where r is 1, and where it is 0."""
+    sides = (torch.full((len(v),), side, dtype=torch.float64) for side in (1.0, -1.0))
+    return [nft_loss(v, old, x, x0, sigma, side, nft_beta=nft_beta, mask=mask).loss * nft_beta for side in sides]
 
 
 @pytest.mark.parametrize("nft_beta", [0.1, 1.0, 3.0])
@@ -75,8 +81,9 @@ def test_branches_by_number():
     x, x0, sigma = torch.ones(1, 4).double(), torch.zeros(1, 4).double(), torch.tensor([0.5])
     v, old = torch.full((1, 4), 1.2).double(), torch.full((1, 4), 1.6).double()
     terms = nft_loss(v, old, x, x0, sigma, torch.tensor([0.5]), nft_beta=0.5)
-    assert terms.positive.item() == pytest.approx(0.3**2 / 0.3)
-    assert terms.negative.item() == pytest.approx(0.1**2 / 0.1)
+    positive, negative = branches(v, old, x, x0, sigma, nft_beta=0.5)
+    assert positive.item() == pytest.approx(0.3**2 / 0.3)
+    assert negative.item() == pytest.approx(0.1**2 / 0.1)
     assert terms.loss.item() == pytest.approx((0.75 * 0.3 + 0.25 * 0.1) / 0.5)
 
 
@@ -86,9 +93,10 @@ def test_raw_z_scores_with_clip_five_give_the_released_form(rows):
     terms = nft_loss(
         rows.prediction, rows.other, noisy(rows), rows.x0, rows.sigma, advantage, advantage_clip=5.0, mask=rows.mask
     )
-    torch.testing.assert_close(terms.loss[[0, 2]], 5 * terms.positive[[0, 2]])
-    torch.testing.assert_close(terms.loss[[1, 3]], 5 * terms.negative[[1, 3]])
-    torch.testing.assert_close(terms.loss[5], 5 * (0.75 * terms.positive[5] + 0.25 * terms.negative[5]))
+    positive, negative = branches(rows.prediction, rows.other, noisy(rows), rows.x0, rows.sigma, mask=rows.mask)
+    torch.testing.assert_close(terms.loss[[0, 2]], 5 * positive[[0, 2]])
+    torch.testing.assert_close(terms.loss[[1, 3]], 5 * negative[[1, 3]])
+    torch.testing.assert_close(terms.loss[5], 5 * (0.75 * positive[5] + 0.25 * negative[5]))
 
 
 def test_with_frozen_weights_it_is_linear_matching_plus_a_penalty_to_the_old_policy(rows):
@@ -107,10 +115,10 @@ def test_with_frozen_weights_it_is_linear_matching_plus_a_penalty_to_the_old_pol
     linear = -2 * rows.sigma * (2 * r - 1) * mean_over_state((x - sigma * rows.other - rows.x0) * move)
     penalty = beta * rows.sigma**2 * mean_over_state(move.square())
     torch.testing.assert_close(released(rows.prediction) - released(rows.other), linear + penalty)
-    terms = nft_loss(rows.prediction, rows.other, x, rows.x0, rows.sigma, rows.advantage, nft_beta=beta)
+    positive, _ = branches(rows.prediction, rows.other, x, rows.x0, rows.sigma, nft_beta=beta)
     plus = beta * rows.prediction + (1 - beta) * rows.other
     weight = mean_over_state((x - sigma * plus - rows.x0).abs())
-    torch.testing.assert_close(terms.positive, branch(plus) / weight)
+    torch.testing.assert_close(positive, branch(plus) / weight)
 
 
 def test_an_old_policy_that_differs_changes_the_gradient(rows, gradient):
@@ -166,5 +174,6 @@ def test_with_edms_velocity_it_is_persistworlds_loss_of_predicted_data(rows):
     weight = {sign: mean_over_state(part.abs(), rows.mask) for sign, part in away.items()}
     r = rows.advantage / 2 + 0.5
     literal = r * squared["+"] + (1 - r) * squared["-"]
-    found = r * by_velocity.positive * weight["+"] + (1 - r) * by_velocity.negative * weight["-"]
+    positive, negative = branches(velocity, old_velocity, x, rows.x0, sigma, nft_beta=beta, mask=rows.mask)
+    found = r * positive * weight["+"] + (1 - r) * negative * weight["-"]
     torch.testing.assert_close(found, literal, rtol=1e-12, atol=1e-12)

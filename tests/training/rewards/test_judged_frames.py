@@ -66,7 +66,7 @@ def test_killed_judge_processes_are_replaced_and_change_nothing(world):
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
         got = judge.submit(videos[:, ::-1], tasks, 8).result()
-        assert not any(got.failures().values())
+        assert not any(np.isnan(values).any() for values in got.log_odds.values())
         assert not set(killed) & set(vlm.pool.pids)
         again = judge.submit(videos, tasks, 8).result()
     assert again.log_odds["task"].tolist() == expected.log_odds["task"].tolist()
