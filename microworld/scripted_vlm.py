@@ -16,7 +16,7 @@ from microworld import photo
 from microworld.exact_judge import ANSWERED, Verdict
 from microworld.families import build_task, instructions, sample_tasks
 from microworld.flaws import PAPER_RATE, spoil
-from microworld.grammar import Instruction, TaskNotUnderstood, parse
+from microworld.grammar import TaskNotUnderstood, parse
 from microworld.labelling import label_video
 from microworld.verdict_pool import VerdictPool
 from microworld.verdict_worker import judge_encoded
@@ -193,7 +193,7 @@ def screening_score(seen: Observation) -> float:
 def label(number: int, text: str) -> dict[str, Any]:
     """The taxonomy's entry for one task, from its words."""
     try:
-        category, kind = "object", _task_type(parse(text))
+        category, kind = "object", TASK_TYPES.get(parse(text).family, "compound")
     except TaskNotUnderstood:
         words = text.lower()
         category = "first_person" if photo.AGENT.lower() in words else "object"
@@ -217,10 +217,6 @@ def _solved(seen: Observation, text: str) -> str | None:
     except TaskNotUnderstood:
         return None
     return None if task is None else task.solution
-
-
-def _task_type(instruction: Instruction) -> str:
-    return TASK_TYPES.get(instruction.family, "compound")
 
 
 def _is_microworld(seen: Observation) -> bool:

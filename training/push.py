@@ -17,7 +17,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("repository", help="your-name/your-executor")
     parser.add_argument("--public", action="store_true", help="a repository that is made here is seen by all")
     given = parser.parse_args(arguments)
-    from training.policies.export import PushFailed, push
+    from storage.hub import PushFailed
+    from training.policies.export import push
 
     try:
         print(push(given.folder, given.repository, private=not given.public))

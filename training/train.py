@@ -30,12 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     import torch
 
-    from training.conditions.store import DamagedConditions, StaleConditions
-    from training.loop.checkpoint import DamagedCheckpoint
-    from training.loop.recipe_change import ChangedRecipe
     from training.loop.session import run
     from training.methods.protocol import Diverged
-    from training.policies.lora import NoSuchLayer
     from training.rewards.protocol import TooManyFailures
     from training.stopping import Stopped
     from training.world import join_world, leave_world
@@ -47,17 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
         return STOPPED
-    except (
-        ChangedRecipe,
-        DamagedCheckpoint,
-        DamagedConditions,
-        Diverged,
-        NoSuchLayer,
-        OSError,
-        StaleConditions,
-        TooManyFailures,
-        ValueError,
-    ) as error:
+    except (Diverged, OSError, TooManyFailures, ValueError) as error:
         if os.environ.get("WMSD_TRACEBACK"):
             raise
         print(f"{type(error).__name__}: {error}", file=sys.stderr)

@@ -28,20 +28,18 @@ def check_size(shape: VideoShape, spatial: int, temporal: int, model: str) -> No
 
 def check_images(images: Tensor, shape: VideoShape) -> None:
     """Raises ValueError unless `images` is uint8 [B, H, W, 3] of the shape's height and width."""
-    wanted = (shape.height, shape.width, 3)
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1:] != wanted:
-        raise ValueError(
-            f"images are {images.dtype} {list(images.shape)}: uint8 [B, {', '.join(map(str, wanted))}] is right"
-        )
+    _check("images", images, (shape.height, shape.width, 3))
 
 
 def check_videos(videos: Tensor, shape: VideoShape) -> None:
     """Raises ValueError unless `videos` is uint8 [B, T, H, W, 3] of the shape's frames, height and width."""
-    wanted = (shape.frames, shape.height, shape.width, 3)
-    if videos.dtype != torch.uint8 or videos.ndim != 5 or videos.shape[1:] != wanted:
-        raise ValueError(
-            f"videos are {videos.dtype} {list(videos.shape)}: uint8 [B, {', '.join(map(str, wanted))}] is right"
-        )
+    _check("videos", videos, (shape.frames, shape.height, shape.width, 3))
+
+
+def _check(what: str, batch: Tensor, wanted: tuple[int, ...]) -> None:
+    if batch.dtype != torch.uint8 or batch.shape[1:] != wanted:
+        right = f"uint8 [B, {', '.join(map(str, wanted))}]"
+        raise ValueError(f"{what} are {batch.dtype} {list(batch.shape)}: {right} is right")
 
 
 def fit(image: np.ndarray, shape: VideoShape) -> np.ndarray:

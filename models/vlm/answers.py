@@ -53,22 +53,13 @@ def completion(text: str | None, schema: Mapping[str, Any], usage: Usage, *, tru
         return Completion(None, text, usage, "empty")
     fenced = FENCED.fullmatch(text)
     try:
-        value = json.loads(fenced[1] if fenced else text, parse_constant=_refuse, parse_float=_finite)
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
+        value = json.loads(fenced[1] if fenced else text)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except (ValueError, RecursionError):  # covers JSONDecodeError, lone surrogates and integers of 5,000 digits
         return Completion(None, text, usage, "invalid_json")
     if not _validator(json.dumps(schema, sort_keys=True)).is_valid(value):
         return Completion(None, text, usage, "wrong_schema")
     return Completion(value, text, usage)
-
-
-def _refuse(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    return number if math.isfinite(number) else _refuse(digits)
 
 
 @lru_cache(maxsize=64)

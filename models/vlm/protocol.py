@@ -114,12 +114,9 @@ class VLM(Protocol):
         self, prompt: Prompt, media: Sequence[Media], schema: Mapping[str, Any], *, max_tokens: int, seed: int = 0
     ) -> Completion:
         """Asks for one JSON object that fits `schema` (JSON Schema). Raises VLMUnavailable."""
-        ...
 
     async def log_odds(self, question: Prompt, media: Sequence[Media]) -> LogOdds:
         """Asks a yes/no question. Raises VLMUnavailable."""
-        ...
 
     async def aclose(self) -> None:
         """Frees connections and weights."""
-        ...

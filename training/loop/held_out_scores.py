@@ -10,7 +10,8 @@ from stats.paired import Comparison, compare
 from stats.scores import score
 from training.loop.evaluation import Results
 from training.loop.held_out import ARMS, EXECUTOR, Arm, HeldOut
-from training.loop.log import RunLog, rollout_grid
+from training.loop.log import RunLog
+from training.loop.pictures import rollout_grid
 from training.loop.run_state import RunState
 from training.stopping import Stopping
 

@@ -24,10 +24,8 @@ import numpy as np
 
 from pages.pictures import inline, jpeg_below, png
 from storage.files import write_bytes
-from training.loop.pictures import MAX_BYTES, curves_png, rollout_grid
+from training.loop.pictures import MAX_BYTES, curves_png
 from training.options.rewards import WEIGHTS
-
-__all__ = ["RunLog", "rollout_grid"]
 
 METRICS, EVALUATIONS, JUDGED, NOTES = "metrics.jsonl", "evaluations.jsonl", "judged.jsonl", "notes.txt"
 PICTURES, TENSORBOARD = "pictures", "tensorboard"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from training.methods.asking import shadows
 from training.methods.learner import Learner
 from training.methods.protocol import Diverged
 from training.methods.rounds import rounds_of
@@ -19,12 +20,8 @@ MUON_RATE = "match_rms_adamw"  # lr x .2 sqrt(larger side): updates as large as 
 def prepare(options: TrainOptions, name: str, parameters: Sequence[nn.Parameter]) -> Learner:
     """The optimizers of the policy `name`, and the shadows that a loss of its rounds needs: old (nft) and ema."""
     rl = any(part.rl and part.learner == name for part in rounds_of(options.method))
-    shadows = {}
-    if rl and options.objective.kind == "nft" and options.objective.old_decay_max > 0:
-        shadows["old"] = Shadow(parameters)
-    if rl and options.regularisers.kl_ema:
-        shadows["ema"] = Shadow(parameters)
-    return Learner(optimizers(options, parameters), shadows)
+    kept = {kind: Shadow(parameters) for kind in shadows(options)} if rl else {}
+    return Learner(optimizers(options, parameters), kept)
 
 
 def optimizers(options: TrainOptions, parameters: Sequence[nn.Parameter]) -> dict[str, torch.optim.Optimizer]:

@@ -13,8 +13,8 @@ from pydantic_core import to_jsonable_python
 from models.vlm.options import DECIDES, VLMOptions
 from storage.options import retired_names
 from training.options import TrainOptions
+from training.options.rewards import ERRS
 
-ERRS = {"judge_noise", "judge_flip"}  # decide no completion, but what the scripted judge says
 # How long, how often, how many, and where: what a resumed run may be told otherwise. That the conditions and the model
 # are the same is known from the dataset's version and the model's identity, not from their paths.
 MAY_DIFFER = (
@@ -30,7 +30,7 @@ MAY_DIFFER = (
     "model.device",
     "memory",
     "licence",
-    *(f"rewards.judge.vlm.{name}" for name in sorted(VLMOptions.model_fields.keys() - DECIDES - ERRS)),
+    *(f"rewards.judge.vlm.{name}" for name in sorted(VLMOptions.model_fields.keys() - DECIDES - set(ERRS))),
     "rewards.judge.concurrency",
     "rewards.judge.timeout_s",
     "rewards.judge.retries",

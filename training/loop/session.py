@@ -21,7 +21,8 @@ from training.loop.pipes import reporter
 from training.loop.trainer import Trainer
 from training.options import TrainOptions
 from training.policies import adapters
-from training.policies.export import CardFacts, export_lora
+from training.policies.card import CardFacts
+from training.policies.export import export_lora
 from training.rewards.judge import Judge
 from training.stopping import Stopped
 from training.world import World

@@ -58,6 +58,13 @@ def asking(options: TrainOptions, step: int) -> Asking:
     return asking_in(options, round_of(options, step))
 
 
+def shadows(options: TrainOptions) -> tuple[str, ...]:
+    """The shadows of its learner that a policy gradient asks: the old policy (NFT), an EMA."""
+    objective = options.objective
+    old = objective.kind == "nft" and objective.old_decay_max > 0
+    return (*(("old",) if old else ()), *(("ema",) if options.regularisers.kl_ema else ()))
+
+
 def asking_in(options: TrainOptions, part: Round) -> Asking:
     """Who is asked where in a round."""
     objective, learner = options.objective, part.learner
@@ -67,12 +74,8 @@ def asking_in(options: TrainOptions, part: Round) -> Asking:
     on_trajectory = part.anchored and (options.distill.states == "trajectory" or stochastic or not part.rl)
     asked = window or options.distill.timesteps
     known = asked if part.distilled or on_trajectory else 0
-    counts = {
-        "reference": options.regularisers.kl_ref or (stochastic and objective.kl),
-        "old": objective.kind == "nft" and objective.old_decay_max > 0,
-        "ema": options.regularisers.kl_ema,
-    }
-    beside = tuple(name for name, weight in counts.items() if weight)
+    reference = options.regularisers.kl_ref or (stochastic and objective.kl)
+    beside = (*(("reference",) if reference else ()), *shadows(options))
     passes = []
     if stochastic:
         passes.append(Pass("trajectory", learner, window, True, part.anchored, beside))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from models.video.facts import Description
-from training.methods.asking import Asking, asking
+from training.methods.asking import Asking, asking, shadows
 from training.methods.rounds import learners_of, rounds_of
 from training.options import TrainOptions
 from training.planning.flops import matches, rows_of
@@ -24,15 +24,12 @@ def memory(model: Description, options: TrainOptions, ranks: int, targets: tuple
     adapters = len(learners_of(options.method))
     trained = lora_parameters(model.layers, targets, options.lora.rank)
     rl = any(part.rl for part in rounds_of(options.method))
-    kinds = (options.objective.kind == "nft" and options.objective.old_decay_max > 0) + bool(
-        options.regularisers.kl_ema
-    )
     videos = options.rollout.tasks * options.rollout.group / ranks
     held = {
         "weights": float(element * model.parameters),
         "vae": model.vae.parameters * model.vae.element_bytes,
         "trained": float(TRAINED_BYTES * trained * adapters),
-        "shadows": float(4 * trained * adapters * kinds * rl),
+        "shadows": float(4 * trained * adapters * len(shadows(options)) * rl),
         "states": 4.0 * model.state_size * videos * max(states_held(plan) for plan in plans),
         "conditions": 2.0 * options.rollout.tasks / ranks * model.context_tokens * model.hidden * element,
         "judge": judge_bytes(options),

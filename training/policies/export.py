@@ -15,11 +15,9 @@ from typing import Any
 from models.video.facts import Family
 from models.video.whole_tensors import WHOLE, write_whole
 from storage.folders import building
-from storage.hub import PushFailed, errors_without
+from storage.hub import errors_without
 from training.policies.card import CardFacts, model_card
 from training.policies.lora import Policies
-
-__all__ = ["CardFacts", "PushFailed", "export_lora", "push"]
 
 WEIGHTS, CARD, SCORES = "pytorch_lora_weights.safetensors", "README.md", "scores.json"
 

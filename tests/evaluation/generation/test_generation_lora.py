@@ -17,7 +17,8 @@ from models.video.options import VideoModelOptions
 from models.video.wan.facts import WAN
 from storage.files import sha256_file
 from training.loop.held_out import BASE, DEMONSTRATOR, EXECUTOR, HeldOut
-from training.policies.export import CardFacts, export_lora
+from training.policies.card import CardFacts
+from training.policies.export import export_lora
 from training.policies.lora import Policies
 
 CARD = CardFacts({"method": "wmsd"}, "v1", "", "base", numbers={})

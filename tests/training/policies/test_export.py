@@ -19,9 +19,10 @@ import yaml
 from models.video.kinds import FAMILIES
 from models.video.protocol import Condition
 from models.video.wan.facts import WAN
+from storage.hub import PushFailed
 from tests.models.video import tiny_video
-from training.policies.card import model_card
-from training.policies.export import CardFacts, PushFailed, export_lora, push
+from training.policies.card import CardFacts, model_card
+from training.policies.export import export_lora, push
 from training.policies.lora import Policies
 from training.push import main as command
 
