@@ -75,10 +75,10 @@ class VideoModel(Protocol):
         """First frames uint8 [B, H, W, 3] RGB of this model's height and width -> what conditions on them."""
 
     def encode_prompt(self, prompts: Sequence[str]) -> Condition:
-        """Prompts -> embeddings padded to one fixed length, so that conditions of any batches can be joined."""
+        """Prompts -> embeddings padded to one fixed length, so that conditions of any batches can be joined.
 
-    def free_encoders(self) -> None:
-        """Drops the text encoder and any image encoder from memory; encode_prompt then raises RuntimeError."""
+        Raises RuntimeError for a model that was built without encoders.
+        """
 
     def noise(self, seeds: Sequence[int]) -> Tensor:
         """Standard normal states float32 [B, ...], one for each seed, the same on every device and batch."""

@@ -40,13 +40,11 @@ class Trajectory:
 class SDETrajectory(Trajectory):
     """A trajectory whose steps named by `stochastic` (W indices) were drawn from a Gaussian; the rest are Euler's.
 
-    Of those steps: `means` float32 [W, B, ...], `stds` float32 [W] and `log_probs` float64 [W, B]. To score step i
-    under another policy: sde_step(states[i], v, sigmas[i], sigmas[i + 1], eta, sigmas[1], x_next=states[i + 1]).
+    `log_probs` float64 [W, B] are of those steps. To score step i under another policy: sde_step(states[i], v,
+    sigmas[i], sigmas[i + 1], eta, sigmas[1], x_next=states[i + 1]).
     """
 
     stochastic: tuple[int, ...]
-    means: Tensor
-    stds: Tensor
     log_probs: Tensor
 
 
@@ -146,28 +144,26 @@ def sde(
         )
     if len(seeds) != len(start):
         raise ValueError(f"{len(seeds)} seeds for {len(start)} rows: one seed for each row is expected")
-    x, states, velocities, drawn = start, [start], [], []
+    x, states, velocities, log_probs = start, [start], [], []
     for i in range(steps):
         here, there = sigmas[i], sigmas[i + 1]
         v = velocity(x, here.expand(len(x)))
         if first <= i < last:
             fresh = noise([step_seed(seed, i) for seed in seeds]).to(x)
-            drawn.append(sde_step(x, v, here, there, eta, sigmas[1], noise=fresh, mask=mask))
-            x = drawn[-1].x_next
+            step = sde_step(x, v, here, there, eta, sigmas[1], noise=fresh, mask=mask)
+            x = step.x_next
+            log_probs.append(step.log_prob)
         else:
             x = x + (there - here) * v
         states.append(x)
         velocities.append(v)
+    none = start.new_empty(0, len(start), dtype=torch.float64)
     return SDETrajectory(
         torch.stack(states),
         sigmas,
         torch.stack(velocities),
         stochastic=tuple(range(first, last)),
-        means=torch.stack([step.mean for step in drawn]) if drawn else start.new_empty(0, *start.shape),
-        stds=torch.stack([step.std[0] for step in drawn]) if drawn else start.new_empty(0),
-        log_probs=torch.stack([step.log_prob for step in drawn])
-        if drawn
-        else start.new_empty(0, len(start), dtype=torch.float64),
+        log_probs=torch.stack(log_probs) if log_probs else none,
     )
 
 

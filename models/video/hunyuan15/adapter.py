@@ -53,10 +53,10 @@ class Hunyuan15(Flow):
 
     @torch.no_grad()
     def encode_image(self, images: Tensor) -> Condition:
-        """-> image float32 [B, C, 1, H', W'], image_tokens [B, N, D]. Raises RuntimeError when SigLIP was freed."""
+        """-> image float32 [B, C, 1, H', W'], image_tokens [B, N, D]. Raises RuntimeError without SigLIP."""
         check_images(images, self.shape)
         if self.image_encoder is None:
-            raise RuntimeError("the SigLIP image encoder is not in memory: images are encoded before it is freed")
+            raise RuntimeError("the SigLIP image encoder is not in memory: the model was built without encoders")
         first = images.to(self.device)[:, None]
         latents = in_chunks(lambda part: self._encode(to_unit(part)), first, VAE_BATCH)
         tokens = [self._encode_one_image(image) for image in images.cpu().numpy()]
@@ -67,12 +67,8 @@ class Hunyuan15(Flow):
         """-> prompt [B, L, D], glyphs [B, 256, D'], and prompt_mask, glyphs_mask int64. The chat template, the layer
         that is read and how quoted glyphs are found are the pipeline's own."""
         if self.text_encoder is None:
-            raise RuntimeError("the text encoders are not in memory: prompts are encoded before they are freed")
+            raise RuntimeError("the text encoders are not in memory: the model was built without encoders")
         return Condition.cat([self._encode_one_prompt(prompt) for prompt in prompts])
-
-    def free_encoders(self) -> None:
-        self.text_encoder = self.tokenizer = self.text_encoder_2 = self.tokenizer_2 = None
-        self.image_encoder = self.feature_extractor = None
 
     def noise(self, seeds: Sequence[int]) -> Tensor:
         return draw(seeds, self.state_shape)[0].to(self.device)

@@ -81,11 +81,8 @@ class LTX2(Flow):
         One prompt at a time: its stacked layers are about 0.4 GB, and no batch then changes a result.
         """
         if self.text_encoder is None:
-            raise RuntimeError("the text encoder is not in memory: prompts are encoded before it is freed")
+            raise RuntimeError("the text encoder is not in memory: the model was built without encoders")
         return Condition.cat([self._encode_one_prompt(prompt) for prompt in prompts])
-
-    def free_encoders(self) -> None:
-        self.text_encoder = self.tokenizer = self.connectors = None
 
     def noise(self, seeds: Sequence[int]) -> Tensor:
         video, audio = draw(seeds, self.latent_shape, self.audio_shape)

@@ -91,11 +91,8 @@ class Wan(Flow):
     def encode_prompt(self, prompts: Sequence[str]) -> Condition:
         """-> prompt [B, max_prompt_tokens, D], zero behind each prompt's end (and attended to, as Wan does)."""
         if self.text_encoder is None:
-            raise RuntimeError("the text encoder is not in memory: prompts are encoded before it is freed")
+            raise RuntimeError("the text encoder is not in memory: the model was built without encoders")
         return Condition({"prompt": torch.cat([self._encode_one_prompt(prompt) for prompt in prompts])})
-
-    def free_encoders(self) -> None:
-        self.text_encoder = self.tokenizer = self.image_encoder = self.image_processor = None
 
     def noise(self, seeds: Sequence[int]) -> Tensor:
         return draw(seeds, self.state_shape)[0].to(self.device)
@@ -146,7 +143,7 @@ class Wan(Flow):
 
     def _encode_clip(self, images: Tensor) -> Tensor:
         if self.image_encoder is None:
-            raise RuntimeError("the CLIP image encoder is not in memory: images are encoded before it is freed")
+            raise RuntimeError("the CLIP image encoder is not in memory: the model was built without encoders")
         from PIL import Image
 
         pictures = [Image.fromarray(image) for image in images.cpu().numpy()]

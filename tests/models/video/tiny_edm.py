@@ -54,7 +54,6 @@ class TinyEDM(EDM):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.transformer = TinyDenoiser().eval().requires_grad_(False)
-        self._encoders = True
 
     def encode_image(self, images: Tensor) -> Condition:
         """-> image float32 [B, 3, h, w]."""
@@ -63,13 +62,8 @@ class TinyEDM(EDM):
 
     def encode_prompt(self, prompts: Sequence[str]) -> Condition:
         """-> prompt int64 [B, PROMPT_BYTES], 0 behind each prompt's end."""
-        if not self._encoders:
-            raise RuntimeError("the text encoder is not in memory: prompts are encoded before it is freed")
         texts = [list(prompt.encode()[:PROMPT_BYTES]) for prompt in prompts]
         return Condition({"prompt": torch.tensor([text + [0] * (PROMPT_BYTES - len(text)) for text in texts])})
-
-    def free_encoders(self) -> None:
-        self._encoders = False
 
     def noise(self, seeds: Sequence[int]) -> Tensor:
         return draw(seeds, self.state_shape)[0]
