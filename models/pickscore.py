@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.weights import check_whole, fingerprint, weight_files
+from models.weights import check_filled, check_whole, fingerprint, weight_files
 
 WEIGHTS = "yuvalkirstain/PickScore_v1"
 PROCESSOR = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
@@ -61,9 +61,7 @@ class PickScore:
         model, report = CLIPModel.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True, dtype=torch.float32
         )
-        wrong = {name: sorted(map(str, report[name])) for name in ("missing_keys", "mismatched_keys") if report[name]}
-        if wrong:
-            raise ValueError(f"the weights in {weights} do not fill a CLIPModel as its config.json has it: {wrong}")
+        check_filled(report, folder)
         self._processor = CLIPProcessor.from_pretrained(settings, local_files_only=True)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._model = model.eval().requires_grad_(False).to(self.device)

@@ -6,6 +6,7 @@ code.
 
 import hashlib
 import json
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from storage.files import PathOutsideRoot, sha256_file
@@ -67,6 +68,15 @@ def check_whole(file: Path) -> None:
         raise ValueError(
             f"{file} ({file.stat().st_size} bytes) is no whole safetensors file: {error}; fetch it again"
         ) from error
+
+
+def check_filled(report: Mapping[str, Collection], folder: Path) -> None:
+    """Raises ValueError when from_pretrained's loading info names parameters that the weights in `folder` did not fill:
+    diffusers and transformers only warn, and leave what is missing random."""
+    wrong = {name: sorted(map(str, report[name])) for name in ("missing_keys", "mismatched_keys") if report[name]}
+    if wrong:
+        shown = "; ".join(f"{name}: {', '.join(keys[:3])} ({len(keys)} in all)" for name, keys in wrong.items())
+        raise ValueError(f"the weights in {folder} do not fit its config.json: {shown}")
 
 
 def fingerprint(file: Path) -> str:

@@ -25,13 +25,9 @@ class Options(BaseModel):
     def _warn_of_retired(self) -> "Options":
         for name in retired_names(type(self)) & self.model_fields_set:
             if self.__dict__[name] is not None:
-                warnings.warn(f"option {name} is retired: {self.retirement(name)}", FutureWarning, stacklevel=2)
+                became = type(self).model_fields[name].deprecated
+                warnings.warn(f"option {name} is retired: {became}", FutureWarning, stacklevel=2)
         return self
-
-    @classmethod
-    def retirement(cls, name: str) -> str:
-        """What became of the retired option `name`."""
-        return str(cls.model_fields[name].deprecated)
 
 
 def retired(said: str) -> Any:

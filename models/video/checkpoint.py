@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from models.weights import check_whole, fingerprint, read_json, weight_files
+from models.weights import check_filled, check_whole, fingerprint, read_json, weight_files
 
 INDEX = "model_index.json"
 TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "spiece.model", "tokenizer.model", "vocab.json")
@@ -73,10 +73,7 @@ class Checkpoint:
             output_loading_info=True,
             **{"dtype" if cls.__module__.startswith("transformers") else "torch_dtype": dtype},
         )
-        wrong = {name: sorted(map(str, report[name])) for name in ("missing_keys", "mismatched_keys") if report[name]}
-        if wrong:
-            shown = "; ".join(f"{name}: {', '.join(keys[:3])} ({len(keys)} in all)" for name, keys in wrong.items())
-            raise ValueError(f"the weights in {self.root / part} do not fit its config.json: {shown}")
+        check_filled(report, self.root / part)
         return model.eval().requires_grad_(False).to(device)
 
     def load_scheduler(self, *classes: type):
