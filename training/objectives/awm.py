@@ -38,10 +38,8 @@ def awm_loss(
     prediction and target (noise - x0) [N, ...] at renoise(x0, noise, sigma); sigma and advantage [N]. `error` is
     `matching_error` with this weighting. `old_error` [N] is the old policy's error at the same noise and levels; None
     means on policy, where it is error.detach(): the ratio is exactly 1, no old forward is needed, and the gradient is
-    that of A * error. At clip = 1 the lower bound never binds. Raises ValueError for clip <= 0 and as `matching_error`.
+    that of A * error. At clip = 1 the lower bound never binds; clip > 0.
     """
-    if clip <= 0:
-        raise ValueError(f"clip is {clip}: a positive half-width of the ratio's range is expected")
     error = matching_error(prediction, target.detach(), sigma, weighting, power, mask)
     old = (error if old_error is None else old_error).detach()
     ratio = (old - error).exp()

@@ -37,11 +37,8 @@ def flow_grpo_loss(
     log_prob, old_log_prob and advantage [N]; old None is on policy (log_prob.detach()). For kl > 0: KL = mean over
     masked-in dims of (mean - ref_mean)^2 / (2 std^2), with the step's means [N, ...] under the policy and the reference
     (no gradient) and its std [N], that is the KL of the two Gaussians per dim. The released code divides by 2 s^2 with
-    std = s sqrt(-dt): its coefficient b is b * -dt here. Raises ValueError for clip <= 0 and for kl > 0 without the
-    three tensors.
+    std = s sqrt(-dt): its coefficient b is b * -dt here. clip > 0.
     """
-    if clip <= 0:
-        raise ValueError(f"clip is {clip}: a positive half-width of the ratio's range is expected")
     log_prob = log_prob.double()
     old = (log_prob if old_log_prob is None else old_log_prob).detach()
     ratio = (log_prob - old).exp()
@@ -49,7 +46,5 @@ def flow_grpo_loss(
     loss = torch.maximum(-a * ratio, -a * ratio.clamp(1 - clip, 1 + clip))
     if kl == 0:
         return FlowGRPOTerms(loss, ratio.detach())
-    if mean is None or ref_mean is None or std is None:
-        raise ValueError(f"kl is {kl}: the step's mean, ref_mean and std are expected with it")
     divergence = squared_distance(mean, ref_mean.detach(), mask) / (2 * std.detach().double().square())
     return FlowGRPOTerms(loss + kl * divergence, ratio.detach())

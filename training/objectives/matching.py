@@ -37,7 +37,7 @@ def matching_error(
 
     uniform: l; t: sigma l; t2: sigma^2 l; huber: sigma (sqrt(l + e) - sqrt(e)); ghuber: sigma ((l + e)^p - e^p) / p,
     with e = 1e-10 and p = `power`. Its negative is AWM's stand-in for a log-probability. `prediction` and the target
-    velocity noise - x0 are [N, ...], sigma [N]. Raises ValueError for a weighting or power it does not know.
+    velocity noise - x0 are [N, ...], sigma [N], power > 0.
     """
     error, level = squared_distance(prediction, target, mask), sigma.double()
     match weighting:
@@ -49,11 +49,8 @@ def matching_error(
             return level.square() * error
         case "huber":
             return level * ((error + FLOOR).sqrt() - FLOOR**0.5)
-        case "ghuber" if power > 0:
-            return level * ((error + FLOOR) ** power - FLOOR**power) / power
         case "ghuber":
-            raise ValueError(f"power is {power}: a positive exponent is expected")
-    raise ValueError(f"weighting is {weighting!r}: one of uniform, t, t2, huber, ghuber is expected")
+            return level * ((error + FLOOR) ** power - FLOOR**power) / power
 
 
 def flow_matching_loss(prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -64,11 +64,9 @@ def nft_loss_clean(
     Branch predictions are x+ = beta x + (1 - beta) x_old and x- = (1 + beta) x_old - beta x; L is the mean over
     masked-in dims of (branch - x0)^2 divided by the branch's adaptive weight, mean |branch - x0|, detached and at least
     1e-5. r = clamp(A / advantage_clip / 2 + 1/2, 0, 1): `advantage_clip` is the largest |A| that counts, which is the
-    `scale` of `group_advantages` (the released code takes raw z-scores and 5). Raises ValueError for nft_beta or
-    advantage_clip <= 0.
+    `scale` of `group_advantages` (the released code takes raw z-scores and 5). nft_beta and
+    advantage_clip are above 0.
     """
-    if nft_beta <= 0 or advantage_clip <= 0:
-        raise ValueError(f"nft_beta is {nft_beta} and advantage_clip {advantage_clip}: both are expected above 0")
     clean, x0 = full_precision(clean), full_precision(x0.detach())
     old_clean = clean.detach() if old_clean is None else full_precision(old_clean.detach())
     r = (advantage.detach().double() / advantage_clip / 2 + 0.5).clamp(0, 1)

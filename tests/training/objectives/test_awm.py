@@ -4,10 +4,12 @@ import math
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from models.video.flow import renoise
 from training.objectives.awm import awm_loss
 from training.objectives.matching import matching_error
+from training.options.objectives import AWM
 
 
 def test_on_policy_the_ratio_is_one_to_the_bit(rows):
@@ -105,6 +107,6 @@ def test_neither_target_nor_advantage_nor_old_error_gets_a_gradient(rows):
     assert not terms.ratio.requires_grad
 
 
-def test_a_clip_without_width_is_refused(rows):
-    with pytest.raises(ValueError, match="clip is 0"):
-        awm_loss(rows.prediction, rows.target, rows.sigma, rows.advantage, clip=0)
+def test_a_clip_without_width_is_refused():
+    with pytest.raises(ValidationError, match=r"clip\n.*greater than 0"):
+        AWM(clip=0)

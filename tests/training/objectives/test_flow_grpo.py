@@ -4,10 +4,12 @@ import math
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch.distributions import Normal, kl_divergence
 
 from models.video.sampling import sde_step
 from training.objectives.flow_grpo import flow_grpo_loss
+from training.options.objectives import FlowGRPO
 
 
 def scored(rows, v):
@@ -120,12 +122,9 @@ def test_a_step_against_the_gradient_makes_good_steps_likelier(rows, gradient):
     assert torch.equal(torch.sign(gain), torch.sign(rows.advantage))
 
 
-def test_a_penalty_without_its_tensors_is_refused():
-    log_prob = torch.zeros(2)
-    with pytest.raises(ValueError, match=r"kl is 0\.1.*mean, ref_mean and std"):
-        flow_grpo_loss(log_prob, None, torch.ones(2), kl=0.1, mean=torch.zeros(2, 3))
-    with pytest.raises(ValueError, match="clip is -1"):
-        flow_grpo_loss(log_prob, None, torch.ones(2), clip=-1)
+def test_a_clip_without_width_is_refused():
+    with pytest.raises(ValidationError, match=r"clip\n.*greater than 0"):
+        FlowGRPO(clip=-1)
 
 
 def test_ratios_of_long_videos_stay_near_one():

@@ -2,9 +2,12 @@
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from models.video.flow import clean_prediction, mean_over_state, renoise
 from training.objectives.nft import nft_loss, nft_loss_clean
+from training.options.objectives import NFT
+from training.options.rewards import RewardOptions
 
 
 def noisy(rows):
@@ -153,10 +156,11 @@ def test_only_the_prediction_gets_a_gradient(rows):
     assert (old.grad, x.grad, x0.grad) == (None, None, None)
 
 
-@pytest.mark.parametrize("wrong", [{"nft_beta": 0.0}, {"advantage_clip": -1.0}])
-def test_zero_mixing_and_zero_clip_are_refused(rows, wrong):
-    with pytest.raises(ValueError, match="expected above 0"):
-        nft_loss(rows.prediction, None, noisy(rows), rows.x0, rows.sigma, rows.advantage, **wrong)
+def test_zero_mixing_and_zero_clip_are_refused():
+    with pytest.raises(ValidationError, match=r"beta\n.*greater than 0"):
+        NFT(beta=0)
+    with pytest.raises(ValidationError, match=r"scale\n.*greater than 0"):
+        RewardOptions(scale=-1)
 
 
 def test_with_edms_velocity_it_is_persistworlds_loss_of_predicted_data(rows):
