@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel
 
@@ -16,6 +16,19 @@ class VideoShape:
     height: int
     width: int
     fps: float
+
+
+class Asked(Protocol):
+    """What is asked of a model of any kind: what its parts read of models.video.options.VideoModelOptions.
+
+    `prompt_tokens`: the length that prompts are cut or padded to. `own`: the block that only this kind has, or None.
+    """
+
+    shape: VideoShape
+    prompt_tokens: int
+    dtype: str
+    vae_batch: int
+    own: Any
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import torch
 
 from models.video.checkpoint import Checkpoint
+from models.video.facts import Asked
 from models.video.hunyuan15.adapter import GLYPH_TOKENS, Hunyuan15, latent_shape
 from models.video.hunyuan15.facts import VAE_FACTS
-from models.video.options import VideoModelOptions
 from models.video.pixels import check_size
 from models.video.protocol import VideoShape
 
@@ -56,7 +56,7 @@ def read_configs(checkpoint: Checkpoint) -> tuple[dict, dict]:
     return transformer, checkpoint.full_config("vae", AutoencoderKLHunyuanVideo15)
 
 
-def describe(checkpoint: Checkpoint, options: VideoModelOptions) -> dict:
+def describe(checkpoint: Checkpoint, options: Asked) -> dict:
     """What models.video.facts.Description holds, but for what the layers tell."""
     transformer, vae = read_configs(checkpoint)
     check_fit(transformer, vae, options.shape)
@@ -78,9 +78,7 @@ def describe(checkpoint: Checkpoint, options: VideoModelOptions) -> dict:
     }
 
 
-def load(
-    checkpoint: Checkpoint, options: VideoModelOptions, identity: str, device: torch.device, encoders: bool
-) -> Hunyuan15:
+def load(checkpoint: Checkpoint, options: Asked, identity: str, device: torch.device, encoders: bool) -> Hunyuan15:
     """From a checkpoint that `Checkpoint.check` has passed. `vae_batch` is always 1 (see VAE_BATCH)."""
     from diffusers import (
         AutoencoderKLHunyuanVideo15,

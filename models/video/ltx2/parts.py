@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import torch
 
 from models.video.checkpoint import Checkpoint
+from models.video.facts import Asked
 from models.video.ltx2.adapter import LTX2, latent_shape
 from models.video.ltx2.facts import VAE_FACTS
-from models.video.options import VideoModelOptions
 from models.video.pixels import check_size
 from models.video.protocol import VideoShape
 
@@ -94,7 +94,7 @@ def read_configs(checkpoint: Checkpoint) -> dict[str, dict]:
     return {**configs, "text_encoder": checkpoint.config("text_encoder")}
 
 
-def describe(checkpoint: Checkpoint, options: VideoModelOptions) -> dict:
+def describe(checkpoint: Checkpoint, options: Asked) -> dict:
     """What models.video.facts.Description holds, but for what the layers tell."""
     configs = read_configs(checkpoint)
     check_fit(configs, options.shape, options.prompt_tokens)
@@ -115,9 +115,7 @@ def describe(checkpoint: Checkpoint, options: VideoModelOptions) -> dict:
     }
 
 
-def load(
-    checkpoint: Checkpoint, options: VideoModelOptions, identity: str, device: torch.device, encoders: bool
-) -> LTX2:
+def load(checkpoint: Checkpoint, options: Asked, identity: str, device: torch.device, encoders: bool) -> LTX2:
     """From a checkpoint that `Checkpoint.check` has passed."""
     from diffusers import AutoencoderKLLTX2Video, FlowMatchEulerDiscreteScheduler, LTX2VideoTransformer3DModel
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 
 from models.video.checkpoint import Checkpoint
-from models.video.options import VideoModelOptions
+from models.video.facts import Asked
 from models.video.pixels import check_size
 from models.video.protocol import VideoShape
 from models.video.wan.adapter import Wan, latent_shape
@@ -85,7 +85,7 @@ def vae_class(checkpoint: Checkpoint) -> type:
     return FrameVAE if checkpoint.config("vae").get("_class_name") == "FrameVAE" else AutoencoderKLWan
 
 
-def describe(checkpoint: Checkpoint, options: VideoModelOptions) -> dict:
+def describe(checkpoint: Checkpoint, options: Asked) -> dict:
     """What models.video.facts.Description holds, but for what the layers tell."""
     transformer, vae, expand = read_configs(checkpoint)
     check_fit(transformer, vae, options.shape, options.prompt_tokens, expand)
@@ -108,9 +108,7 @@ def describe(checkpoint: Checkpoint, options: VideoModelOptions) -> dict:
     }
 
 
-def load(
-    checkpoint: Checkpoint, options: VideoModelOptions, identity: str, device: torch.device, encoders: bool
-) -> Wan:
+def load(checkpoint: Checkpoint, options: Asked, identity: str, device: torch.device, encoders: bool) -> Wan:
     """From a checkpoint that `Checkpoint.check` has passed. VAE and CLIP stay float32, as Wan's authors run them."""
     from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
     from diffusers import WanTransformer3DModel as Transformer
