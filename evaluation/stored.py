@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evaluation.records import JUDGEMENTS, MANIFEST
-from evaluation.report.others import FOLDERS, TABLE
 from storage.collection import Store
 
-USUAL = "worldtasks"
+USUAL, PAGE = "worldtasks", "report.html"  # a report's folder, where it has no name of its own; the page in it
+TABLE, FOLDERS = "table.json", ("dreamgen", "vbvr", "vbench")  # other benchmarks' tables in a run's folder
 
 
 def with_file(store: Store, needed: str) -> list[str]:

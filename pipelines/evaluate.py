@@ -16,8 +16,7 @@ import dagster as dg
 from assets.support.evaluation.curves import lacking, points
 from assets.support.evaluation.options import GeneratedVideosConfig, ReportConfig
 from assets.support.evaluation.partitions import EVALUATION_RUNS
-from evaluation.report.build import PAGE
-from evaluation.stored import report_folder
+from evaluation.stored import PAGE, report_folder
 from pipelines.commands import ROOT, read_recipe, recipe_parser, run_job
 from pipelines.partition_tags import stretches, tags_of
 from pipelines.recipes import job_of, store_of

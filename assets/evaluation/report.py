@@ -13,9 +13,7 @@ from assets.support.evaluation.options import ReportConfig
 from assets.support.pictures import curves_picture
 from assets.support.resources import CollectionResource
 from assets.support.run_config import PARTITION, check_run_config
-from evaluation.report.build import PAGE
-from evaluation.report.summary import read_summary
-from evaluation.stored import report_folder, runs_of_report
+from evaluation.stored import PAGE, report_folder, runs_of_report
 from storage.files import sha256_file
 from training.reproduction.files import JSON as REPRODUCTION
 
@@ -55,6 +53,8 @@ def report(
 
 def in_short(out: Path) -> dict[str, dg.MetadataValue]:
     """What the page in the folder `out` says, as metadata: tables, why runs are not in them, the curves' picture."""
+    from evaluation.report.summary import read_summary
+
     told = read_summary(out)
     found = {"table": told.table, "comparisons": told.comparisons, "curves": told.curves}
     if told.curves:

@@ -18,13 +18,13 @@ from evaluation.report.steps_and_sizes import parts, settings
 from evaluation.report.summary import write_summary
 from evaluation.report.trust import trust
 from evaluation.scoring.score_file import Estimate
+from evaluation.stored import PAGE
 from models.vlm.questions import label_of
 from pages.page import environment
 from pages.roles import ROLES, styles_of
 from storage.files import write_bytes
 
 HERE = Path(__file__).parent
-PAGE = "report.html"
 ORDER = {role: place for place, role in enumerate(ROLES)}
 
 

@@ -8,8 +8,7 @@ from pydantic import Field, ValidationError
 from evaluation.report.reading import Evaluated
 from evaluation.scoring.published import published
 from evaluation.scoring.score_file import Strict
-
-TABLE, FOLDERS = "table.json", ("dreamgen", "vbvr", "vbench")  # in a run's folder
+from evaluation.stored import FOLDERS, TABLE
 
 
 @dataclass(frozen=True)
