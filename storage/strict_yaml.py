@@ -10,7 +10,8 @@ class DuplicateKey(ValueError):
     """A key that stands twice in one mapping: YAML would silently keep the last."""
 
 
-class _Strict(yaml.SafeLoader):
+# The same in C where PyYAML has it: ten times faster, and recipes are read at every start of Dagster.
+class _Strict(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     def construct_mapping(self, node, deep=False):
         seen = set()
         for key_node, _ in node.value:
