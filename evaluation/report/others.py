@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
+from evaluation.benchmarks.vbench.table import VbenchTable
+from evaluation.benchmarks.vbvr import table as vbvr
 from evaluation.report.reading import Evaluated
 from evaluation.scoring.published import published
 from evaluation.scoring.score_file import Strict
@@ -76,45 +78,10 @@ class DreamgenTable(Strict):
     notes: tuple[str, ...]
 
 
-class Mean(Strict):
-    value: float
-    low: float
-    high: float
-    samples: int
-    tasks: int
-
-
-class VbvrRow(Strict):
-    run: str
-    variant: str
-    scoring: str
-    parts: dict[str, Mean]
-    difference: Mean | None
-    notes: tuple[str, ...]
-
-
-class VbvrTable(Strict):
-    rows: tuple[VbvrRow, ...]
-
-
-class VbenchRow(Strict):
-    dimension: str
-    mean: float
-    low: float
-    high: float
-    videos: int = Field(ge=1)
-
-
-class VbenchTable(Strict):
-    run: str
-    rows: tuple[VbenchRow, ...]
-    notes: tuple[str, ...]
-
-
 def others(runs: Sequence[Evaluated]) -> Others:
     """What the folders of `runs` hold in dreamgen/, vbvr/ and vbench/. A file of another form is told, not raised."""
     tables, having, refused = [], set(), []
-    kinds = ((DreamgenTable, _dreamgen), (VbvrTable, _vbvr), (VbenchTable, _vbench))
+    kinds = ((DreamgenTable, _dreamgen), (vbvr.Table, _vbvr), (VbenchTable, _vbench))
     for folder, (kind, made) in zip(FOLDERS, kinds, strict=True):
         found = []
         for one in runs:
@@ -163,10 +130,10 @@ def _dreamgen(found: Sequence[tuple[Evaluated, DreamgenTable]]) -> Other:
                  tuple(notes))  # fmt: skip
 
 
-def _vbvr(found: Sequence[tuple[Evaluated, VbvrTable]]) -> Other:
+def _vbvr(found: Sequence[tuple[Evaluated, vbvr.Table]]) -> Other:
     """A run's own row, and its difference to the first run where a table has that."""
     labels = {run.name: run.label for run, _ in found}
-    kept: dict[tuple[str, str, str], VbvrRow] = {}
+    kept: dict[tuple[str, str, str], vbvr.Row] = {}
     for _, table in found:
         for one in table.rows:
             key = one.run, one.variant, one.scoring
@@ -184,7 +151,7 @@ def _vbvr(found: Sequence[tuple[Evaluated, VbvrTable]]) -> Other:
                  _notes((labels[one.run], one.notes) for one in kept.values()))  # fmt: skip
 
 
-def _mean(one: Mean) -> Cell:
+def _mean(one: vbvr.Mean) -> Cell:
     return Cell(one.value, one.low, one.high, f"{one.samples} samples, {one.tasks} tasks")
 
 

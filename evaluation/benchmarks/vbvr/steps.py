@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.benchmarks.foreign import read_json, write_json
@@ -98,7 +98,7 @@ def table_step(options: VbvrOptions) -> Table:
             made = _compared(made, scores, first, options.allow_partial)
         first = scores if first is None else first
         rows.append(made)
-    table = Table(tuple(rows))
+    table = Table(rows=tuple(rows))
     write_table(table, options.place())
     return table
 
@@ -206,10 +206,10 @@ def _compared(made: Row, scores: Sequence[SampleScore], first: Sequence[SampleSc
     """`made` with its difference to the first row; `partial`: over what both have scores of, and how many that are."""
     ours, theirs = shared(scores, first) if partial else (scores, first)
     if not ours:
-        return replace(made, notes=(*made.notes, "All - first: no sample has scores of both runs"))
+        return made.model_copy(update={"notes": (*made.notes, "All - first: no sample has scores of both runs")})
     over = len(ours) < max(len(scores), len(first))
     notes = [f"All - first: over the {len(ours)} samples that have scores of both runs"] if over else []
-    return replace(made, difference=difference(ours, theirs), notes=(*made.notes, *notes))
+    return made.model_copy(update={"difference": difference(ours, theirs), "notes": (*made.notes, *notes)})
 
 
 def _scored(place: Path) -> Scored | None:

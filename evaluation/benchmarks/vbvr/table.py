@@ -6,7 +6,6 @@ alike, so that a bootstrap has nothing to vary. Variants are compared over the s
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from evaluation.benchmarks.vbvr.options import Scoring, Variant
 from evaluation.benchmarks.vbvr.results import SampleScore
 from evaluation.records import RunRecord
 from evaluation.scoring.judged_run import Incomplete
+from evaluation.scoring.score_file import Strict
 from pages import markdown
 from pages.markdown import escaped
 from stats.bootstrap import percentiles, resampled_means, vary
@@ -25,8 +25,7 @@ from storage.files import write_bytes
 PARTS = {"In-Domain_50": "In-Domain", "Out-of-Domain_50": "Out-of-Domain"}
 
 
-@dataclass(frozen=True)
-class Mean:
+class Mean(Strict):
     """A mean score over `samples` of `tasks`, with its interval."""
 
     value: float
@@ -36,8 +35,7 @@ class Mean:
     tasks: int
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(Strict):
     """One variant of a model. `parts` by name: In-Domain, Out-of-Domain, All, then categories."""
 
     run: str
@@ -48,8 +46,9 @@ class Row:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(Strict):
+    """Variants of models, compared with the first."""
+
     rows: tuple[Row, ...]
 
     def to_markdown(self) -> str:
@@ -63,9 +62,6 @@ class Table:
             lines.append([f"{row.variant} ({escaped(row.run)})", *cells])
         notes = [f"- {escaped(row.run)}: {escaped(note)}" for row in self.rows for note in row.notes]
         return "\n".join([markdown.table(head, lines), "", *notes]) + "\n"
-
-    def to_json(self) -> dict:
-        return {"rows": [asdict(row) for row in self.rows]}
 
 
 def variant_of(record: RunRecord) -> Variant:
@@ -83,7 +79,8 @@ def row(run: str, variant: Variant, scoring: Scoring, scores: Sequence[SampleSco
     parts["All"] = _over(scores)
     for category in sorted({one.category for one in scores} - {""}):
         parts[category] = _over([one for one in scores if one.category == category])
-    return Row(run, variant, scoring, {name: mean for name, mean in parts.items() if mean}, notes=tuple(notes))
+    known = {name: mean for name, mean in parts.items() if mean}
+    return Row(run=run, variant=variant, scoring=scoring, parts=known, notes=tuple(notes))
 
 
 def difference(ours: Iterable[SampleScore], theirs: Iterable[SampleScore]) -> Mean:
@@ -104,7 +101,7 @@ def shared(ours: Iterable[SampleScore], theirs: Iterable[SampleScore]) -> tuple[
 
 def write_table(table: Table, folder: Path) -> None:
     """table.json and table.md in `folder`."""
-    write_json(folder / "table.json", table.to_json())
+    write_json(folder / "table.json", table.model_dump(mode="json"))
     write_bytes(folder / "table.md", table.to_markdown().encode())
 
 
@@ -125,7 +122,8 @@ def _mean_of(values: list[tuple[str, float]], signed: bool = False) -> Mean:
         limits = percentiles(drawn)
     else:
         limits = paired_interval(n * max(mean, 0.0), n * max(-mean, 0.0), n) if signed else mean_interval(mean, n)
-    return Mean(mean, *limits, len(values), n)
+    low, high = limits
+    return Mean(value=mean, low=low, high=high, samples=len(values), tasks=n)
 
 
 def _mean(mean: Mean | None, sign: str = "") -> str:

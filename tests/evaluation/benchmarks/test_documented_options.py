@@ -10,7 +10,7 @@ import yaml
 
 from assets.support.run_config import check_run_config
 from evaluation.benchmarks.dreamgen.options import DreamgenOptions
-from evaluation.benchmarks.vbench import VbenchOptions
+from evaluation.benchmarks.vbench.options import VbenchOptions
 from evaluation.benchmarks.vbvr.options import VbvrOptions
 from models.video.options import VideoModelOptions
 from pipelines.recipes import job_of

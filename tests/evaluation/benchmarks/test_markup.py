@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from evaluation.benchmarks import vbench
 from evaluation.benchmarks.dreamgen.table import table as dreamgen_table
 from evaluation.benchmarks.named_videos import Run, read_run
+from evaluation.benchmarks.vbench.options import VbenchOptions
+from evaluation.benchmarks.vbench.outputs import export_videos
+from evaluation.benchmarks.vbench.table import table as vbench_table
 from evaluation.benchmarks.vbvr.results import SampleScore
 from evaluation.benchmarks.vbvr.table import Table, row
 from evaluation.records import Sample
@@ -32,15 +34,15 @@ def test_a_refusal_in_dreamgens_table_is_text(run):
 
 
 def test_a_refusal_in_vbenchs_table_is_text(run, tmp_path):
-    options = vbench.VbenchOptions(step="table", run=run.folder, out=tmp_path, dimensions=["dynamic_degree"])
-    vbench.export_videos(run, tmp_path / "videos")
+    options = VbenchOptions(step="table", run=run.folder, out=tmp_path, dimensions=["dynamic_degree"])
+    export_videos(run, tmp_path / "videos")
     scores = '{"dynamic_degree": [1.0, [{"video_path": "a.mp4", "video_results": true}]]}'
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "x_eval_results.json").write_text(scores)
-    assert SAFE in vbench.table(run, tmp_path / "videos", tmp_path / "results", options)
+    assert SAFE in vbench_table(run, tmp_path / "videos", tmp_path / "results", options)
 
 
 def test_notes_and_the_evaluators_categories_in_vbvrs_table_are_text():
     scores = [SampleScore("In-Domain_50", "G-1_t", "00000", HOSTILE, 1.0)]
-    text = Table((row("run", "vanilla", "task_specific", scores, [HOSTILE]),)).to_markdown()
+    text = Table(rows=(row("run", "vanilla", "task_specific", scores, [HOSTILE]),)).to_markdown()
     assert text.count(SAFE) == 2 and "<img" not in text

@@ -4,8 +4,10 @@ import json
 
 import pytest
 
-from evaluation.benchmarks import vbench
 from evaluation.benchmarks.named_videos import read_run
+from evaluation.benchmarks.vbench import __main__ as command
+from evaluation.benchmarks.vbench import outputs
+from evaluation.benchmarks.vbench.results import read_results
 from evaluation.records import Sample
 from evaluation.scoring.judged_run import Incomplete
 from tests.evaluation.benchmarks import layouts
@@ -25,17 +27,17 @@ def rows(*scores) -> list[dict]:
 def test_an_export_is_one_flat_folder_with_a_manifest(tmp_path):
     samples = [Sample(name, "gr1_env/0_x.png", "a task") for name in IDS]
     out = tmp_path / "out"
-    exported = vbench.export_videos(read_run(layouts.run(tmp_path / "run", samples)), out)
+    exported = outputs.export_videos(read_run(layouts.run(tmp_path / "run", samples)), out)
     assert len(list(out.glob("*.mp4"))) == len(IDS) and not [path for path in out.iterdir() if path.is_dir()]
     assert exported[0].path == "plain-1.mp4" and all("/" not in one.path for one in exported)
     assert len((out / "manifest.jsonl").read_text().splitlines()) == len(IDS)
 
 
 def test_commands_name_one_dimension_each(tmp_path):
-    made = vbench.commands(tmp_path, tmp_path / "out")
+    made = outputs.commands(tmp_path, tmp_path / "out")
     assert len(made) == 6 and made[0][:4] == ("vbench", "evaluate", "--videos_path", str(tmp_path))
     with pytest.raises(ValueError, match="human_action"):
-        vbench.commands(tmp_path, tmp_path, ["human_action"])
+        outputs.commands(tmp_path, tmp_path, ["human_action"])
 
 
 def test_results_are_read_with_their_oddities(tmp_path):
@@ -44,11 +46,11 @@ def test_results_are_read_with_their_oddities(tmp_path):
         "imaging_quality": [0.6, rows(50.0, 70.0)],  # the mean as a share, the videos in percent
         "motion_smoothness": [0.98, rows(0.97, 0.99)],
     }
-    found = vbench.read_results(results(tmp_path / "x_eval_results.json", whole))
+    found = read_results(results(tmp_path / "x_eval_results.json", whole))
     assert found["dynamic_degree"].videos == {"0.mp4": 1.0, "1.mp4": 0.0}
     assert found["imaging_quality"].mean == pytest.approx(0.6) and found["imaging_quality"].videos["0.mp4"] == 0.5
     whole = {"imaging_quality": [60.0, rows(50.0, 70.0)]}
-    assert vbench.read_results(results(tmp_path / "y", whole))["imaging_quality"].mean == pytest.approx(0.6)
+    assert read_results(results(tmp_path / "y", whole))["imaging_quality"].mean == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize(
@@ -69,22 +71,22 @@ def test_results_are_read_with_their_oddities(tmp_path):
 )
 def test_results_of_another_form_are_refused(tmp_path, whole, said):
     with pytest.raises(ValueError, match=said):
-        vbench.read_results(results(tmp_path / "r.json", whole))
+        read_results(results(tmp_path / "r.json", whole))
 
 
 def test_videos_without_a_score_are_named(tmp_path):
     run = read_run(layouts.run(tmp_path / "run", [Sample(str(n), "gr1_env/0_x.png", "t") for n in range(3)]))
-    exported = vbench.export_videos(run, tmp_path / "out")
+    exported = outputs.export_videos(run, tmp_path / "out")
     paths = results(tmp_path / "r.json", {"dynamic_degree": [1.0, rows(True, True)]})
     with pytest.raises(Incomplete, match=r"1 videos have no score: 2\.mp4"):
-        vbench.read_results(paths, exported)
+        read_results(paths, exported)
 
 
 def told(capsys, tmp_path, **options) -> tuple[int, str, str]:
     """(exit status, standard output, standard error) of the command."""
     config = tmp_path / "config.json"
     config.write_text(json.dumps(options))
-    status = vbench.main(["--config", str(config)])
+    status = command.main(["--config", str(config)])
     return (status, *capsys.readouterr())
 
 

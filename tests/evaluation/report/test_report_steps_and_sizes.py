@@ -107,14 +107,10 @@ def test_results_of_other_benchmarks_have_tables_with_intervals_and_denominators
 
 
 def test_a_table_that_a_step_wrote_is_read(tmp_path):
-    """The strict reader follows the forms that the benchmarks' own modules write."""
+    """The strict reader follows the form that DreamGen's table writes; the others share theirs."""
     from evaluation.benchmarks.dreamgen import table as dreamgen
-    from evaluation.benchmarks.vbvr import table as vbvr
     from evaluation.report import others as ours
     from stats.rates import Rate
 
     row = dreamgen.Row("object", 2, 50, {"PA-I": Rate(0, 0, 2), "PA-II": Rate(1, 2, 0)}, 0.5, 0.1, 0.9)
     ours.DreamgenTable.model_validate_json(json.dumps(dreamgen.Table("r", "j", (row,), ("n",)).to_json()))
-    mean = vbvr.Mean(0.5, 0.4, 0.6, 10, 2)
-    table = vbvr.Table((vbvr.Row("r", "vanilla", "weighted", {"All": mean}, mean, ("n",)),))
-    ours.VbvrTable.model_validate_json(json.dumps(table.to_json()))

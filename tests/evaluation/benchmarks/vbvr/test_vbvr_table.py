@@ -31,8 +31,8 @@ def scores_of(shift: float) -> list[SampleScore]:
 def test_variants_are_compared_over_the_same_samples():
     rows = [table.row("base", "vanilla", "task_specific", scores_of(0.0))]
     better = table.row("executor", "trained", "task_specific", scores_of(0.1))
-    rows.append(replace(better, difference=table.difference(scores_of(0.1), scores_of(0.0))))
-    text = table.Table(tuple(rows)).to_markdown()
+    rows.append(better.model_copy(update={"difference": table.difference(scores_of(0.1), scores_of(0.0))}))
+    text = table.Table(rows=tuple(rows)).to_markdown()
     assert rows[0].parts["All"].value == pytest.approx(0.245) and rows[0].parts["All"].samples == 500
     # Every task gains the same, which does not make the gain certain: Tango's interval of 10 of 100.
     low, high = paired_interval(10, 0, 100)

@@ -1,0 +1,41 @@
+"""Options of `python -m evaluation.benchmarks.vbench`."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from storage.options import Options
+
+# They need no prompts of VBench's own.
+DIMENSIONS = (
+    "subject_consistency",
+    "background_consistency",
+    "motion_smoothness",
+    "dynamic_degree",
+    "aesthetic_quality",
+    "imaging_quality",
+)
+
+
+class VbenchOptions(Options):
+    """One step on one run's folder. Unknown names are errors."""
+
+    step: Literal["export", "table"] = Field(
+        description="export: videos into one flat folder, and the commands to run. table: the results of these."
+    )
+    run: Path = Field(description="The run's folder, as generation left it.")
+    out: Path | None = Field(None, description="Folder of videos, results and table; null: `vbench` in the run's.")
+    seed: int | None = Field(None, description="Whose videos; null where the run has one seed only.")
+    dimensions: tuple[str, ...] = Field(DIMENSIONS, min_length=1, description="Those wanted, of custom input's.")
+
+    @field_validator("dimensions")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if set(value) - set(DIMENSIONS) or len(set(value)) != len(value):
+            raise ValueError(f"{list(value)}: each of {', '.join(DIMENSIONS)} at most once is expected")
+        return value
+
+    @property
+    def place(self) -> Path:
+        return self.out or self.run / "vbench"
