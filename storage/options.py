@@ -29,6 +29,11 @@ class Options(BaseModel):
                 warnings.warn(f"option {name} is retired: {became}", FutureWarning, stacklevel=2)
         return self
 
+    @classmethod
+    def upgraded(cls, saved: Mapping[str, Any]) -> dict[str, Any]:
+        """This block of a saved recipe as it is written today, where retired options have handed on their value."""
+        return dict(saved)
+
 
 def retired(said: str) -> Any:
     """The field of an option that nothing reads any more; `said` tells what became of it. Its type is `Any`."""

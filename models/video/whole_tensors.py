@@ -64,7 +64,7 @@ def in_place(transformer: nn.Module, file: Path | None) -> Iterator[None]:
             raise ValueError(f"{file}: {name} is {shape}: finite numbers of shape {list(own.shape)} are expected")
     try:
         for name, layer, attribute in at:
-            new = tensors[name].to(held[name].device)
+            new = tensors[name].to(held[name])
             layer._parameters[attribute] = nn.Parameter(new, requires_grad=False)
         yield
     finally:

@@ -55,7 +55,7 @@ NO_DECAY = {"optimizer": {"decay_to": 1.0}}  # a rate that decays depends on run
 EVERYTHING = {
     "method": "alternating",
     "objective": OLD,
-    "rewards": {"normalise": True, "judge_noise": 0.5},
+    "rewards": {"normalise": True},
     "regularisers": KL,
 }
 

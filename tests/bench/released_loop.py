@@ -24,8 +24,9 @@ def released_update(trainer) -> Callable[..., None]:
         with policies.use("executor"):
             prediction = predictor.velocity("executor", part.x, part.sigma, condition, grad=True)
         reference = predictor.velocity(None, part.x, part.sigma, condition)
+        beside = {name: losses.asked(name, part, condition) for name in losses.learner.shadows}
         if advantages is not None:
-            loss = losses.policy_gradient(part, prediction, advantages, condition, None) / count
+            loss = losses.policy_gradient(part, prediction, advantages, beside, None) / count
             penalty = velocity_kl(prediction, reference, model.mask)
             if options.objective.kind == "awm":  # DiffusionNFT's further copy is the old policy, asked by its loss
                 other = predictor.velocity("executor", part.x, part.sigma, condition, shadow=copy)

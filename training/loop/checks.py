@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from models.vlm.questions import NAMES
 from training.methods.rounds import rounds_of
 from training.options import TrainOptions
+from training.options.rewards import SOURCES
 
 if TYPE_CHECKING:  # it imports torch, which who only checks options does without
     from training.conditions.store import ConditionStore
@@ -19,12 +20,17 @@ def check_options(options: TrainOptions) -> None:
     rewards, asked = options.rewards, options.rewards.judge.questions
     if "task" not in asked:
         raise ValueError(f"rewards.judge.questions {list(asked)}: task is expected among them, for held-out scores")
+    updates = options.rollout.updates_per_rollout
+    if updates > 1 and not rounds_of(options.method):
+        raise ValueError(f"rollout.updates_per_rollout {updates}: method {options.method} makes one update a step")
     for part in rounds_of(options.method):
-        judged = part.judged and any(getattr(rewards, name) for name in NAMES)
-        if part.rl and not judged and not (part.distilled and rewards.distill):
+        if part.rl and not any(rewards.weight_of(source) for source in part.scorers):
+            names = [name for source in part.scorers for name in SOURCES[source].rewards]
             raise ValueError(
-                f"method {options.method}: rewards.{', '.join(NAMES)} and distill are all 0 where it uses them; "
-                "a weight above 0 is expected"
+                f"method {options.method}: rewards.{', '.join(names[:-1])} and {names[-1]} are all 0 where it uses "
+                "them; a weight above 0 is expected"
+                if len(names) > 1
+                else f"method {options.method}: rewards.{names[0]} is 0 where it uses it; a weight above 0 is expected"
             )
         missing = [name for name in NAMES if getattr(rewards, name) and name not in asked]
         if part.judged and missing:

@@ -54,11 +54,14 @@ class Optimise:
             for parameter in self.policies.parameters(name):
                 parameter.grad = None
 
-    def step(self, names: Sequence[str], sums: Mapping[str, Tensor], metrics: Mapping[str, float]) -> dict[str, float]:
+    def step(
+        self, names: Sequence[str], sums: Mapping[str, Tensor], metrics: Mapping[str, float], last: bool = True
+    ) -> dict[str, float]:
         """Sums gradients and measurements over processes in one all-reduce, then steps each policy of `names`.
 
         `sums` has the same names on every process. A policy whose summed gradient is exactly 0 stays as it is: weight
-        decay and momentum would move it, and its shadows follow, with nothing learned. Returns what was measured, how
+        decay and momentum would move it, and its shadows follow, with nothing learned. The old policy (NFT) follows in
+        the `last` step on the same rollouts alone: it is the one that sampled them. Returns what was measured, how
         many policies were `skipped` so, and the norms: of the first policy as grad_norm, of others by their name.
         Raises Diverged, and nothing is stepped, when a norm is not finite or above `optimizer.stop_norm`; `metrics` are
         told with it.
@@ -82,7 +85,8 @@ class Optimise:
                     group["lr"] = lr
                 optimizer.step()
             for kind, shadow in self.learners[name].shadows.items():
-                shadow.update(decay(self.options, kind, self.number))
+                if kind != "old" or last:
+                    shadow.update(decay(self.options, kind, self.number))
         told = {"grad_norm" if name == names[0] else f"{name}/grad_norm": float(norm) for name, norm in norms.items()}
         told |= {"skipped": float(len(norms) - len(moved)), "lr": lr}
         return told | dict(zip(keys, measured.tolist(), strict=True))

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from models.vlm.options import DECIDES, VLMOptions
-from storage.options import retired_names
+from storage.options import Options, retired_names
 from training.options import TrainOptions
 from training.options.rewards import ERRS
 
@@ -62,6 +62,7 @@ def completed(saved: Mapping[str, Any], options: BaseModel) -> dict[str, Any]:
     would be now, nobody can say.
     """
     gone = retired_names(type(options))
+    saved = options.upgraded(saved) if isinstance(options, Options) else saved
     found = {name: value for name, value in saved.items() if name not in gone}
     for name, field in type(options).model_fields.items():
         value = getattr(options, name)

@@ -103,6 +103,7 @@ class Trainer:
         """The training step `number` (from 1) of this run's method; its metrics, the same on every process."""
         start = time.perf_counter()
         optimiser = Optimise(self.options, self.policies, self.state.learners, self.world, number)
+        optimiser.zero()  # no gradient lies in memory while rollouts are sampled
         metrics = self.method.step(number, optimiser)
         return metrics | {"seconds": time.perf_counter() - start}
 

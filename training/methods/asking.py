@@ -10,6 +10,7 @@ from typing import Literal
 
 from training.methods.rounds import Round, round_of
 from training.options import TrainOptions
+from training.options.rewards import SOURCES
 
 Calls = Counter[tuple[str, bool]]
 
@@ -36,7 +37,8 @@ class Pass:
 class Asking:
     """The model calls of one step: `sampled` sampler steps of each rollout, whose states are all `kept` or not; `known`
     states of its trajectory with the teacher's velocities, `told` of them asked for; then the `passes` of each update.
-    `judged`: whether rollouts are decoded and shown to the judge.
+    `judged`: whether rollouts are decoded and shown to the judge; `decoded`: whether to any scorer. Prefixes that a
+    context rolls out first are its own matter and not in it.
     """
 
     passes: tuple[Pass, ...]
@@ -45,6 +47,8 @@ class Asking:
     known: int = 0
     told: int = 0
     judged: bool = False
+    decoded: bool = False
+    updates: int = 1
 
 
 def asking(options: TrainOptions, step: int) -> Asking:
@@ -93,6 +97,8 @@ def asking_in(options: TrainOptions, part: Round) -> Asking:
         known=known,
         told=0 if part.sampled_by_teacher else known,
         judged=part.judged,
+        decoded=any(SOURCES[name].videos for name in part.scorers),
+        updates=options.rollout.updates_per_rollout,
     )
 
 
@@ -117,18 +123,22 @@ def calls_of_run(options: TrainOptions) -> Calls:
 
 def _counted(plan: Asking, options: TrainOptions) -> Calls:
     videos = options.rollout.tasks * options.rollout.group
-    updates = options.rollout.updates_per_rollout if plan.sampled else 1
     found: Calls = Counter({("rollout", False): plan.sampled, ("teacher", False): plan.told})
     for one in plan.passes:
-        found[one.learner, True] += one.states * updates
+        found[one.learner, True] += one.states * plan.updates
         for name in one.beside:
-            found[name, False] += one.states * updates
+            found[name, False] += one.states * plan.updates
     return Counter({key: videos * states for key, states in found.items() if states})
 
 
 def judged_videos(options: TrainOptions, step: int = 1) -> int:
-    """Videos a step decodes and shows to the judge, over all processes."""
+    """Videos a step shows to the judge, over all processes."""
     return options.rollout.tasks * options.rollout.group if asking(options, step).judged else 0
+
+
+def decoded_videos(options: TrainOptions, step: int = 1) -> int:
+    """Videos a step decodes for its scorers, over all processes."""
+    return options.rollout.tasks * options.rollout.group if asking(options, step).decoded else 0
 
 
 def requests(options: TrainOptions, videos: int) -> int:

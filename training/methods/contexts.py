@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -16,10 +16,16 @@ Roll = Callable[[Condition, Sequence[int]], Tensor]
 
 @dataclass(frozen=True)
 class Context:
-    """G groups of a step: by role what it is given, a row a group, and each group's text for those who judge it."""
+    """G groups of a step: by role what it is given, a row a group; each group's text for those who judge it; and what
+    is known of each for scorers that compare (its true future, say), None where nothing is."""
 
     conditions: Mapping[str, Condition]
     texts: tuple[str, ...]
+    truths: tuple[Any, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.truths:
+            object.__setattr__(self, "truths", (None,) * len(self.texts))
 
 
 class Contexts(Protocol):

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from models.video.flow import clean_prediction
+from models.video.flow import check_straight, clean_prediction
 from models.video.protocol import Condition
 from models.video.seeds import seed_of
 from training.methods.micro_batches import add_gradients
@@ -25,6 +25,7 @@ class DistributionMatching:
 
     def __init__(self, given: Given):
         self.given, self.options, self.predictor = given, given.options, given.predictor
+        check_straight(given.predictor.model, "method dmd")
 
     def step(self, number: int, optimiser: Optimiser) -> dict[str, float]:
         options, given, predictor, model = self.options, self.given, self.predictor, self.predictor.model

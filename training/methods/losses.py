@@ -74,10 +74,11 @@ class RoundLosses:
             # Under the policy throughout, so that what is asked in between changes nothing of it.
             with self.predictor.policies.use(self.learner.policy):
                 prediction = self.predictor.velocity(self.learner.policy, part.x, part.sigma, condition, grad=True)
+                beside = {name: self.asked(name, part, condition) for name in one.beside if name != "teacher"}
                 terms = []
                 if one.rl:
                     old_error = next(old_errors, None)
-                    terms.append(self.policy_gradient(part, prediction, advantages, condition, old_error) / count)
+                    terms.append(self.policy_gradient(part, prediction, advantages, beside, old_error) / count)
                 if one.anchor:
                     terms.append(self.anchor(part, prediction, count))
             return {self.learner.policy: sum(terms)}
@@ -98,25 +99,30 @@ class RoundLosses:
         self._add("anchor", (apart.detach() * weight).sum() / self.total)
         return self.beta * weight * apart
 
-    def policy_gradient(self, part, prediction, advantages, condition, old_error) -> Tensor:
-        """L_RL of each state [N], with the velocity penalties that the recipe asks for."""
+    def asked(self, name: str, part: States, condition: Condition) -> Tensor:
+        """Velocities of the reference (the base under T), or of the learner as it was (old) or is on average (ema)."""
+        shadow = self.learner.shadows.get(name)
+        policy = self.learner.policy if shadow is not None else None
+        return self.predictor.velocity(policy, part.x, part.sigma, condition, shadow=shadow, counted=name)
+
+    def policy_gradient(
+        self, part: States, prediction: Tensor, advantages: Tensor, beside: dict[str, Tensor], old_error: Tensor | None
+    ) -> Tensor:
+        """L_RL of each state [N], with the velocity penalties that the recipe asks for. `beside`: velocities of whom
+        the pass asks there, by name."""
         objective, regular = self.options.objective, self.options.regularisers
         advantage = advantages[part.row].to(prediction.device)
-        base = None
-        if regular.kl_ref or (objective.kind == "flow_grpo" and objective.kl):
-            base = self.predictor.velocity(None, part.x, part.sigma, condition, counted="reference")
         match objective.kind:
             case "awm":
                 loss = self._awm(part, prediction, advantage, old_error)
             case "nft":
-                loss = self._nft(part, prediction, advantage, condition)
+                loss = self._nft(part, prediction, advantage, beside.get("old"))
             case "flow_grpo":
-                loss = self._flow_grpo(part, prediction, advantage, base)
+                loss = self._flow_grpo(part, prediction, advantage, beside.get("reference"))
         if regular.kl_ref:
-            loss = loss + regular.kl_ref * velocity_kl(prediction, base, self.mask)
+            loss = loss + regular.kl_ref * velocity_kl(prediction, beside["reference"], self.mask)
         if regular.kl_ema:
-            ema = self._shadow("ema", part, condition)
-            loss = loss + regular.kl_ema * velocity_kl(prediction, ema, self.mask)
+            loss = loss + regular.kl_ema * velocity_kl(prediction, beside["ema"], self.mask)
         return loss * (advantage != 0)  # a rollout without one is there for the anchor alone
 
     def _awm(self, part: States, prediction: Tensor, advantage: Tensor, old_error: Tensor | None) -> Tensor:
@@ -139,11 +145,11 @@ class RoundLosses:
                 self.first_errors.append(terms.error.detach())
         return terms.loss
 
-    def _nft(self, part: States, prediction: Tensor, advantage: Tensor, condition: Condition) -> Tensor:
+    def _nft(self, part: States, prediction: Tensor, advantage: Tensor, old: Tensor | None) -> Tensor:
         objective = self.options.objective
         terms = nft_loss(
             prediction,
-            self._shadow("old", part, condition) if "old" in self.learner.shadows else None,
+            old,
             part.x,
             part.x0,
             part.sigma,
@@ -179,11 +185,6 @@ class RoundLosses:
         )
         self._add("ratio_apart", (terms.ratio - 1).abs().sum() / self.total / len(of.stochastic))
         return terms.loss
-
-    def _shadow(self, name: str, part: States, condition: Condition) -> Tensor:
-        """Velocities of the learner as it was, or as it is on average."""
-        policy, shadow = self.learner.policy, self.learner.shadows[name]
-        return self.predictor.velocity(policy, part.x, part.sigma, condition, shadow=shadow, counted=name)
 
     def _add(self, name: str, value: Tensor) -> None:
         self.sums[name] = self.sums[name] + value.detach().double().cpu()

@@ -1,5 +1,6 @@
 """Methods that learn from rollouts: WMSD and its ablations, each a cycle of rounds (rounds.py)."""
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from models.video.flow import Flow, check_straight
 from models.video.protocol import Condition
 from training.methods.asking import Asking, Pass, asking_in
 from training.methods.contexts import Context
@@ -29,6 +31,11 @@ class RolloutMethod:
     def __init__(self, given: Given):
         self.given, self.options, self.predictor = given, given.options, given.predictor
         self.model = given.predictor.model
+        levels = getattr(self.options.objective, "levels", "sampler")
+        if levels == "logit_normal":
+            check_straight(self.model, "objective.levels logit_normal")
+        if levels == "log_normal" and isinstance(self.model, Flow):
+            raise ValueError("objective.levels log_normal: this model's levels end at 1; logit_normal is for it")
 
     def step(self, number: int, optimiser: Optimiser) -> dict[str, float]:
         part, clock = round_of(self.options, number), time.perf_counter
@@ -40,6 +47,7 @@ class RolloutMethod:
             rollouts = self.taught(number, part, asked, rollouts, context)
             taught = clock()
             told.collect(rollouts, pending, self.given.stopping.heed)
+            pending.clear()  # a scorer may have kept videos in it
         metrics: dict[str, float] = {}
         ranked = None
         if part.scorers:
@@ -83,7 +91,8 @@ class RolloutMethod:
             return sample(self.model, field, condition, rows, steps=steps, batch=batch, keep=False).clean
 
         found = self.given.contexts.of_step(number, self.given.places, roll)
-        return Context({role: one.to(self.model.device) for role, one in found.conditions.items()}, found.texts)
+        on_device = {role: one.to(self.model.device) for role, one in found.conditions.items()}
+        return replace(found, conditions=on_device)
 
     def rolled_out(self, number: int, part: Round, asked: Asking, context: Context) -> tuple[Rollouts, dict[str, list]]:
         """This process's rollouts, and what the round's scorers work on: each batch is theirs as soon as sampled."""
@@ -91,8 +100,9 @@ class RolloutMethod:
         rows = plan(options.run.seed, number, self.given.places, options.rollout.group)
 
         def sampled(span: slice, clean: Tensor) -> None:
-            texts = tuple(context.texts[i] for i in rows.tasks[span].tolist())
-            batch = Sampled(span, clean, texts, self.model.decode)
+            groups = rows.tasks[span].tolist()
+            texts, truths = (tuple(of[i] for i in groups) for of in (context.texts, context.truths))
+            batch = Sampled(span, clean, texts, truths, self.model.decode)
             for name, waiting in pending.items():
                 if (one := self.given.scorers[name].submit(batch)) is not None:
                     waiting.append(one)
@@ -161,12 +171,14 @@ class RolloutMethod:
         teacher = self.teacher(part, context) if part.anchored else None
         losses = RoundLosses(self.options, self.predictor, rollouts, actor, teacher, beta, self.given.total)
         found = []
-        for update in range(self.options.rollout.updates_per_rollout):
+        for update in range(asked.updates):
             losses.reset(measured(self.options, part.rl, part.anchored))
             optimiser.zero()
-            with self.given.stopping.phase():
+            # Once weights have moved the step is finished, whoever is asked to end: else half of it would be saved.
+            with self.given.stopping.phase() if update == 0 else contextlib.nullcontext():
                 self.gradients(number, asked, rollouts, ranked, losses, first=update == 0)
-            found.append(optimiser.step([part.learner], losses.sums, metrics))
+            last = update == asked.updates - 1
+            found.append(optimiser.step([part.learner], losses.sums, metrics, last))
         return {key: sum(one[key] for one in found) / len(found) for key in found[0]}
 
     def gradients(

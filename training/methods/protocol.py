@@ -26,8 +26,11 @@ class Optimiser(Protocol):
     def zero(self) -> None:
         """Forgets all gradients: before a method adds up those of an update."""
 
-    def step(self, names: Sequence[str], sums: Mapping[str, Tensor], metrics: Mapping[str, float]) -> dict[str, float]:
+    def step(
+        self, names: Sequence[str], sums: Mapping[str, Tensor], metrics: Mapping[str, float], last: bool = True
+    ) -> dict[str, float]:
         """One optimizer step of the policies `names` with the gradients that they hold; returns what was measured.
+        `last`: of those on the same rollouts, after which an old policy follows.
 
         A collective: gradients and `sums` (the same names on every process) are added up over all processes. `metrics`
         are told where the step is refused. Raises Diverged.

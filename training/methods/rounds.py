@@ -5,16 +5,16 @@ from typing import Literal
 
 from training.options import TrainOptions
 from training.options.methods import Method
+from training.options.rewards import SOURCES
 
 Role = Literal["executor", "demonstrator"]
-Source = Literal["judge", "distill"]  # a scorer of training/rewards/scorers.py
 
 
 @dataclass(frozen=True)
 class Round:
     """One kind of training step: `learner` is trained on rollouts of `rollouts`.
 
-    `rl`: its policy gradient. `scorers`: whose rewards it is about; `judge`: the VLM's; `distill`: r_distill (Eq. 9).
+    `rl`: its policy gradient. `scorers`: whose rewards it is about (training/rewards/scorers.py).
     `anchor`: the teacher is the Demonstrator at states of whoever rolled out (Eq. 11; Eq. 3 where the Demonstrator
     did). `base_anchor`: the teacher is the base under the learner's own prompt (Algorithm 2, line 15).
     """
@@ -22,7 +22,7 @@ class Round:
     learner: Role
     rollouts: Role
     rl: bool = False
-    scorers: tuple[Source, ...] = ()
+    scorers: tuple[str, ...] = ()
     anchor: bool = False
     base_anchor: bool = False
 
@@ -80,7 +80,7 @@ def round_of(options: TrainOptions, step: int) -> Round:
         return part
     return replace(
         part,
-        scorers=tuple(name for name in part.scorers if name != "distill" or options.rewards.distill > 0),
+        scorers=tuple(name for name in part.scorers if SOURCES[name].watched or options.rewards.weight_of(name)),
         anchor=part.anchor and distill.beta_d > 0,
         base_anchor=part.base_anchor and distill.beta_phi > 0,
     )

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from models.video.flow import check_straight
 from models.video.seeds import seed_of
 from training.methods.micro_batches import add_gradients
 from training.methods.protocol import Given, Optimiser
@@ -21,6 +22,7 @@ class FineTuning:
 
     def __init__(self, given: Given):
         self.given, self.options, self.predictor = given, given.options, given.predictor
+        check_straight(given.predictor.model, "method sft")
         self.videos = [video_id for video_id, _ in given.store.videos()]
 
     def step(self, number: int, optimiser: Optimiser) -> dict[str, float]:

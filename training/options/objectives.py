@@ -75,7 +75,7 @@ class NFT(Levels):
 
     kind: Literal["nft"] = "nft"
     beta: float = Field(1.0, gt=0, description="Mixing of the branches (nft_beta).")
-    old_decay_rate: float = Field(0.001, ge=0, description="The old policy's decay grows by this an update ...")
+    old_decay_rate: float = Field(0.001, ge=0, description="The old policy's decay grows by this a step ...")
     old_decay_max: float = Field(0.5, ge=0, lt=1, description="... up to this; 0 makes every step on-policy.")
 
 

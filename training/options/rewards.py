@@ -1,11 +1,13 @@
 """Options of rewards: who judges, what each reward weighs, how rewards become advantages."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import Field, create_model, model_validator
+from pydantic import BaseModel, Field, create_model, model_validator
 
 from models.vlm.asking import AskOptions
-from models.vlm.questions import QUESTIONS
+from models.vlm.questions import NAMES, QUESTIONS
 from storage.options import Options, retired
 
 ERRS = ("judge_noise", "judge_flip")  # options of a scripted VLM that make its judgements err
@@ -23,6 +25,17 @@ class JudgeOptions(AskOptions):
         return self.model_copy(update={"vlm": self.vlm.model_copy(update=dict.fromkeys(ERRS, 0.0))})
 
 
+@dataclass(frozen=True)
+class Source:
+    """A scorer as recipes know it: the rewards it gives, whether it looks at decoded `videos`, and whether it is
+    `watched`, that is asked and logged even where no reward of it has a weight."""
+
+    rewards: tuple[str, ...]
+    videos: bool = False
+    watched: bool = False
+
+
+SOURCES = {"judge": Source(NAMES, videos=True, watched=True), "distill": Source(("distill",))}
 # A weight for each reward that a scorer gives, under the reward's name. A new question or scorer is one entry.
 WEIGHTS: dict[str, tuple[float, str]] = {
     **{one.name: (one.weight, f"Weight of the judge's log-odds that {one.yes}.") for one in QUESTIONS},
@@ -53,12 +66,30 @@ class RewardOptions(Weights):
         """The weight of each reward by its name."""
         return {name: getattr(self, name) for name in WEIGHTS}
 
+    def weight_of(self, source: str) -> float:
+        """The sum of the weights of the rewards that a scorer gives."""
+        return sum(self.weights[name] for name in SOURCES[source].rewards)
+
     @model_validator(mode="before")
     @classmethod
     def _moved(cls, given: Any) -> Any:
-        """`judge_noise` and `judge_flip` are options of the judge's VLM; before, rewards had their own beside them."""
-        told = {name: given[name] for name in ERRS if given.get(name)} if isinstance(given, dict) else {}
-        if not told:
-            return given
-        judge = dict(given.get("judge") or {})
-        return given | {"judge": judge | {"vlm": {**(judge.get("vlm") or {}), **told}}}
+        return cls.upgraded(given) if isinstance(given, dict) else given
+
+    @classmethod
+    def upgraded(cls, saved: Mapping[str, Any]) -> dict[str, Any]:
+        """`judge_noise` and `judge_flip` are options of the judge's VLM; before, rewards had their own beside them.
+        Where the VLM's own are given too, these hold."""
+        told = {name: saved[name] for name in ERRS if saved.get(name)}
+        judge = saved.get("judge") or {}
+        if not told or isinstance(judge, BaseModel):
+            return dict(saved)
+        return {**saved, "judge": {**judge, "vlm": {**told, **_set(judge.get("vlm") or {})}}}
+
+
+def _set(vlm: Mapping[str, Any]) -> dict[str, Any]:
+    """A VLM's block without errors that are 0, as a saved recipe has them at their default."""
+    return {name: value for name, value in vlm.items() if name not in ERRS or value}
+
+
+if clash := WEIGHTS.keys() & (RewardOptions.__annotations__.keys() | {"weights"}):
+    raise TypeError(f"rewards {sorted(clash)} are options of their own: other names are expected")

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from models.video.facts import Description
-from training.methods.asking import calls_of_run, held_out_videos, judged_videos, requests
+from training.methods.asking import calls_of_run, decoded_videos, held_out_videos, judged_videos, requests
 from training.options import TrainOptions
 from training.planning.gpus import GPU
 
@@ -100,7 +100,7 @@ def compute(model: Description, options: TrainOptions, ranks: int, gpu: GPU, mfu
         else:
             run["update"] += states * (one.forward + (extra if who != "reference" else 0))
     decoding = model.pixels * model.vae.flops
-    cycle = [judged_videos(options, step) for step in range(1, options.run.steps + 1)]
+    cycle = [decoded_videos(options, step) for step in range(1, options.run.steps + 1)]
     run["decode"] = sum(cycle) * decoding
     tested = held_out_videos(options)
     run["held_out"] = tested * (options.held_out.steps * one.forward + decoding)

@@ -105,7 +105,8 @@ class Policies:
             layer._disable_adapters = name is None
             layer._active_adapter = [name] if name is not None else [self.names[0]]
         for key, (layer, attribute, base) in self._places.items():
-            layer._parameters[attribute] = base if name is None else self._named[name][key]
+            # In the base's precision; gradients reach the float32 tensor through the cast.
+            layer._parameters[attribute] = base if name is None else self._named[name][key].to(base.dtype)
 
 
 class Shadow:

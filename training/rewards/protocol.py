@@ -18,12 +18,13 @@ class TooManyFailures(RuntimeError):
 
 @dataclass(frozen=True)
 class Sampled:
-    """A batch of rollouts as soon as it is sampled: its `rows` of the step's plan, clean states [n, ...], and the text
-    of each row's task."""
+    """A batch of rollouts as soon as it is sampled: its `rows` of the step's plan, clean states [n, ...], and of each
+    row's context the text and what else is known of it (training/methods/contexts.py)."""
 
     rows: slice
     clean: Tensor
     texts: tuple[str, ...]
+    truths: tuple[Any, ...]
     decode: Callable[[Tensor], Tensor]
 
     @cached_property

@@ -77,7 +77,8 @@ def advantages(
             counted = {name: named[name] for name in scorer.rewards if weights[name]}
             error = f"{where}: {told.errors[source]}"
             check_failures(counted, scorer.max_failed_share, error, FAILED.get(source, f"scores of {source}"))
-            metrics[f"{source}/failed_share"] = float((~valid).double().mean())
+            failed = torch.isnan(torch.stack([*counted.values()])).any(0) if counted else torch.zeros(len(total))
+            metrics[f"{source}/failed_share"] = float(failed.double().mean())
     result = group_advantages(total, groups, valid, std_scope=options.std_scope, clip=options.clip, scale=options.scale)
     values = best_and_worst(result.values, total, groups, valid, options.best, options.worst)
     metrics["reward"] = _mean(total)

@@ -24,6 +24,7 @@ OBJECTIVES = {
     "normalised": {"rewards": {"normalise": True}},
     "sft": {"method": "sft", "memory": {"batch": 2}},
     "dmd": {"method": "dmd"},
+    "three updates": {"rollout": {"updates_per_rollout": 3}},
 }
 
 

@@ -16,8 +16,9 @@ from training.world import World, join_world
 STEPS = 3
 RUNS = {
     "wmsd": {},
-    # The judge's errors are drawn for a rollout, whatever process holds it.
     "normalised": {"rewards": {"normalise": True, "std_scope": "global"}},
+    "three updates": {"rollout": {"updates_per_rollout": 3}, "rewards": {"best": 1, "worst": 1}},
+    "levels of each rollout": {"objective": {"kind": "awm", "timesteps": 2, "levels": "uniform", "level_each": True}},
     "flow_grpo": {"objective": {"kind": "flow_grpo", "window": [0, 3]}},
     "alternating": {
         "method": "alternating",

@@ -30,8 +30,8 @@ def edm(**given) -> Trainer:
 # -- a model in another parametrisation -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ["wmsd", "rl_only", "off_policy", "sft", "dmd"])
-def test_every_kind_of_method_trains_an_edm_model(method):
+@pytest.mark.parametrize("method", ["wmsd", "rl_only", "off_policy"])
+def test_methods_that_roll_out_train_an_edm_model(method):
     objective = NFT | LOG_NORMAL if method in ("wmsd", "rl_only") else {"kind": "awm", "timesteps": 2}
     trainer = edm(method=method, objective=objective, distill={"timesteps": 2, "flow_time": False})
     before = {name: tiny_run.adapter(trainer, name) for name in trainer.state.learners}
@@ -40,6 +40,24 @@ def test_every_kind_of_method_trains_an_edm_model(method):
         assert all(np.isfinite(value) for value in metrics.values()), metrics
     assert metrics["grad_norm"] > 0
     assert all(not tiny_run.same(before[name], tiny_run.adapter(trainer, name)) for name in before)
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"method": "dmd"}, "method dmd is made for the straight path"),
+        ({"method": "sft"}, "method sft is made for the straight path"),
+        ({"objective": {"kind": "awm", "levels": "logit_normal"}}, "logit_normal is made for the straight path"),
+    ],
+)
+def test_what_holds_on_the_straight_path_alone_is_refused_elsewhere(told, words):
+    with pytest.raises(ValueError, match=f"{words} of flow models: TinyEDM has another one"):
+        edm(**told)
+
+
+def test_levels_above_1_are_refused_on_a_flow_model(tiny_bench, tmp_path):
+    with pytest.raises(ValueError, match="levels end at 1; logit_normal is for it"):
+        tiny_bench.trainer(tmp_path / "run", objective={"kind": "awm", "levels": "log_normal"})
 
 
 # -- contexts ---------------------------------------------------------------------------------------------------------

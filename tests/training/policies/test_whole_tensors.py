@@ -26,8 +26,8 @@ class Network(nn.Module):
         return self.last(self.act(self.first(x)))
 
 
-def policies(**given) -> Policies:
-    return Policies(Network(), ["one", "two"], rank=2, alpha=4.0, targets=["first"], seed=0, **given)
+def policies(network=None, **given) -> Policies:
+    return Policies(network or Network(), ["one", "two"], rank=2, alpha=4.0, targets=["first"], seed=0, **given)
 
 
 def test_each_policy_has_its_own_copy_and_the_base_is_untouched_bitwise():
@@ -59,6 +59,18 @@ def test_a_gradient_of_a_whole_tensor_is_the_one_that_autograd_gives_the_plain_n
     with of.use("two"):
         of.transformer(x).square().sum().backward()
     assert torch.equal(of.named("two")["last.weight"].grad, plain.last.weight.grad)
+
+
+def test_whole_tensors_of_a_base_in_bfloat16_are_trained_in_float32():
+    x, of = torch.randn(5, 4, dtype=torch.bfloat16), policies(network=Network().bfloat16(), whole=["last"])
+    master = of.named("one")["last.weight"]
+    assert master.dtype == torch.float32
+    with of.use("one"):
+        of.transformer(x).float().square().sum().backward()
+    assert master.grad.dtype == torch.float32 and master.grad.abs().sum() > 0
+    with torch.no_grad():
+        master.add_(1e-4)  # lost in bfloat16
+    assert not torch.equal(master, master.bfloat16().float())
 
 
 def test_what_is_no_layer_and_no_parameter_is_named():
