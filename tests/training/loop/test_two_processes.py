@@ -56,13 +56,18 @@ def runs(tiny_bench, tmp_path_factory, repository):
     }
 
 
+def updates(name: str) -> int:
+    """Optimizer steps of a training step."""
+    return RUNS[name].get("rollout", {}).get("updates_per_rollout", 1)
+
+
 @pytest.mark.parametrize("name", RUNS)
 def test_two_processes_give_the_parameters_of_one(runs, name):
     two, one, _ = runs[name]
     ours, theirs = (checkpoint.load(checkpoint.latest(path / "checkpoints"))[0] for path in (two, one))
     assert ours.keys() == theirs.keys()
     trained = [key for key in ours if key.startswith(("adapter/", "shadow/"))]
-    assert max(float((ours[key] - theirs[key]).abs().max()) for key in trained) < 1e-6
+    assert max(float((ours[key] - theirs[key]).abs().max()) for key in trained) < 1e-6 * updates(name)
     start = 1e-3  # the rate: what a step moves
     assert max(float(ours[key].abs().max()) for key in trained if "lora_B" in key) > start / 2
 
@@ -77,9 +82,9 @@ def test_the_first_process_tells_the_metrics_of_all(runs, name):
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_step_makes_one_all_reduce_and_nothing_is_unpickled(runs, name):
+def test_an_update_makes_one_all_reduce_and_nothing_is_unpickled(runs, name):
     *_, counts = runs[name]
-    assert counts == [{"status": 0, "all_reduce": STEPS}] * 2
+    assert counts == [{"status": 0, "all_reduce": STEPS * updates(name)}] * 2
 
 
 def test_held_out_scores_are_those_of_one_process(runs):
