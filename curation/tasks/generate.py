@@ -7,10 +7,10 @@ from pathlib import Path
 from curation.tasks.options import TasksOptions
 from curation.tasks.rules import Pair, judge_pairs
 from curation.vlm_calls import carried, exactly, failure_reason, frame_image
-from models.vlm.answers import tidy
 from models.vlm.ask_all import ask_all
 from models.vlm.prompts import prompt
 from models.vlm.protocol import VLM, Completion, VLMUnavailable
+from models.vlm.tidy import tidy
 from storage.tables import KEPT, REJECTED
 
 PROMPT = "tasks"

@@ -13,7 +13,7 @@ STAGE = Stage(
         "curation/tasks/generate.py",
         "curation/tasks/rules.py",
         "curation/vlm_calls.py",
-        "models/vlm/answers.py",
+        "models/vlm/tidy.py",
     ),
-    known={"7c707de069da": "1"},
+    known={"faeeb53cf52e": "1"},
 )

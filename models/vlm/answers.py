@@ -3,7 +3,6 @@
 import json
 import math
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -93,8 +92,3 @@ def two_way(value: float, exact: bool, usage: Usage) -> LogOdds:
     # Both log-probabilities without overflow.
     log_p_yes, log_p_no = -math.log1p(math.exp(-value)), -math.log1p(math.exp(value))
     return LogOdds(value, log_p_yes, log_p_no, exact, usage, "yes" if value > 0 else "no")
-
-
-def tidy(text: str) -> str:
-    """NFC text with runs of white space folded into one space."""
-    return " ".join(unicodedata.normalize("NFC", text).split())

@@ -14,10 +14,10 @@ from media.errors import MediaError
 from media.index import FrameIndex
 from media.plan import Plan, Wanted, exact_runs, nearest
 from models.video.options import VideoModelOptions
-from models.vlm.answers import tidy
 from models.vlm.ask_all import ask_all
 from models.vlm.prompts import prompt
 from models.vlm.protocol import VLM, Completion, Video
+from models.vlm.tidy import tidy
 from storage.files import sha256_bytes
 from storage.tables import chunks
 from training.conditions.options import SFTVideoOptions

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from curation.tasks.options import RuleOptions
 from curation.tasks.rules import RULES, Pair, judge_pairs
-from models.vlm.answers import tidy
+from models.vlm.tidy import tidy
 
 OPTIONS = RuleOptions()
 TASK = "[Man in blue shirt]: Step onto the yellow lane marking."
