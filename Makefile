@@ -25,7 +25,7 @@ help:  ## what there is
 setup: $(READY)  ## the environment in .venv, pinned by requirements.lock
 
 $(READY): requirements.lock pyproject.toml
-	@echo "Setting up $(VENV) (about 6.5 GB, a minute or two) ..."
+	@echo "Setting up $(VENV) (about 7 GB, a minute or two) ..."
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v == (3, 11) else f"Python 3.11 is needed, this is {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
