@@ -9,7 +9,7 @@ import dagster as dg
 
 from assets.support.config_blocks import config_block
 from assets.support.resources import CollectionResource
-from assets.support.stage import run_stage, stage_asset
+from assets.support.stage import run_stage, shard_keys, stage_asset
 from curation.clips.manifest import in_shard, probe_rows
 from curation.clips.options import ClipsOptions
 from curation.clips.sources import candidates, source_folder
@@ -26,6 +26,7 @@ ClipsConfig = config_block(ClipsOptions)
 def clips(
     context: dg.AssetExecutionContext, config: ClipsConfig, collection: CollectionResource
 ) -> dg.MaterializeResult:
+    shard_keys(context)  # a run that names none is refused before the source is listed, which may take long
     store = collection.store()
     found = candidates(config.source, store)
     shards = {shard: in_shard(found, shard, COUNT) for shard in store.shards}

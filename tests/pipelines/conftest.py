@@ -1,7 +1,10 @@
 """A small microworld collection, built once by the real job; tests look at what it left behind."""
 
 import json
+import os
+import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,6 +62,14 @@ def start_job(config: dict, tags: dict, repository: Path) -> subprocess.Popen:
 @pytest.fixture(scope="session")
 def job_tools():
     return small_recipe, start_job
+
+
+@pytest.fixture
+def drawn_clips(small_store, tmp_path):
+    """The microworld's clips lie in the small collection at `tmp_path` already: drawing them takes half of a run."""
+    store, _ = small_store
+    drawn = replace(store, root=tmp_path).microworld_clips
+    shutil.copytree(store.microworld_clips, drawn, copy_function=os.link)
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,7 @@ def test_a_damaged_frame_stops_the_release_and_the_next_run_repairs_it(copied, j
     assert image.read_bytes() == sound
 
 
-def test_a_run_that_starts_in_a_pool_is_not_stopped_by_a_dead_one(tmp_path, repository, job_tools):
+def test_a_run_that_starts_in_a_pool_is_not_stopped_by_a_dead_one(drawn_clips, tmp_path, repository, job_tools):
     """Only pooled stages are selected: the slot has to be free before the first step."""
     recipe, start = job_tools
     config = recipe(tmp_path)
