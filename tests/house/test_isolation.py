@@ -24,7 +24,7 @@ except Exception:
         "open('data/x')",
         "pathlib.Path('data/microworld/x').mkdir(parents=True)",
         "os.listdir('.dagster')",
-        "list(pathlib.Path('data').glob('*'))",
+        "list(os.scandir('data'))",
         "sqlite3.connect('.dagster/storage/runs.db')",
         "os.rename('README.md', 'data/README.md')",
     ],
