@@ -8,11 +8,11 @@ import numpy as np
 from evaluation.scoring.score_table import ScoreTable
 from stats.paired import Comparison, compare
 from stats.scores import score
+from training.loop.checkpoint import RunState
 from training.loop.evaluation import Results
 from training.loop.held_out import ARMS, EXECUTOR, Arm, HeldOut
 from training.loop.log import RunLog
 from training.loop.pictures import rollout_grid
-from training.loop.run_state import RunState
 from training.stopping import Stopping
 
 GRID = 4  # held-out tasks in a picture of rollouts

@@ -10,6 +10,7 @@ from training.methods.asking import shadows
 from training.methods.learner import Learner
 from training.methods.protocol import Diverged
 from training.methods.rounds import rounds_of
+from training.objectives.nft import old_decay
 from training.options import TrainOptions
 from training.policies.lora import Policies, Shadow
 from training.world import World
@@ -118,4 +119,4 @@ def decay(options: TrainOptions, kind: str, step: int) -> float:
     """How much of a shadow stays after an update."""
     if kind == "ema":
         return options.regularisers.ema_decay
-    return min(options.objective.old_decay_rate * step, options.objective.old_decay_max)
+    return old_decay(step, options.objective.old_decay_rate, options.objective.old_decay_max)

@@ -8,10 +8,10 @@ from typing import NoReturn
 
 from models.video.protocol import VideoModel
 from training.conditions.store import ConditionStore
+from training.loop.checkpoint import RunState
 from training.loop.evaluation import Interrupted
 from training.loop.log import RunLog
 from training.loop.optimise import Optimise, prepare
-from training.loop.run_state import RunState
 from training.methods.build import method_of
 from training.methods.contexts import Contexts, PairContexts
 from training.methods.protocol import Given

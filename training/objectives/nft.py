@@ -25,6 +25,11 @@ class NFTTerms:
     weighted: Tensor
 
 
+def old_decay(step: int, rate: float, most: float) -> float:
+    """How much of the old policy stays after a step (from 1): it lags more and more, up to `most` (DiffusionNFT)."""
+    return min(rate * step, most)
+
+
 def nft_loss(
     prediction: Tensor,
     old: Tensor | None,

@@ -9,13 +9,13 @@ from torch import Tensor
 from training.options.rewards import RewardOptions
 from training.rewards.advantages import (
     RewardNormaliser,
-    best_and_worst,
     combine,
     group_advantages,
     group_spread,
     weighted,
 )
 from training.rewards.protocol import Scorer, check_failures
+from training.rewards.selection import best_and_worst
 from training.rollouts import Rollouts
 from training.world import World
 

@@ -4,7 +4,7 @@ import torch
 
 from models.video.lora import find_lora, read_lora, wearing
 from tests.training.tiny_run import Brightness, adapter, step_of
-from training.loop import checkpoint
+from training.loop import checkpoint_files
 from training.policies import adapters
 from training.policies.export import WEIGHTS
 from training.train import main
@@ -15,7 +15,7 @@ def test_adapters_stay_when_checkpoints_go_and_the_last_is_the_final_one(tiny_be
     output = tmp_path / "run"
     run = {"steps": 5, "checkpoint_every": 2, "keep": 1}
     assert main(["--config", str(tiny_bench.config(output, run=run))]) == 0
-    assert [step_of(path) for path in checkpoint.all_checkpoints(output / "checkpoints")] == [5]
+    assert [step_of(path) for path in checkpoint_files.all_checkpoints(output / "checkpoints")] == [5]
     found = adapters.kept(output)
     assert list(found) == [2, 4, 5] and all(
         [one.name for one in path.iterdir()] == [WEIGHTS] for path in found.values()

@@ -15,8 +15,8 @@ import torch
 from storage.folders import building, sweep
 from tests.training.tiny_run import step_of
 from training import step_folders
-from training.loop import checkpoint
-from training.loop.checkpoint import DamagedCheckpoint, latest, load, save
+from training.loop import checkpoint_files
+from training.loop.checkpoint_files import DamagedCheckpoint, latest, load, save
 
 
 def tensors_of(step: int, size: int = 50_000) -> dict[str, torch.Tensor]:
@@ -231,14 +231,14 @@ def test_an_optimizer_goes_on_bitwise(tmp_path: Path):
     whole, _ = trained(9)
     parameters, optimizer = trained(5)
     state = {f"p/{i}": p.detach() for i, p in enumerate(parameters)}
-    state |= checkpoint.optimizer_tensors([optimizer], dict(zip(labels, parameters, strict=True)))
+    state |= checkpoint_files.optimizer_tensors([optimizer], dict(zip(labels, parameters, strict=True)))
     path = save(tmp_path, 5, state, {}, keep=1)
     tensors, _ = load(path)
     resumed, fresh = trained(0)
     with torch.no_grad():
         for i, parameter in enumerate(resumed):
             parameter.copy_(tensors[f"p/{i}"])
-    checkpoint.load_optimizer([fresh], tensors, dict(zip(labels, resumed, strict=True)))
+    checkpoint_files.load_optimizer([fresh], tensors, dict(zip(labels, resumed, strict=True)))
     train(resumed, fresh, range(5, 9))
     for left, right in zip(resumed, whole, strict=True):
         assert torch.equal(left, right)
@@ -249,17 +249,17 @@ def test_optimizer_names_must_fit():
     (a, b, c), optimizer = trained(1)
     for named in ({"a": a, "b": b}, {"a": a, "b": b, "c": b}, {"a": a, "b": b, "c": torch.nn.Parameter(c.detach())}):
         with pytest.raises(ValueError, match="3 under optimizers: the same ones are expected"):
-            checkpoint.optimizer_tensors([optimizer], named)
-    tensors = checkpoint.optimizer_tensors([optimizer], {"a": a, "b": b, "c": c})
+            checkpoint_files.optimizer_tensors([optimizer], named)
+    tensors = checkpoint_files.optimizer_tensors([optimizer], {"a": a, "b": b, "c": c})
     with pytest.raises(ValueError, match="state of 'c', which is no trained parameter"):
-        checkpoint.load_optimizer([optimizer], tensors, {"a": a, "b": b, "d": c})
+        checkpoint_files.load_optimizer([optimizer], tensors, {"a": a, "b": b, "d": c})
 
 
 def test_random_states_come_back():
     torch.manual_seed(4)
     torch.rand(3)
-    states = checkpoint.rng_tensors()
+    states = checkpoint_files.rng_tensors()
     first = torch.rand(5)
-    checkpoint.load_rng({name: tensor.clone() for name, tensor in states.items()})
+    checkpoint_files.load_rng({name: tensor.clone() for name, tensor in states.items()})
     assert torch.equal(torch.rand(5), first)
     assert all(tensor.dtype == torch.uint8 for tensor in states.values())

@@ -10,7 +10,7 @@ import torch
 
 from tests.training.tiny_run import Brightness, metrics_of
 from training.conditions.store import Pair
-from training.loop import checkpoint
+from training.loop import checkpoint_files
 from training.loop.evaluation import Interrupted
 from training.loop.held_out import EXECUTOR, HeldOut
 from training.loop.held_out_scores import HeldOutScores
@@ -81,7 +81,7 @@ def test_a_signal_ends_an_evaluation_between_batches_and_saves_the_step_at_hand(
     with pytest.raises(Stopped, match="signal 15: saved at step 2"):
         trainer.run(after_step)
     assert made == [[1]], "of two batches the second is not sampled, nor a picture"
-    _, state = checkpoint.load(checkpoint.latest(trainer.log.output / "checkpoints"))
+    _, state = checkpoint_files.load(checkpoint_files.latest(trainer.log.output / "checkpoints"))
     assert state["step"] == 2 and not state["notes"].get("curve") and "pictured" not in state["notes"]
 
 
@@ -117,7 +117,7 @@ def session(bench, output: Path, steps: int, **held: int) -> int:
 
 
 def curve_and_pictures(output: Path) -> tuple[list, list[str], dict]:
-    tensors, state = checkpoint.load(checkpoint.latest(output / "checkpoints"))
+    tensors, state = checkpoint_files.load(checkpoint_files.latest(output / "checkpoints"))
     return state["notes"]["curve"], sorted(path.name for path in (output / "pictures").iterdir()), tensors
 
 

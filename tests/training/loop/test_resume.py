@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.training.tiny_run import Brightness, metrics_of, step_of
-from training.loop import checkpoint
+from training.loop import checkpoint_files
 from training.train import main
 
 # Everything that a checkpoint must hold: two adapters with optimizers, old and EMA shadows of both, a normaliser.
@@ -64,7 +64,7 @@ class Child:
 
 def end_of(output: Path) -> tuple[dict, dict, list[dict], bytes]:
     """The last checkpoint, the metrics of every step and the final weights of a run."""
-    tensors, state = checkpoint.load(checkpoint.latest(output / "checkpoints"))
+    tensors, state = checkpoint_files.load(checkpoint_files.latest(output / "checkpoints"))
     state = {key: value for key, value in state.items() if key != "recipe"}
     return tensors, state, metrics_of(output), (output / "final" / "pytorch_lora_weights.safetensors").read_bytes()
 
@@ -84,7 +84,7 @@ def test_a_killed_run_resumes_to_the_same_bits(tiny_bench, tmp_path, repository,
     output = tmp_path / "killed"
     status, said = Child(config, repository, "-c", JUDGED).after(output / "metrics.jsonl", 10, signal.SIGKILL)
     assert status == -signal.SIGKILL, said[-3000:]
-    saved = step_of(checkpoint.latest(output / "checkpoints"))
+    saved = step_of(checkpoint_files.latest(output / "checkpoints"))
     assert saved in (8, 16) and len(metrics_of(output)) > saved, "steps after the checkpoint are lost"
     assert main(["--config", str(config)]) == 0
     assert main(["--config", str(tiny_bench.config(tmp_path / "whole", EVERYTHING, **run))]) == 0
@@ -102,7 +102,7 @@ def test_a_run_asked_to_end_saves_with_status_3_and_goes_on(tiny_bench, tmp_path
     config = tiny_bench.config(output, run={"steps": 500, "checkpoint_every": 500}, **more)
     status, said = Child(config, repository).after(output / "metrics.jsonl", 2, signal.SIGTERM)
     assert status == 3 and "asked to end by signal 15: saved at step" in said, said[-3000:]
-    saved = step_of(checkpoint.latest(output / "checkpoints"))
+    saved = step_of(checkpoint_files.latest(output / "checkpoints"))
     assert 2 <= saved < 500
     run = {"steps": saved + 2, "checkpoint_every": saved + 2}
     assert main(["--config", str(tiny_bench.config(output, run=run, **more))]) == 0
@@ -124,7 +124,7 @@ def test_a_run_in_two_halves_is_the_run_in_one(tiny_bench, tmp_path, monkeypatch
 def test_a_checkpoint_from_before_an_option_was_there_goes_on(tiny_bench, tmp_path):
     output = tmp_path / "run"
     assert main(["--config", str(tiny_bench.config(output, run={"steps": 2}))]) == 0
-    state = checkpoint.latest(output / "checkpoints") / checkpoint.STATE
+    state = checkpoint_files.latest(output / "checkpoints") / checkpoint_files.STATE
     document = json.loads(state.read_text())
     del document["state"]["recipe"]["regularisers"], document["state"]["recipe"]["rewards"]["normalise"]
     state.write_text(json.dumps(document))
@@ -138,4 +138,4 @@ def test_a_fresh_run_forgets_the_one_before(tiny_bench, tmp_path):
     config = tiny_bench.config(output, run={"steps": 2, "seed": 4})
     assert main(["--config", str(config), "--fresh"]) == 0
     assert [line["step"] for line in metrics_of(output)] == [1, 2]
-    assert step_of(checkpoint.latest(output / "checkpoints")) == 2
+    assert step_of(checkpoint_files.latest(output / "checkpoints")) == 2

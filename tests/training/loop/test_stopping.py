@@ -9,7 +9,7 @@ import torch
 from tests.training import tiny_run
 from tests.training.loop.test_resume import same_end
 from tests.training.tiny_run import Brightness, step_of
-from training.loop import checkpoint
+from training.loop import checkpoint_files
 from training.loop.held_out import EXECUTOR, HeldOut
 from training.loop.trainer import Trainer
 from training.policies import adapters
@@ -29,7 +29,7 @@ OBJECTIVES = {
 
 
 def steps_saved(output) -> list[int]:
-    return [step_of(path) for path in checkpoint.all_checkpoints(output / "checkpoints")]
+    return [step_of(path) for path in checkpoint_files.all_checkpoints(output / "checkpoints")]
 
 
 def session(bench, output, monkeypatch, changes, told=lambda trainer: None, fails=lambda key: False) -> int:
@@ -71,7 +71,7 @@ def test_a_signal_between_steps_saves_those_that_are_finished(tiny_bench, tmp_pa
     with pytest.raises(Stopped, match=rf"signal {int(number)}: saved at step 2"):
         trainer.run(lambda step: os.kill(os.getpid(), number) if step == 2 else None)
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == handlers
-    tensors, state = checkpoint.load(checkpoint.latest(tmp_path / "run" / "checkpoints"))
+    tensors, state = checkpoint_files.load(checkpoint_files.latest(tmp_path / "run" / "checkpoints"))
     assert state["step"] == 2
     assert all(torch.equal(t, tensors[f"adapter/executor/{key}"]) for key, t in tiny_run.adapter(trainer).items())
 
@@ -138,7 +138,7 @@ def test_a_held_out_evaluation_that_fails_or_is_killed_costs_no_step(tiny_bench,
 def test_what_an_evaluation_found_is_in_the_checkpoint_of_its_step(tiny_bench, tmp_path):
     trainer = tiny_bench.trainer(tmp_path / "run", {"run": {"steps": 2, "checkpoint_every": 1}})
     trainer.run(lambda step: trainer.state.notes.update(found=step))
-    assert checkpoint.load(checkpoint.latest(tmp_path / "run" / "checkpoints"))[1]["notes"] == {"found": 2}
+    assert checkpoint_files.load(checkpoint_files.latest(tmp_path / "run" / "checkpoints"))[1]["notes"] == {"found": 2}
 
 
 class Beside(World):

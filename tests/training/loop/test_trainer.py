@@ -11,7 +11,7 @@ import torch
 
 from tests.training import tiny_run
 from tests.training.tiny_run import Brightness
-from training.loop import checkpoint
+from training.loop import checkpoint_files
 from training.loop.held_out import BASE, HeldOut
 from training.loop.trainer import Trainer
 from training.methods.protocol import Diverged
@@ -153,7 +153,7 @@ def test_questions_without_a_weight_may_fail(tiny_bench, tmp_path):
 
 
 def last_checkpoint(trainer: Trainer) -> tuple[dict, dict]:
-    return checkpoint.load(checkpoint.latest(trainer.log.output / "checkpoints"))
+    return checkpoint_files.load(checkpoint_files.latest(trainer.log.output / "checkpoints"))
 
 
 @pytest.mark.parametrize("name", ["executor", "demonstrator"])
@@ -224,7 +224,7 @@ def test_a_session_leaves_scores_a_table_and_the_final_weights(tiny_bench, tmp_p
     from safetensors.torch import load_file
 
     final = load_file(output / "final" / "pytorch_lora_weights.safetensors")
-    tensors, _ = checkpoint.load(checkpoint.latest(output / "checkpoints"))
+    tensors, _ = checkpoint_files.load(checkpoint_files.latest(output / "checkpoints"))
     assert len(final) == sum(key.startswith("adapter/executor/") for key in tensors)
     assert strict(output / "final" / "scores.json") == scores["rates"]
     assert list((output / "pictures").iterdir()) and list((output / "tensorboard").iterdir())

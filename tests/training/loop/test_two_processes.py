@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.training.tiny_run import judge_of, metrics_of
-from training.loop import checkpoint
+from training.loop import checkpoint_files
 from training.train import main
 from training.world import World, join_world
 
@@ -64,7 +64,7 @@ def updates(name: str) -> int:
 @pytest.mark.parametrize("name", RUNS)
 def test_two_processes_give_the_parameters_of_one(runs, name):
     two, one, _ = runs[name]
-    ours, theirs = (checkpoint.load(checkpoint.latest(path / "checkpoints"))[0] for path in (two, one))
+    ours, theirs = (checkpoint_files.load(checkpoint_files.latest(path / "checkpoints"))[0] for path in (two, one))
     assert ours.keys() == theirs.keys()
     trained = [key for key in ours if key.startswith(("adapter/", "shadow/"))]
     assert max(float((ours[key] - theirs[key]).abs().max()) for key in trained) < 1e-6 * updates(name)

@@ -12,12 +12,12 @@ from pydantic import ValidationError
 from training.options.rewards import RewardOptions
 from training.rewards.advantages import (
     RewardNormaliser,
-    best_and_worst,
     combine,
     group_advantages,
     group_spread,
     weighted,
 )
+from training.rewards.selection import best_and_worst
 
 
 def doubles(*values: float) -> torch.Tensor:
