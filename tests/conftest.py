@@ -15,6 +15,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 # Processes that tests start find the rooms, and are watched as this one is.
 os.environ["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY / "tests" / "guard"), str(REPOSITORY)])
+# Hundreds of processes are started: each module is compiled once.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # What a shell may have set for runs of its own.
 for name in ("DAGSTER_HOME", "WMSD_EVALUATION_RECIPE", "WMSD_RECIPE", "WMSD_SHARDS"):
     os.environ.pop(name, None)
