@@ -7,6 +7,8 @@ import pytest
 from tests.docs.clone import carry_out, changed, clone, run
 from tests.docs.pages import FENCE, PAGES, dedented
 
+pytestmark = pytest.mark.slow
+
 PAGE = next(page for page in PAGES if page.name == "docs/extending.md")
 PARTS = re.split(r"(?m)^## ", PAGE.text)[1:]
 

@@ -13,6 +13,8 @@ from media.plan import Plan, Run, Wanted, plan_clip
 from media.probe import probe
 from tests.media import media_fixtures as make
 
+pytestmark = pytest.mark.slow
+
 # Targets spread so that runs start, continue and end everywhere: thirds, every frame, and few.
 POLICIES = [{"count": 3}, {"count": 8}, {"count": 17}, {"every_s": 0.001}, {"count": 4, "mode": "keyframe"}]
 

@@ -16,6 +16,8 @@ from microworld.tracking import track
 from microworld.vision import observe, observe_all, small
 from tests.microworld.golden_videos import COUNT, golden_videos
 
+pytestmark = pytest.mark.slow
+
 FILE = Path(__file__).parent / "verdicts.json"
 
 

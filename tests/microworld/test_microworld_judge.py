@@ -230,6 +230,7 @@ def test_each_family_s_motion_passes_its_own_task_and_no_other_that_it_does_not_
             assert assess(tracks, other.text).task < 0, (tasks[0].text, other.text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size, frames", [(64, 8), (64, 25), (32, 8)])
 def test_perfect_videos_are_almost_always_consistent(draw, act, size, frames):
     scores = []

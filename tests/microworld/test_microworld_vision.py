@@ -12,6 +12,7 @@ def _things(layout):
     return sorted((thing.kind, thing.name, *thing.cell) for thing in layout.things)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "size, quality, scenes", [(64, 60, 80), (64, 90, 60), (96, 50, 60), (256, 75, 60), (512, 90, 15)]
 )

@@ -22,6 +22,8 @@ from microworld.render import render_batch
 from microworld.scene import sample_scene
 from models.video.frame_vae import FrameVAE
 
+pytestmark = pytest.mark.slow
+
 CHECKPOINT = Path(__file__).resolve().parents[2] / "microworld" / "checkpoint"
 D = (
     "Counted from the top left, the orange square starts at row 3, column 2. It glides one cell up along column 2, "

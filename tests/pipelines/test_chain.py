@@ -17,6 +17,8 @@ from assets.support.partitions import ALL_SHARDS
 from curation.stages import NAMES as STAGES
 from storage.tables import KEPT, read_rows
 
+pytestmark = pytest.mark.slow
+
 
 def digests(store) -> dict[str, str]:
     """SHA-256 of every table, image, cut and published file of a collection."""

@@ -9,6 +9,8 @@ import pytest
 
 from curation.assembly.audit import counts_problems, drift, leaks, schema_problems, shard_problems, split_sizes
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def copied(small_store, tmp_path):

@@ -14,6 +14,8 @@ from assets.support.partitions import ALL_SHARDS
 from pipelines.definitions import defs
 from storage.tables import KEPT, read_rows
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def copied(small_store, tmp_path):

@@ -11,6 +11,8 @@ from pipelines.definitions import defs
 from storage.collection import Store
 from storage.tables import KEPT, read_rows
 
+pytestmark = pytest.mark.slow
+
 
 def build(root, source: dict, vlm: dict | None = None, count: int = 2) -> Store:
     config = {

@@ -4,10 +4,13 @@ import json
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from evaluation.records import JUDGEMENTS
 from pipelines.partition_tags import tags_of
 from tests.assets.evaluation.conftest import RUNS, check_of, materialized
+
+pytestmark = pytest.mark.slow
 
 
 def rewrite(path: Path, question: str, count: int | None = None, **values) -> None:

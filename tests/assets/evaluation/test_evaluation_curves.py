@@ -10,6 +10,8 @@ from evaluation.records import MANIFEST, RUN, RunRecord, read_one
 from storage.files import sha256_file
 from tests.assets.evaluation.conftest import check_of, event_of, failure_of, write_lora
 
+pytestmark = pytest.mark.slow
+
 STEPS = (55, 110)
 CURVE = {"name": "curve", "training": "wmsd", "samples": 2}
 POINTS = [f"curve-step-{step:05d}" for step in STEPS]

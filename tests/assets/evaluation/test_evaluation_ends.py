@@ -12,6 +12,8 @@ from assets.support.child import descendants
 from tests.assets.evaluation.conftest import event_of
 from tests.started import started
 
+pytestmark = pytest.mark.slow
+
 LIMIT_S = 400  # only for a process that hangs
 RUNNER = """
 import json, os, sys

@@ -10,6 +10,8 @@ from evaluation.records import MANIFEST, RUN, RunRecord, VideoRecord, read_lines
 from storage.files import sha256_file
 from tests.assets.evaluation.conftest import RUNS, check_of, event_of, failure_of, materialized, write_lora
 
+pytestmark = pytest.mark.slow
+
 NAMES = [run["name"] for run in RUNS]
 
 

@@ -6,12 +6,15 @@ Weights are tiny and random: what is held here is that everything fits together,
 import json
 
 import cv2
+import pytest
 
 from evaluation.records import JUDGEMENTS, Judgement, read_lines
 from evaluation.videos import read_frames
 from tests.assets.evaluation.conftest import event_of
 from tests.models.video import tiny_video
 from tests.models.vlm import tiny_qwen
+
+pytestmark = pytest.mark.slow
 
 NOTE = "Tiny random weights: this shows that the parts fit together, and nothing else."
 

@@ -17,6 +17,8 @@ from tests.evaluation.benchmarks import layouts
 from tests.evaluation.benchmarks.vbvr.vbvr_rig import FAKE
 from tests.models.vlm.chat_server import ChatServer
 
+pytestmark = pytest.mark.slow
+
 RUNS = [{"name": "base", "role": "base"}, {"name": "executor", "training": "wmsd"}]
 
 

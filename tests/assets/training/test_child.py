@@ -15,6 +15,8 @@ import pytest
 from assets.support.child import last_error
 from tests.assets.training import children
 
+pytestmark = pytest.mark.slow
+
 
 def materialize(program: str, folder: Path, raise_on_error: bool = True, **given) -> dg.ExecuteInProcessResult:
     @dg.asset

@@ -12,6 +12,8 @@ from tests.started import started
 from tests.training.conditions import release_fixtures as make
 from training.options import read_options
 
+pytestmark = pytest.mark.slow
+
 
 def event_of(result: dg.ExecuteInProcessResult, asset: str):
     (event,) = [e for e in result.get_asset_materialization_events() if e.asset_key.path == [asset]]

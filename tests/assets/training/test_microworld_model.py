@@ -3,9 +3,12 @@
 import sys
 
 import dagster as dg
+import pytest
 
 from assets.support import program
 from assets.training.microworld_model import MicroworldModelConfig
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_assets_options_are_those_of_the_program():

@@ -14,6 +14,8 @@ from tests.assets.training.conftest import TINY
 from tests.assets.training.test_executor import event_of, failure_of
 from tests.assets.training.test_executor_config import SERVED
 
+pytestmark = pytest.mark.slow
+
 SHIPPED = RECIPES / "microworld_reproduce.yaml"
 
 

@@ -223,6 +223,7 @@ with Journal(out / "s00.journal") as journal, MediaPool(2, verbs="tests.curation
 """
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_any_moment_repeats_no_finished_clip_and_ends_with_the_same_bytes(
     clip_rows, source, tmp_path, repository, monkeypatch
 ):

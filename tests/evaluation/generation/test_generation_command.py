@@ -15,6 +15,8 @@ from evaluation.records import MANIFEST, VideoRecord, read_lines
 from storage.files import sha256_file
 from tests.evaluation.generation.conftest import Bench, write_authors
 
+pytestmark = pytest.mark.slow
+
 LIMIT_S = 300  # only for a process that hangs
 
 

@@ -9,6 +9,7 @@ from tests.evaluation.generation.conftest import Bench
 from tests.models.video import tiny_video
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "sampler"), [("ltx2", "ode"), ("ltx2", "sde"), ("wan-held", "ode"), ("hunyuan15", "ode")]
 )

@@ -17,6 +17,8 @@ from tests.evaluation.judging.judge_rig import make_run
 from tests.evaluation.judging.told import Told, failures, judgements, options
 from tests.models.vlm.chat_server import ChatServer
 
+pytestmark = pytest.mark.slow
+
 
 def command(folder, server, tmp_path):
     config = tmp_path / "judge.json"

@@ -9,6 +9,8 @@ import pytest
 
 from tests.evaluation.report.conftest import Page
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory) -> dict:

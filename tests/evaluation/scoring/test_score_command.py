@@ -64,6 +64,7 @@ def test_scoring_a_folder_of_runs_writes_scores_comparisons_and_tables(run_folde
         ScoreOptions(runs=folders, reference="elsewhere", output="x")
 
 
+@pytest.mark.slow
 def test_the_command_says_what_is_wrong_and_with_which_status(run_folder, drawn, tmp_path):
     def run(options: dict) -> subprocess.CompletedProcess:
         (tmp_path / "options.yaml").write_text(yaml.safe_dump(options))

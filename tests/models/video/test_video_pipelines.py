@@ -1,5 +1,6 @@
 """Each adapter makes the videos that diffusers' own pipeline makes."""
 
+import pytest
 import torch
 
 from models.video.build_video_model import build_video_model
@@ -44,6 +45,7 @@ def assert_same(name: str, model, folder, x: torch.Tensor, index: int, expected)
     assert (decoded.float() / 255 - video).abs().max() < 0.6 / 255  # only rounding lies between them
 
 
+@pytest.mark.slow
 def test_a_joined_batch_equals_the_pipeline_run_video_by_video(name, checkpoints, models, conditions):
     """Image, prompt and seed in, latents (and LTX-2's audio) and pixels out; the prompts differ in length."""
     model = models(name)

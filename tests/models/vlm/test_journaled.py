@@ -199,6 +199,7 @@ def test_the_servers_key_is_not_in_the_journal(tmp_path, server, monkeypatch):
     assert not any(b"sk-very-secret" in path.read_bytes() for path in tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_killed_run_pays_for_no_finished_request_twice(tmp_path):
     script, path = Path(__file__).with_name("ask_thirty.py"), tmp_path / "answers.sqlite"
     chance = random.Random(7)

@@ -1,5 +1,6 @@
 """A run keeps its adapter of every checkpoint step, in the form of final/, whatever becomes of the checkpoints."""
 
+import pytest
 import torch
 
 from models.video.lora import find_lora, read_lora, wearing
@@ -10,6 +11,7 @@ from training.policies.export import WEIGHTS
 from training.train import main
 
 
+@pytest.mark.slow
 def test_adapters_stay_when_checkpoints_go_and_the_last_is_the_final_one(tiny_bench, tmp_path, monkeypatch):
     monkeypatch.setattr("training.rewards.judge.build_vlm", lambda _: Brightness())
     output = tmp_path / "run"

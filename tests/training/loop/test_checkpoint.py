@@ -100,6 +100,7 @@ def test_a_step_saved_twice_is_replaced(tmp_path: Path):
     assert names(tmp_path) == ["step-00000005"]
 
 
+@pytest.mark.slow
 def test_a_writer_killed_anywhere_leaves_a_checkpoint_that_loads(tmp_path: Path):
     chance = random.Random(7)
     save(tmp_path, 0, tensors_of(0), {"step": 0}, keep=2)

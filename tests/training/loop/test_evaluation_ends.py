@@ -121,6 +121,7 @@ def curve_and_pictures(output: Path) -> tuple[list, list[str], dict]:
     return state["notes"]["curve"], sorted(path.name for path in (output / "pictures").iterdir()), tensors
 
 
+@pytest.mark.slow
 def test_a_resumed_run_makes_the_evaluation_and_the_picture_that_a_signal_ended(tiny_bench, tmp_path, monkeypatch):
     monkeypatch.setattr("training.rewards.judge.build_vlm", lambda _: Brightness())
     real, calls = HeldOut.batches, []

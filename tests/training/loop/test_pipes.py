@@ -6,9 +6,12 @@ import sys
 from pathlib import Path
 
 import dagster as dg
+import pytest
 from dagster_pipes import DAGSTER_PIPES_CONTEXT_ENV_VAR, DAGSTER_PIPES_MESSAGES_ENV_VAR, encode_param
 
 from training.loop.pipes import reporter
+
+pytestmark = pytest.mark.slow
 
 
 def test_without_dagster_nobody_listens():

@@ -14,6 +14,8 @@ from tests.training.tiny_run import Brightness, metrics_of, step_of
 from training.loop import checkpoint_files
 from training.train import main
 
+pytestmark = pytest.mark.slow
+
 # Everything that a checkpoint must hold: two adapters with optimizers, old and EMA shadows of both, a normaliser.
 EVERYTHING = {
     "method": "alternating",

@@ -18,6 +18,8 @@ from training.stopping import Dropped, Left, Stopped, Stopping
 from training.train import main
 from training.world import World
 
+pytestmark = pytest.mark.slow
+
 OBJECTIVES = {
     "wmsd": {},
     "flow_grpo": {"objective": {"kind": "flow_grpo", "window": [0, 3]}},

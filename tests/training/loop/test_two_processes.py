@@ -13,6 +13,8 @@ from training.loop import checkpoint_files
 from training.train import main
 from training.world import World, join_world
 
+pytestmark = pytest.mark.slow
+
 STEPS = 3
 RUNS = {
     "wmsd": {},

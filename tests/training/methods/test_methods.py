@@ -13,6 +13,8 @@ from training.objectives.distillation import disagreement
 from training.objectives.matching import flow_matching_loss
 from training.rollouts import plan, sample
 
+pytestmark = pytest.mark.slow
+
 OBJECTIVES = {
     "awm": {"kind": "awm", "timesteps": 2},
     "flow_grpo": {"kind": "flow_grpo", "window": [0, 3]},

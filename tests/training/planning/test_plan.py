@@ -54,6 +54,7 @@ RUNS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", RUNS)
 def test_a_step_makes_exactly_the_planned_model_calls(tiny_wan, run):
     options = rig.options(**RUNS[run])

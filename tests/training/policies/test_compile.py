@@ -1,8 +1,11 @@
 """`memory.compile`: what is captured once goes on heeding which adapter is on and which copy of it stands in."""
 
+import pytest
 import torch
 
 from training.policies.lora import Shadow
+
+pytestmark = pytest.mark.slow
 
 
 def test_compiled_velocities_are_those_of_the_policy_that_is_asked(tiny_bench, tmp_path, monkeypatch):

@@ -121,6 +121,7 @@ def working_in(folder: Path):
         os.chdir(before)
 
 
+@pytest.mark.slow
 def test_the_cards_snippet_runs(tiny_wan, tiny_parts, tmp_path: Path, repository: Path):
     """As its reader would run it: base and LoRA from folders, the microworld's VAE among the parts."""
     from PIL import Image

@@ -19,6 +19,8 @@ from training.reproduce import main
 from training.reproduction.runner import LOCK, MOST_FAILURES, Record, Runner, record_of
 from training.reproduction.schedule import planned_runs
 
+pytestmark = pytest.mark.slow
+
 HANG_S = 400  # a limit for a hang, not for a busy machine
 
 

@@ -218,6 +218,7 @@ def test_references_that_differ_between_runs_are_told():
     assert not result.references_alike and "not judged alike" in markdown(result)
 
 
+@pytest.mark.slow
 def test_charts_are_pngs_and_the_same_twice():
     runs = everything()
     first, second = charts(found(*runs)), charts(found(*runs))
