@@ -30,10 +30,11 @@ LIBRARIES = (
     "diffusers.models.transformers.transformer_wan", "diffusers.models.autoencoders.autoencoder_kl_wan",
     "diffusers.pipelines.wan.pipeline_wan_i2v", "peft", "accelerate",
 )  # fmt: skip
-PROGRAMS = {
-    "evaluation.benchmarks.dreamgen", "evaluation.benchmarks.vbvr", "evaluation.generate", "evaluation.judge",
-    "evaluation.preference", "evaluation.report", "evaluation.score", "microworld.model.pretrain", "training.encode",
-    "training.train",
+PROGRAMS = {"evaluation.generate", "microworld.model.pretrain", "training.encode", "training.train"}
+# Those that need less start warm as well once the process that forks is there.
+SMALL_PROGRAMS = {
+    "evaluation.benchmarks.dreamgen", "evaluation.benchmarks.vbvr", "evaluation.judge", "evaluation.preference",
+    "evaluation.report", "evaluation.score",
 }  # fmt: skip
 SUBREAPER, DEATH_SIGNAL = 36, 1  # of prctl(2)
 MESSAGE_BYTES = 2**20
@@ -132,7 +133,8 @@ class Warm:
         )
         alike = all(environment.get(name) == os.environ.get(name) for name in ("PYTHONPATH", "OMP_NUM_THREADS"))
         module = args[2] if list(args[:2]) == [sys.executable, "-m"] and len(args) > 2 else ""
-        if module not in PROGRAMS or not alike or self.prctl is None:
+        known = module in PROGRAMS or (module in SMALL_PROGRAMS and self.channel is not None)
+        if not known or not alike or self.prctl is None:
             return self.cold(*given)
         told = {
             "parent": os.getpid(),

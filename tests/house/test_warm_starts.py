@@ -12,6 +12,8 @@ import pytest
 from storage.processes import death_signal
 from tests import warm
 
+pytestmark = pytest.mark.slow
+
 NAME = "tests.house.program"
 ENDS = {"well": 0, "three": 3, "words": 1, "failed": 1, "killed": -signal.SIGKILL, "interrupted": -signal.SIGINT}
 
