@@ -45,6 +45,7 @@ def photographs(tmp_path_factory):
     return sorted(folder.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("values", "thresholds"),
     [

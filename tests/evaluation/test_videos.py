@@ -33,6 +33,7 @@ def microworld_videos(noise: float) -> tuple[np.ndarray, list[str]]:
     return np.clip(drawn + 0.5, 0, 255).astype(np.uint8), [one.task.text for one in tasks] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0, 6])
 def test_writing_changes_no_verdict_of_the_microworlds_judge(tmp_path, noise):
     videos, tasks = microworld_videos(noise)

@@ -162,6 +162,7 @@ def test_a_worker_that_cannot_start_is_an_error_with_its_last_words():
         outcomes([{"verb": "echo", "value": 1}], verbs="no_such")
 
 
+@pytest.mark.slow
 def test_real_files_good_and_bad_go_through_together(clips, bad_files):
     jobs = [{"verb": "probe", "path": str(path)} for path in (*clips.values(), *bad_files.values())]
     with MediaPool(2) as pool:

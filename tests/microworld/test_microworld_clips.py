@@ -29,6 +29,7 @@ def of(folder, kind):
     return next(folder / file_name(n) for n in range(COUNT) if flaw(n) == kind)
 
 
+@pytest.mark.slow
 def test_a_second_run_writes_nothing_and_another_folder_gets_the_same_bytes(folder, tmp_path):
     before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
     make_clips(folder, COUNT, seed=7, size=SIZE)
@@ -38,10 +39,12 @@ def test_a_second_run_writes_nothing_and_another_folder_gets_the_same_bytes(fold
         assert sha256_file(path) == sha256_file(folder / path.name)
 
 
+@pytest.mark.slow
 def test_another_seed_makes_other_clips(folder):
     assert clip_bytes(0, 8, SIZE) != (folder / file_name(0)).read_bytes()
 
 
+@pytest.mark.slow
 def test_good_clips_decode_at_the_right_rate_and_length_and_show_agents(folder):
     for number in range(0, 24):
         if flaw(number):
@@ -77,6 +80,7 @@ def test_broken_files_do_not_decode(folder, kind):
         frames_of(of(folder, kind))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind, low, high", [("black", 0, 3), ("white", 252, 255)])
 def test_black_and_white_clips_are(folder, kind, low, high):
     mean = np.mean(frames_of(of(folder, kind))[10])

@@ -216,6 +216,7 @@ def test_a_changed_look_is_inconsistent():
     assert judge(play(line(RED, (3.5, 0.5), (1.5, 3.5), colour="purple")), TASK).consistency < -3
 
 
+@pytest.mark.slow
 @given(st.integers(0, 100_000))
 @settings(max_examples=20, deadline=None)
 def test_each_family_s_motion_passes_its_own_task_and_no_other_that_it_does_not_fulfil(draw, act, truth, seed):

@@ -30,6 +30,7 @@ ROOM = Layout(
 )
 
 
+@pytest.mark.slow
 @given(seeds)
 @settings(max_examples=25, deadline=None)
 def test_text_and_instruction_are_each_other_s_inverse(draw, seed):

@@ -33,6 +33,7 @@ def has(picture: np.ndarray, style: str) -> bool:
     return bool((np.abs(picture - colour(style)).max(axis=-1) < 12).any())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chart", [LINES, DOTS, HISTOGRAM, BARS], ids=lambda chart: type(chart).__name__)
 def test_a_picture_is_the_same_bytes_twice_and_of_the_size_asked_for(chart):
     first = png.draw([chart], width_px=400, row_px=200)

@@ -39,6 +39,7 @@ def tick(cursor):
         return new_clips.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=cursor, definitions=defs))
 
 
+@pytest.mark.slow
 def test_new_clips_start_one_run_once_the_folder_is_still(folder_recipe):
     folder, config = folder_recipe
     (folder / "a.mp4").write_bytes(b"half")

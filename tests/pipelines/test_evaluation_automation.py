@@ -53,6 +53,7 @@ def started(instance: dg.DagsterInstance, recipe: Path, monkeypatch, names: str)
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("others", ["ad", "ac", "axd", "dcb", "xyz"])
 def test_another_evaluation_changes_nothing_of_one_that_is_at_work(tmp_path, monkeypatch, others):
     with dg.instance_for_test() as instance:

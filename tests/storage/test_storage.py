@@ -140,6 +140,7 @@ for number in range(40):
 """
 
 
+@pytest.mark.slow
 def test_processes_may_open_a_new_journal_at_the_same_moment(tmp_path, repository):
     start = str(time.time() + 1.5)
     openers = [

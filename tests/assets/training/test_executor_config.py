@@ -50,6 +50,7 @@ def through_dagster(block: dict) -> TrainOptions:
     return got[0]
 
 
+@pytest.mark.slow
 def test_a_recipe_that_says_nothing_gives_the_trainers_own_defaults():
     assert through_dagster({"model": MODEL}) == TrainOptions(model=MODEL, **FILLED)
 

@@ -65,6 +65,7 @@ def test_the_order_of_the_rows_changes_no_byte(frames, data, shard, table_scorer
     assert written[0] == written[1]
 
 
+@pytest.mark.slow
 @REUSED_FOLDER
 @given(frames=FRAMES, added=FRAMES)
 def test_a_rerun_with_added_frames_keeps_every_earlier_row(frames, added, shard, table_scorer, quality_row, tmp_path):

@@ -45,6 +45,7 @@ def test_no_image_is_in_both_splits_and_none_twice_in_the_benchmark(forty, tmp_p
     assert leaks(tmp_path / "w.parquet") == []
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(1, 12))
 def test_the_number_of_shards_does_not_show(forty, tmp_path, shards):

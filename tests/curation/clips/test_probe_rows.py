@@ -23,6 +23,7 @@ def rows_of(folder, state, pool):
         return {row["path"]: row for row in probe_rows(folder_candidates(folder, True, digests), folder, journal, pool)}
 
 
+@pytest.mark.slow
 def test_hostile_names_and_broken_files_get_rows_and_harm_nobody(world_clips, tmp_path):
     good = (world_clips / "clip_00000.mp4").read_bytes()
     hostile = '\'; rm -rf ~ #\n<script>alert(1)</script> "quoted".mp4'
@@ -43,6 +44,7 @@ def test_hostile_names_and_broken_files_get_rows_and_harm_nobody(world_clips, tm
     assert [row["path"] for row in read_rows(path)] == sorted(rows)
 
 
+@pytest.mark.slow
 def test_a_second_run_opens_no_file(world_clips, tmp_path):
     class NoPool:
         def run(self, jobs):

@@ -79,6 +79,7 @@ def test_an_image_shows_the_frame_of_its_time(clip_rows, source, tmp_path):
         assert abs(row["seconds"] - row["requested_s"]) <= 0.5 / 24
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_changes_no_byte(clip_rows, source, tmp_path):
     one = extract(clip_rows, source, tmp_path / "one", workers=1)
     three = extract(clip_rows[::-1], source, tmp_path / "three", workers=3)
@@ -170,6 +171,7 @@ def test_a_clip_that_hangs_is_given_up_and_tried_again_only_with_more_time(
     assert len(extract([clip], source, tmp_path, FramesOptions(timeout_s=20))) == 8
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_the_stage_and_is_not_recorded_against_a_clip(clip_rows, source, tmp_path, fault):
     fault.write_text("disk")
     with pytest.raises(OSError) as caught:
@@ -253,6 +255,7 @@ def test_a_run_killed_at_any_moment_repeats_no_finished_clip_and_ends_with_the_s
     assert tree(broken) == tree(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_shard_at_once_take_turns(clip_rows, source, tmp_path, repository, monkeypatch):
     import json
 

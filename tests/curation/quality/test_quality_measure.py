@@ -55,6 +55,7 @@ def test_moments_are_exact_integer_sums(values):
     assert moments(values) == (total / count, (count * squares - total**2) / count**2)
 
 
+@pytest.mark.slow
 def test_moments_stay_exact_for_the_largest_values_of_a_large_frame():
     # 8K checkerboard: every Laplacian value is +-1020, so the sum of squares is the largest there can be.
     board = (np.indices((4320, 7680)).sum(0) % 2 * 255).astype(np.uint8)

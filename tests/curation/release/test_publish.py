@@ -45,6 +45,7 @@ def lines(path) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
 
 
+@pytest.mark.slow
 def test_the_hubs_library_loads_every_config(forty, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
     from datasets import load_dataset
@@ -104,6 +105,7 @@ def test_a_collection_without_any_permission_is_released_as_ids_alone(collection
     assert loaded["train"][0]["source_seconds"] == 101.5 and "image" not in loaded["train"].features
 
 
+@pytest.mark.slow
 def test_a_second_run_changes_no_byte_and_a_fresh_place_gets_the_same(forty, tmp_path):
     first, tree, _ = published(forty, tmp_path / "one")
     before, inode = files(tree), tree.stat().st_ino
@@ -149,6 +151,7 @@ def test_a_failed_release_leaves_the_last_one_and_no_rubbish(forty, tmp_path):
     assert os.listdir(tmp_path / "out") == [manifest["version"]]
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_left_is_cleared_or_put_back(forty, tmp_path):
     out = tmp_path / "out"
     manifest, tree, _ = published(forty, out)

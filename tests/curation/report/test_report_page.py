@@ -5,6 +5,8 @@ import hashlib
 import json
 import re
 
+import pytest
+
 from curation.report.build import build_report
 from curation.report.samples import LONGEST_TEXT, clipped
 from curation.report.thumbnails import Thumbnails
@@ -55,6 +57,7 @@ def test_every_picture_says_what_it_shows_and_every_table_has_a_caption(shared_c
     assert [tag for tag, _ in found.tags if tag == "h1"] == ["h1"]
 
 
+@pytest.mark.slow
 def test_the_same_input_gives_the_same_bytes_whatever_the_order_of_shards(shared_collection, page):
     tables = shared_collection.tables()
     backwards = {stage: list(reversed(paths)) for stage, paths in reversed(tables.items())}

@@ -54,6 +54,7 @@ def test_an_image_removed_on_request_is_shown_nowhere(new_collection, page):
     assert not [alt for alt in shown if any(frame_id in alt for frame_id in left)]
 
 
+@pytest.mark.slow
 def test_pixels_that_may_not_be_redistributed_come_with_a_warning(new_collection, page, shared_collection):
     assert "Do not pass this page on" not in page(shared_collection).text
     collection = new_collection(clips=2)

@@ -1,5 +1,7 @@
 """A run of generation: what it leaves, and that what is there is not made again."""
 
+import pytest
+
 from evaluation.generation.generate_runs import generate
 from evaluation.records import MANIFEST, RUN, SAMPLES, RunRecord, Sample, read_lines, read_one
 from evaluation.strips import strip_path
@@ -8,6 +10,7 @@ from storage.files import sha256_file
 from tests.evaluation.generation.left import alike, hashes, manifest
 
 
+@pytest.mark.slow
 def test_a_run_leaves_its_record_its_samples_its_videos_and_a_manifest(bench, tmp_path, quiet):
     done = generate(bench.options(tmp_path / "run", seeds=[1, 5], role="base"), quiet)
     assert (done.videos, done.made, done.failures) == (6, 6, 0)
@@ -52,6 +55,7 @@ def test_only_what_is_missing_or_damaged_is_made_again_and_comes_out_the_same(be
     assert hashes(tmp_path / "run") == first
 
 
+@pytest.mark.slow
 def test_no_batch_decides_a_video(bench, tmp_path, quiet):
     for size in (1, 2, 3):
         generate(bench.options(tmp_path / f"batch {size}", name="run", batch=size), quiet)

@@ -91,6 +91,7 @@ def test_tasks_alike_have_files_apart():
     assert len(set(paths)) == 6 and all(len(path) < 170 for path in paths)
 
 
+@pytest.mark.slow
 def test_sde_is_drawn_from_the_sample_and_the_seed_alone(bench, tmp_path, quiet):
     sampler = {"kind": "sde", "steps": 3, "eta": 0.5}
     for name, size in (("a", 3), ("b", 1)):

@@ -53,6 +53,7 @@ def trained(tmp_path_factory):
     return bench, held_out, root / "lora", jobs
 
 
+@pytest.mark.slow
 def test_base_demonstrator_and_executor_are_training_s_own(trained):
     bench, held_out, lora, jobs = trained
     model = build_video_model(VideoModelOptions.model_validate(bench.model))
@@ -66,6 +67,7 @@ def test_base_demonstrator_and_executor_are_training_s_own(trained):
     assert (executor != base).any() and (demonstrator != base).any()
 
 
+@pytest.mark.slow
 def test_a_taken_off_lora_leaves_the_model_as_it_was(trained):
     bench, _, lora, _ = trained
     model = build_video_model(VideoModelOptions.model_validate(bench.model))
@@ -77,6 +79,7 @@ def test_a_taken_off_lora_leaves_the_model_as_it_was(trained):
         assert after.keys() == before.keys() and all(torch.equal(after[name], before[name]) for name in before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ltx2", "hunyuan15", "wan-held"])
 def test_other_models_wear_theirs_too(kind, tmp_path):
     """In bfloat16, where adapters are float32 in training: not a number differs."""
@@ -96,6 +99,7 @@ def test_other_models_wear_theirs_too(kind, tmp_path):
         assert torch.equal(other.velocity(x, sigma, condition), model.velocity(x, sigma, condition))
 
 
+@pytest.mark.slow
 def test_runs_of_base_and_executor_share_the_model_in_any_order(trained, bench, tmp_path, quiet):
     _, _, lora, _ = trained
     of = {"base": "", "executor": str(lora)}

@@ -30,6 +30,7 @@ def test_the_distilled_schedule_has_its_own_number_of_steps(bench: Bench, tmp_pa
     assert generate(options, quiet).made == 1
 
 
+@pytest.mark.slow
 def test_published_pictures_of_any_size_are_fitted(shared_data, tmp_path, quiet):
     images = shared_data / "worldtasks_images"
     folder = tmp_path / "benchmark"

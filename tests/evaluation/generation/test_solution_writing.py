@@ -118,6 +118,7 @@ def test_a_run_of_another_writer_in_the_same_folder_is_refused(bench, tmp_path, 
         run_with(Writer(), bench, tmp_path, quiet, monkeypatch, writer={"vlm": {"flaw_rate": 0.0}})
 
 
+@pytest.mark.slow
 def test_the_scripted_vlm_writes_the_exact_solution_from_pixels_but_for_its_flaws(tmp_path):
     from evaluation.benchmarks.worldtasks.microworld import read_microworld
 

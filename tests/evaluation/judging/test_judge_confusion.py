@@ -165,6 +165,7 @@ def test_training_recipes_name_the_noise_in_the_judges_block():
     assert build_vlm(options.vlm).model_id == "scripted/microworld-1;judge_noise=1;judge_flip=0.1"
 
 
+@pytest.mark.slow
 def test_the_noisy_judge_is_compared_with_the_exact_one_through_the_same_path(tmp_path):
     run = make_run(tmp_path / "run", 40)
     quiet = {"workers": 0}

@@ -11,6 +11,7 @@ from tests.evaluation.judging.told import Told, failures, judgements, options
 from tests.models.vlm.chat_server import ChatServer, FixedScorer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "behaviour, kind, said",
     [

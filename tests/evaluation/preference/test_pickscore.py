@@ -219,6 +219,7 @@ def test_samples_without_the_text_are_named(filmed):
         pickscore_run(folder, Counting(), 4, "solution")
 
 
+@pytest.mark.slow
 def test_a_killed_run_loses_no_finished_video(filmed, repository):
     _, folder = filmed(6)
     code = (

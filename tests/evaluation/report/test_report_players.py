@@ -87,12 +87,14 @@ def test_search_category_and_another_question_narrow_together(four_page, shown):
     assert cards == wanted[:PAGE]
 
 
+@pytest.mark.slow
 def test_pages_go_on_where_the_last_ended_and_nonsense_in_the_address_is_passed_over(four_page, shown):
     everything = tasks(four_page, lambda panes: True)
     assert shown(four_page, page=1)[1] == everything[PAGE : 2 * PAGE]
     assert shown(four_page, page="x", right=99, question="<b>", surprise=1)[1] == everything[:PAGE]
 
 
+@pytest.mark.slow
 def test_runs_without_any_video_still_have_cards(report, shown, movies, tmp_path):
     made = MadeRun(tmp_path / "run", 2, movies)
     made.videos = [replace(one, failure="out of memory", sha256="") for one in made.videos]

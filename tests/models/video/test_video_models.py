@@ -36,6 +36,7 @@ def test_each_row_has_its_own_noise_level_and_no_row_sees_another(state):
     torch.testing.assert_close(four[3], together[1], atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_every_condition_and_the_time_change_the_velocity(name, state):
     """Else the equalities of these tests would say nothing about them."""
     model, x, condition = state
@@ -107,6 +108,7 @@ def test_levels_fall_from_about_one_to_zero(name, models):
     assert (sigmas.diff() < 0).all()
 
 
+@pytest.mark.slow
 def test_a_video_encoded_is_a_clean_state_that_starts_with_its_first_frame(name, models):
     model = models(name)
     size = (2, model.shape.frames, model.shape.height, model.shape.width, 3)
@@ -138,6 +140,7 @@ def test_states_are_decoded_where_the_model_is(name, checkpoints, conditions, mo
     assert set(seen) == {there}
 
 
+@pytest.mark.slow
 def test_absent_encoders_refuse_and_the_rest_works(name, checkpoints, conditions):
     model = own(name, checkpoints, encoders=False)
     images, condition = conditions(name)
@@ -195,6 +198,7 @@ def test_lora_targets_match_layers_and_only_they_train(name, checkpoints, condit
     torch.testing.assert_close(model.velocity(x, SIGMA, condition), base, atol=1e-6, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_bfloat16_base_runs_close_to_float32(name, checkpoints, models, conditions):
     model, (images, condition) = own(name, checkpoints, encoders=True, dtype="bfloat16"), conditions(name)
     x = models(name).start(models(name).noise([1, 2]), condition)

@@ -48,6 +48,7 @@ def test_every_family_is_among_the_tasks_and_each_can_be_done():
         assert (task.text, task.solution) == (pair.task, pair.solution)
 
 
+@pytest.mark.slow
 def test_the_pictures_show_the_scenes():
     pairs, scenes = from_microworld(options(tasks=3))
     for pair in pairs:

@@ -83,6 +83,7 @@ def test_no_more_than_asked_for_and_the_same_each_time(clips, tmp_path):
     assert labels(clips, tmp_path / "other", count=2) == made
 
 
+@pytest.mark.slow
 def test_sft_learns_nothing_of_the_benchmarks_clips_and_of_held_out_combinations(
     clips, release_store, tiny_model, tmp_path, monkeypatch
 ):

@@ -149,6 +149,7 @@ def test_a_resumed_run_makes_the_evaluation_and_the_picture_that_a_signal_ended(
     assert metrics_of(tmp_path / "cut") == metrics_of(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_picture_that_a_signal_cut_off_is_made_where_no_evaluation_was_due(tiny_bench, tmp_path, monkeypatch):
     monkeypatch.setattr("training.rewards.judge.build_vlm", lambda _: Brightness())
 

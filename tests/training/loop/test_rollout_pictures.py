@@ -67,6 +67,7 @@ def test_a_text_that_fits_is_shown_whole_and_a_longer_one_ends_in_an_ellipsis():
     assert wrapped("word " * 100, 100, 2)[-1].endswith("\u2026")
 
 
+@pytest.mark.slow
 def test_pictures_are_the_same_bytes_and_small_enough_for_a_page():
     rng = np.random.default_rng(0)
     series = {f"m{i}/$_x^$": [(step, float(rng.normal())) for step in range(500)] for i in range(20)}

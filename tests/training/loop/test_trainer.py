@@ -41,6 +41,7 @@ def apart(left: Trainer, right: Trainer) -> float:
 # -- what does not change the result ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["wmsd", "sft", "dmd"])
 @pytest.mark.parametrize("changes", [{"memory": {"batch": 5}}, {"rollout": {"batch": 2}}], ids=["memory", "rollout"])
 def test_batch_sizes_are_a_matter_of_memory_alone(tiny_bench, tmp_path, method, changes):
@@ -65,6 +66,7 @@ def test_checkpointing_recomputes_and_changes_nothing(tiny_bench, tmp_path, meth
     assert apart(plain, saving) < 1e-6
 
 
+@pytest.mark.slow
 def test_a_run_is_a_function_of_its_options(tiny_bench, tmp_path):
     first, second = (trained(tiny_bench, tmp_path / name) for name in "ab")
     other = trained(tiny_bench, tmp_path / "c", {"run": {"seed": 1}})
@@ -204,6 +206,7 @@ def session(bench, output, monkeypatch, changes=None, vlm=Brightness, **more) ->
     return main(["--config", str(bench.config(output, changes or {}, **more))])
 
 
+@pytest.mark.slow
 def test_a_session_leaves_scores_a_table_and_the_final_weights(tiny_bench, tmp_path, monkeypatch, capsys):
     output = tmp_path / "run"
     changes = {"run": {"steps": 3, "grid_every": 2}, "held_out": {"every": 2}}
@@ -230,6 +233,7 @@ def test_a_session_leaves_scores_a_table_and_the_final_weights(tiny_bench, tmp_p
     assert list((output / "pictures").iterdir()) and list((output / "tensorboard").iterdir())
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_scored_again_and_not_trained(tiny_bench, tmp_path, monkeypatch):
     output = tmp_path / "run"
     assert session(tiny_bench, output, monkeypatch) == 0
@@ -278,6 +282,7 @@ def test_held_out_videos_are_let_go_as_they_are_judged(tiny_bench, tmp_path, mon
     assert (log_odds == [*log_odds[:2]] * 4).all() and log_odds[0] != log_odds[1]
 
 
+@pytest.mark.slow
 def test_scores_that_nobody_judged_are_null_not_nan(tiny_bench, tmp_path, monkeypatch):
     output, down = tmp_path / "run", lambda: Brightness(fails=lambda key: True)
     changes = {"rewards": {"judge": {"max_failed_share": 1.0}}, "held_out": {"every": 1}}

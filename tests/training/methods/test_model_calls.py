@@ -88,6 +88,7 @@ def counted(trainer) -> int:
     return sum(seen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CALLS)
 def test_a_step_makes_the_fewest_calls(tiny_bench, tmp_path, name):
     method, objective, changes, expected = CALLS[name]

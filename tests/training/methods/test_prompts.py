@@ -69,6 +69,7 @@ def test_tasks_that_cannot_be_shared_are_refused():
 PARTS = st.lists(st.integers(-5, 5) | st.sampled_from(["a", "b", "epoch"]), min_size=1, max_size=4)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(PARTS, PARTS)
 def test_seeds_fit_63_bits_and_differ_where_their_parts_do(left, right):

@@ -86,6 +86,7 @@ def test_a_constant_disagreement_costs_itself_under_any_schedule():
         torch.testing.assert_close(reward, torch.full((2,), -0.7).double())
 
 
+@pytest.mark.slow
 def test_a_few_steps_of_each_rollout_give_the_integral_on_average():
     """The teacher is asked at `distill.timesteps` of the states: what is left out must not bias the reward."""
     sigmas, values = torch.tensor([1.0, 0.9, 0.75, 0.5, 0.3, 0.0]).double(), torch.tensor([5.0, 1.0, 4.0, 2.0, 3.0])

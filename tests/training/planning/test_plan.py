@@ -83,6 +83,7 @@ def test_lora_parameters_are_exactly_those_that_peft_makes(tiny_wan):
 BLOCK = re.compile(r"\w+\.(transformer_)?blocks\.\d+")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["wan-channels", "wan-held", "ltx2", "hunyuan15"])
 def test_forward_flops_are_what_torch_counts(name, tmp_path):
     from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -188,6 +189,7 @@ def test_published_models_have_the_size_they_are_named_for(hub_id):
     assert lora_parameters(model.layers, lora_targets(rig.options()), 1) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["ltx2", "hunyuan15", "wan"])
 def test_recipes_are_planned_without_a_checkpoint(recipe, capsys):
     assert plan.main([str(RECIPES / f"{recipe}.yaml"), "--gpus", "1"]) == 0

@@ -78,6 +78,7 @@ def test_wans_pipeline_loads_the_policy_whatever_alpha(tiny_wan, tiny_parts, tmp
     assert (wanted - base).abs().max() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ltx2", "hunyuan15"])
 def test_the_other_models_load_it_too(tmp_path: Path, kind: str):
     import diffusers

@@ -78,6 +78,7 @@ def test_what_is_no_layer_and_no_parameter_is_named():
         policies(whole=["lst"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", [{"kind": "awm", "timesteps": 2}, {"kind": "nft", "timesteps": 2}])
 @pytest.mark.parametrize("kind", ["adamw", "muon"])
 def test_a_run_with_whole_tensors_goes_on_from_a_checkpoint_to_the_same_bits(tiny_bench, tmp_path, kind, objective):

@@ -144,6 +144,7 @@ def test_each_group_sums_to_zero_and_keeps_the_rewards_order(step):
         assert torch.equal(rewards[of].argsort(stable=True), got.values[of].argsort(stable=True))
 
 
+@pytest.mark.slow
 @given(judged(), st.randoms(use_true_random=False))
 def test_order_in_the_batch_does_not_matter(step, random):
     rewards, groups, valid = step
@@ -155,6 +156,7 @@ def test_order_in_the_batch_does_not_matter(step, random):
     assert (shuffled.zero_variance, shuffled.empty) == (straight.zero_variance, straight.empty)
 
 
+@pytest.mark.slow
 @given(judged(), st.floats(1e3, 1e6))
 def test_what_a_failed_judgement_holds_does_not_matter(step, garbage):
     rewards, groups, valid = step

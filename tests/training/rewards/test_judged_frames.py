@@ -44,6 +44,7 @@ def test_frames_are_spread_from_the_first_to_the_last(total, wanted):
     assert np.ptp(np.diff(index)) <= 1
 
 
+@pytest.mark.slow
 def test_the_scripted_judge_gives_what_the_microworld_s_judge_gives_whoever_runs_it(world):
     videos, tasks = world
     expected = [judge(list(video), task) for video, task in zip(videos, tasks, strict=True)]
@@ -56,6 +57,7 @@ def test_the_scripted_judge_gives_what_the_microworld_s_judge_gives_whoever_runs
     assert alone == expected[0].task
 
 
+@pytest.mark.slow
 def test_killed_judge_processes_are_replaced_and_change_nothing(world):
     videos, tasks = world
     vlm = ScriptedVLM(workers=2)
