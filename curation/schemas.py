@@ -7,7 +7,7 @@ their id. Times are seconds after the clip's first presented frame.
 
 import pyarrow as pa
 
-from curation.metrics import METRICS
+from curation.quality_metrics import METRICS
 
 # The reason of rows that failed for want of an answer, not by their own fault: the next run asks again.
 UNFINISHED = "vlm_unavailable"

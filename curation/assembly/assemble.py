@@ -1,7 +1,7 @@
 """Assembly: the pairs of all shards in one WORLDTASKS table, each with its split or the reason it has none.
 
 In order: what must not be published goes (`removed_on_request`), near-duplicate pictures go (`near_duplicate`,
-dedup.py), the benchmark is drawn and what train may not share with it goes (`bench_image`, `bench_cluster`,
+near_duplicates.py), the benchmark is drawn and what train may not share with it goes (`bench_image`, `bench_cluster`,
 `bench_clip`, split.py). Keys and hashes are held in memory, about 150 bytes a frame and 40 a pair; words are streamed.
 
 A removal request takes the near-duplicates of a picture along. Without that, removing a picture would publish the very
@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curation.assembly.dedup import hamming, near_duplicates
+from curation.assembly.clip_neighbours import Embedded, read_embeddings
 from curation.assembly.index import Index, merged, read_index
-from curation.assembly.neighbours import Embedded, read_embeddings
+from curation.assembly.near_duplicates import hamming, near_duplicates
 from curation.assembly.options import WorldtasksOptions
 from curation.assembly.removals import read_removal_list
 from curation.assembly.split import bench_target, choose, costs_too_much, stable_order

@@ -5,9 +5,9 @@ from curation.code_version import CodeVersion
 CODE = CodeVersion(
     files=(
         "curation/assembly/assemble.py",
-        "curation/assembly/dedup.py",
+        "curation/assembly/near_duplicates.py",
         "curation/assembly/index.py",
-        "curation/assembly/neighbours.py",
+        "curation/assembly/clip_neighbours.py",
         "curation/assembly/removals.py",
         "curation/assembly/split.py",
         "curation/assembly/statistics.py",

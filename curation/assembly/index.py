@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curation.assembly.dedup import parse_hashes
+from curation.assembly.near_duplicates import parse_hashes
 from storage.tables import KEPT
 
 KEYS = ["frame_id", "task_index", "clip_id", "phash", "agent_category", "task_type", "status"]

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import cv2
 
-from curation.metrics import RULES
 from curation.quality.measure import (
     Quality,
     UnreadableImage,
@@ -21,6 +20,7 @@ from curation.quality.measure import (
     read_image,
 )
 from curation.quality.options import QualityOptions
+from curation.quality_metrics import RULES
 from curation.schemas import FRAME
 from storage.files import sha256_bytes
 from storage.tables import KEPT, REJECTED

@@ -1,9 +1,9 @@
-"""Settings of the low-level filter, one for each limit of curation/metrics.py; its code loads OpenCV, this does not."""
+"""Settings of the low-level filter, one for each limit of curation/quality_metrics.py, and without OpenCV."""
 
 from pydantic import Field, create_model, model_validator
 
-from curation.metrics import METRICS
 from curation.options import Options
+from curation.quality_metrics import METRICS
 
 
 class _Limits(Options):

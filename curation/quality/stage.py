@@ -2,7 +2,7 @@
 
 from dataclasses import astuple
 
-from curation.metrics import RULES
+from curation.quality_metrics import RULES
 from curation.schemas import QUALITY
 from curation.stage import Stage
 

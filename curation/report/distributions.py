@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from curation.metrics import DEFAULTS
+from curation.quality_metrics import DEFAULTS
 from curation.report.measures import BINS, MEASURES, Distribution, Measure
 from curation.report.scan import Tables, batches
 from storage.tables import KEPT, read_meta

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from curation.metrics import METRICS, Metric
+from curation.quality_metrics import METRICS, Metric
 from pages.charts import Histogram, Limit
 
 BINS = 40

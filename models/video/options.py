@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, Field, model_validator
 
 from models.video.facts import Family, VideoShape
-from models.video.kinds import FAMILIES, Kind
+from models.video.families import FAMILIES, Kind
 from models.video.ltx2.facts import LTX2Options
 from storage.options import Options
 

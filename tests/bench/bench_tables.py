@@ -99,8 +99,8 @@ def measure(folder: Path) -> dict:
 
     from curation.assembly.assemble import assemble
     from curation.assembly.audit import leaks
-    from curation.assembly.dedup import near_duplicates
     from curation.assembly.index import read_index
+    from curation.assembly.near_duplicates import near_duplicates
     from curation.assembly.options import WorldtasksOptions
     from curation.release.charts import taxonomy_png
     from curation.release.images import image_schema

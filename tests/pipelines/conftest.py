@@ -56,6 +56,9 @@ def start_job(config: dict, tags: dict, repository: Path) -> subprocess.Popen:
         home.mkdir(parents=True)
         with dg.instance_for_test(temp_dir=str(home)) as instance:
             instance.get_runs()
+            # The same holds for the pool's first row: two processes that add it at once meet Dagster 1.13's own race
+            # (`NOT NULL constraint failed: concurrency_limits.concurrency_key`).
+            instance.event_log_storage.set_concurrency_slots("gpu", 1)
     return started(RUNNER, config, repository, json.dumps(tags))
 
 

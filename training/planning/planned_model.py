@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from models.video.facts import Description
-from models.video.kinds import published
+from models.video.families import published
 from models.video.options import VideoModelOptions
 from training.options import TrainOptions
 

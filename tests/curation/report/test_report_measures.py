@@ -180,12 +180,12 @@ def test_every_option_that_a_measure_names_is_one_of_its_stage():
 
 
 def test_a_metric_is_a_column_a_measurement_a_measure_and_its_limits_are_options_and_rules():
-    """What is not made from curation/metrics.py agrees with it."""
+    """What is not made from curation/quality_metrics.py agrees with it."""
     from dataclasses import fields
 
-    from curation.metrics import METRICS, REASONS, RULES
     from curation.quality.measure import Quality
     from curation.quality.options import QualityOptions
+    from curation.quality_metrics import METRICS, REASONS, RULES
 
     columns = [metric.column for metric in METRICS]
     assert columns == [field.name for field in fields(Quality)]

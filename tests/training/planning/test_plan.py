@@ -9,7 +9,7 @@ import torch
 
 from models.video.build_video_model import build_video_model
 from models.video.facts import Description
-from models.video.kinds import FAMILIES, published
+from models.video.families import FAMILIES, published
 from models.video.options import VideoModelOptions
 from models.video.wan.facts import VAES
 from tests.training import rig

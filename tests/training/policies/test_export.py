@@ -16,7 +16,7 @@ import pytest
 import torch
 import yaml
 
-from models.video.kinds import FAMILIES
+from models.video.families import FAMILIES
 from models.video.protocol import Condition
 from models.video.wan.facts import WAN
 from storage.hub import PushFailed

@@ -1,4 +1,4 @@
-"""Every family of video models is one folder, named in models/video/kinds.py, whose facts load nothing heavy."""
+"""Every family of video models is one folder, named in models/video/families.py, whose facts load nothing heavy."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 import diffusers
 import pytest
 
-from models.video.kinds import FAMILIES, published
+from models.video.families import FAMILIES, published
 from models.video.options import VideoModelOptions
 
 
@@ -26,9 +26,9 @@ def test_a_family_is_a_folder_named_as_its_kind(family):
 
 
 def test_no_folder_of_models_is_left_out():
-    import models.video.kinds
+    import models.video.families
 
-    folders = Path(models.video.kinds.__file__).parent.glob("*/facts.py")
+    folders = Path(models.video.families.__file__).parent.glob("*/facts.py")
     assert {path.parent.name for path in folders} == FAMILIES.keys()
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.assembly.dedup import near_duplicates, parse_hashes
-from curation.assembly.neighbours import SCALE, Embedded
+from curation.assembly.clip_neighbours import SCALE, Embedded
+from curation.assembly.near_duplicates import near_duplicates, parse_hashes
 
 
 def clusters_by_brute_force(hashes: list[int], distance: int) -> list[int]:

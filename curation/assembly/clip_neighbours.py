@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curation.assembly.dedup import Components
+from curation.assembly.near_duplicates import Components
 
 SCALE = 4000
 TILE = 2048

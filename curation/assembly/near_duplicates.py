@@ -1,8 +1,8 @@
 """Near-duplicate pictures: exact neighbours by 64-bit perceptual hash, their clusters, and which picture stays.
 
 Two frames are near-duplicates when their hashes differ in at most `distance` bits (or their CLIP embeddings agree, see
-neighbours.py). A cluster is a connected component of that relation. Inside a cluster not everything goes: a camera that
-pans slowly links its first frame to its last through steps that are each small, and both are worth keeping. So the
+clip_neighbours.py). A cluster is a connected component of that relation. Inside a cluster not everything goes: a camera
+that pans slowly links its first frame to its last through steps that are each small, and both are worth keeping. So the
 frames are taken in order of preference and one stays unless it is a near-duplicate of one that stayed: no two of those
 left are near-duplicates, and each removed one names a near-duplicate that was kept. Frames of one clip follow the same
 rule as any others: a clip that stands still gives one picture, one that moves keeps its up to eight.
