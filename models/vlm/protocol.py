@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
+from models.vlm.failures import FINAL
+
 
 @dataclass(frozen=True)
 class Image:
@@ -63,8 +65,8 @@ class Usage:
 class Completion:
     """The answer to `complete`. `value` is valid against the schema, or None with `error` saying why.
 
-    error is "" or one of: truncated (cut at the token limit), invalid_json, wrong_schema, refused, empty. These are the
-    model's own failures and final; failures of the transport raise VLMUnavailable instead.
+    error is "" or one of models/vlm/failures.py ERRORS: truncated, invalid_json, wrong_schema, empty, refused. These are
+    the model's own failures; failures of the transport raise VLMUnavailable instead.
     """
 
     value: Any | None
@@ -78,7 +80,8 @@ class LogOdds:
     """The answer to `log_odds`: log p(yes) - log p(no), natural logarithm, at the first answered token.
 
     `exact` is False when one of the two was not among the returned tokens and stands at a floor. `text` is what the
-    model said, as far as the backend knows.
+    model said, as far as the backend knows. `mass` is p(yes) + p(no) of the tokens that were returned, 0 to 1; None
+    where it is not known.
     """
 
     value: float
@@ -87,22 +90,23 @@ class LogOdds:
     exact: bool
     usage: Usage
     text: str = ""
+    mass: float | None = None
 
 
 class VLMUnavailable(RuntimeError):
-    """No answer could be had after all retries. `kind`: timeout, http_429, http_500, connection, malformed ...
+    """No answer could be had after all retries. `kind`: one of models/vlm/failures.py.
 
     `final` for what is the model's own failure to say yes or no (`kind` refused or no_answer) and would come again;
-    `text` what it said instead, as far as that is known.
+    `text` what it said instead and `mass` what yes and no had (see LogOdds), as far as these are known.
     """
 
-    def __init__(self, kind: str, detail: str, text: str = ""):
+    def __init__(self, kind: str, detail: str, text: str = "", mass: float | None = None):
         super().__init__(f"{kind}: {detail}")
-        self.kind, self.detail, self.text = kind, detail, text
+        self.kind, self.detail, self.text, self.mass = kind, detail, text, mass
 
     @property
     def final(self) -> bool:
-        return self.kind in ("refused", "no_answer")
+        return self.kind in FINAL
 
 
 class VLM(Protocol):

@@ -1,0 +1,20 @@
+"""The names of what goes wrong between a question and its answer: one place for backends, stages, judging and rewards.
+
+A Completion's `error` is one of ERRORS. A VLMUnavailable's `kind` is one of those below, or names the transport's
+failure: timeout, connection, interrupted, engine, http_429 and the other statuses.
+"""
+
+TRUNCATED = "truncated"  # cut at the token limit, blanks until there among it
+INVALID_JSON = "invalid_json"  # no JSON in it, or JSON that cannot be stored
+WRONG_SCHEMA = "wrong_schema"  # JSON that does not fit what was asked for
+EMPTY = "empty"  # no text at all
+REFUSED = "refused"  # by the model or a content filter; of completions and of log-odds
+NO_ANSWER = "no_answer"  # the model is about to say neither yes nor no: their mass is below `min_mass`
+NO_LOGPROBS = "no_logprobs"  # the server gives no log-probabilities: never the fault of what was asked about
+MALFORMED = "malformed"  # what the server sent is no answer of this protocol, or holds numbers out of range
+
+# What another seed may mend: asked once more. Counted against a limit of their own, unlike a refusal.
+MENDABLE = (TRUNCATED, INVALID_JSON, WRONG_SCHEMA, EMPTY)
+ERRORS = (*MENDABLE, REFUSED)
+# The model's own failure to say yes or no: it would come again.
+FINAL = (REFUSED, NO_ANSWER)
