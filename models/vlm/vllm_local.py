@@ -1,6 +1,5 @@
-"""A VLM in this process on vLLM's AsyncLLM: continuous batching without a server. Needs a GPU and the extra `vllm`.
-
-Kept thin, since it cannot run in the tests: docs/vlm.md says how its calls were checked, and against which version.
+"""A VLM in this process on vLLM's AsyncLLM: continuous batching without a server. Needs the extra `vllm` and a GPU, or
+a build of vLLM for CPUs, on which `make test-vllm` runs it. docs/vlm.md says what was run, and with which version.
 """
 
 import asyncio
@@ -23,7 +22,7 @@ class VllmVLM:
     timeout_s: seconds for one answer. temperature, thinking, revision: as for TransformersVLM.
     engine_options: further fields of vLLM's AsyncEngineArgs, e.g. {"tensor_parallel_size": 2, "max_model_len": 16384}.
 
-    Raises RuntimeError when vllm is not installed or no GPU is visible, ValueError as TransformersVLM does.
+    Raises RuntimeError when vllm is not installed or has no device here, ValueError as TransformersVLM does.
     """
 
     def __init__(self, options: VLMOptions):
@@ -107,12 +106,19 @@ class VllmVLM:
 
 
 def require_vllm() -> None:
-    """Raises RuntimeError when vllm is not installed or no GPU is visible, saying what to do instead."""
+    """Raises RuntimeError when vllm is not installed or finds no device of its kind, saying what to do instead.
+
+    vLLM itself says which device it was built for: a GPU, or this machine's CPU.
+    """
     import importlib.util
 
     instead = "use the openai backend with a vLLM server elsewhere, or the transformers backend"
     if importlib.util.find_spec("vllm") is None:
         raise RuntimeError(f"the vllm backend needs the package vllm: install the extra, wmsd[vllm]; or {instead}")
+    from vllm.platforms import current_platform
+
+    if current_platform.is_cpu():
+        return
     import torch
 
     if not torch.cuda.is_available():

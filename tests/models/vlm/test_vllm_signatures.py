@@ -14,6 +14,7 @@ from models.vlm import openai_wire, vllm_local
 
 # What a name in vllm_local.py is, where no import says so: expression -> class of vLLM.
 INSTANCES = {
+    "current_platform": ("vllm.platforms.interface", "Platform"),  # made when first read
     "self._engine": ("vllm.v1.engine.async_llm", "AsyncLLM"),
     "renderer": ("vllm.renderers.base", "BaseRenderer"),
     "renderer.default_chat_tok_params": ("vllm.renderers.params", "TokenizeParams"),
@@ -52,6 +53,8 @@ def definition(source: Path, module: str, name: str) -> ast.AST:
     tree = ast.parse(module_file(source, module).read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
+            return node
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == name:
             return node
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and any((alias.asname or alias.name) == name for alias in node.names):
@@ -130,7 +133,7 @@ def test_every_call_fits_its_signature(source, ours):
                 if keyword.arg and "__init__" not in known:
                     assert keyword.arg in known, f"{called} has no field {keyword.arg}"
         elif owner in classes or owner in INSTANCES:
-            module, name = (classes[owner], owner) if owner in classes else INSTANCES[owner]
+            module, name = INSTANCES[owner] if owner in INSTANCES else (classes[owner], owner)
             known = members(source, module, name)
             assert method in known, f"{name} has no {method}"
             check_call(call, known[method], called)

@@ -25,8 +25,11 @@ TEXT |= {"num_key_value_heads": 2, "max_position_embeddings": 4096}
 VISION = {"depth": 2, "hidden_size": 32, "num_heads": 2, "intermediate_size": 64, "out_hidden_size": 32}
 
 
-def build(folder: Path, family: str) -> Path:
-    """Saves a tiny `family` ("qwen2_5_vl", "qwen3_vl" or "qwen3_5") with its processor in `folder`."""
+def build(folder: Path, family: str, head_dim: int = 8) -> Path:
+    """Saves a tiny `family` ("qwen2_5_vl", "qwen3_vl" or "qwen3_5") with its processor in `folder`.
+
+    `head_dim` is qwen3_vl's, a multiple of 8: vLLM's attention on a CPU takes none below 32.
+    """
     import torch
     import transformers
 
@@ -48,7 +51,8 @@ def build(folder: Path, family: str) -> Path:
         processor_class, video_class = transformers.Qwen2_5_VLProcessor, transformers.Qwen2VLVideoProcessor
     elif family == "qwen3_vl":
         vision = {**VISION, "patch_size": 16, "num_position_embeddings": 64, "deepstack_visual_indexes": [0, 1]}
-        text |= {"head_dim": 8, "rope_parameters": {**rope, "mrope_interleaved": True}}
+        rope = {**rope, "mrope_interleaved": True, "mrope_section": [head_dim // 4, head_dim // 8, head_dim // 8]}
+        text |= {"head_dim": head_dim, "rope_parameters": rope}
         config = transformers.Qwen3VLConfig(text_config=text, vision_config=vision, **ids)
         model_class, patch = transformers.Qwen3VLForConditionalGeneration, 16
         processor_class, video_class = transformers.Qwen3VLProcessor, transformers.Qwen3VLVideoProcessor
