@@ -1,7 +1,7 @@
 """A real vLLM on this machine's CPU and a tiny random Qwen3-VL: `make test-vllm`, in an environment of its own.
 
-Server and engine are those of `vllm serve` and AsyncLLM; only the weights are random. So what they say means nothing, but
-three ways to the same log-odds must agree: over HTTP, in this process on vLLM, in this process on transformers.
+Server and engine are those of `vllm serve` and AsyncLLM; only the weights are random. So what they say means nothing,
+but three ways to the same log-odds must agree: over HTTP, in this process on vLLM, in this process on transformers.
 """
 
 import asyncio
@@ -144,7 +144,8 @@ def test_17_pictures_over_a_limit_of_16_are_refused_by_name(address, checkpoint,
 
 @pytest.mark.parametrize("backend", ["openai", "vllm"])
 def test_answers_fit_their_schema(backend, address, checkpoint, pictures):
-    chosen = options(backend, checkpoint, **({"base_url": address} if backend == "openai" else {"engine_options": ENGINE}))
+    where = {"base_url": address} if backend == "openai" else {"engine_options": ENGINE}
+    chosen = options(backend, checkpoint, **where)
     for answer in asked(chosen, [(COUNT, [picture]) for picture in pictures[:4]], schema=SCHEMA, max_tokens=200):
         assert isinstance(answer, Completion), answer
         assert answer.error in ("", "truncated"), answer.error
