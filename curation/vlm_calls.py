@@ -9,13 +9,12 @@ from storage.files import confined
 CARRIED = [*(name for name, _ in FRAME), "phash"]
 
 
-# The request itself was refused or led nowhere: asking again as it is gives the same.
-FINAL = frozenset(("no_answer", "no_logprobs", "http_400", "http_413", "http_422"))
-
-
 def failure_reason(error: VLMUnavailable) -> str:
-    """The reason of a row without an answer: `vlm_unavailable`, which the next run asks again, or a final one."""
-    return f"vlm_{error.kind}" if error.kind in FINAL else UNFINISHED
+    """The reason of a row without an answer: `vlm_unavailable`, which the next run asks again, or a final one.
+
+    Final are the model's own failures, and requests that the server refuses while it answers others (ask_all).
+    """
+    return f"vlm_{error.kind}" if error.final or error.rejected else UNFINISHED
 
 
 def exactly(count: int, name: str, properties: dict[str, dict]) -> dict:

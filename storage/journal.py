@@ -6,7 +6,7 @@ processes may write at once. Values are JSON, so a journal can be read with any 
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,12 @@ class Journal:
     def put(self, key: str, value: Any) -> None:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False)
         self._db.execute("INSERT OR REPLACE INTO done VALUES (?, ?)", (key, text))
+
+    def drop(self, unwanted: Callable[[Any], bool]) -> int:
+        """Forgets the records whose value is `unwanted`; how many they were."""
+        keys = [(key,) for key, value in self.items() if unwanted(value)]
+        self._db.executemany("DELETE FROM done WHERE key = ?", keys)
+        return len(keys)
 
     def items(self) -> Iterator[tuple[str, Any]]:
         """Every record, by key."""

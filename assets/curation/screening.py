@@ -30,7 +30,9 @@ def screening(
 
     def build(shard: str) -> list[dict]:
         rows, journal = kept_rows(store.table("aesthetics", shard)), store.journal("screening", shard)
-        return screen_frames(rows, store.folder, session.client, journal, config, vlm.concurrency, session.run)
+        return screen_frames(
+            rows, store.folder, session.client, journal, config, vlm.concurrency, session.run, session.tally
+        )
 
     def draw(tables: list[Path]) -> dict[str, bytes]:
         return pictures(tables, config.threshold)

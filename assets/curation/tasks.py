@@ -28,7 +28,9 @@ def tasks(
 
     def build(shard: str) -> list[dict]:
         rows, journal = kept_rows(store.table("screening", shard)), store.journal("tasks", shard)
-        return write_tasks(rows, store.folder, session.client, journal, config, vlm.concurrency, session.run)
+        return write_tasks(
+            rows, store.folder, session.client, journal, config, vlm.concurrency, session.run, session.tally
+        )
 
     options = vlm.identity("tasks", config.prompt_version) | config.decisive()
     with VLMSession(vlm.build) as session:

@@ -24,7 +24,7 @@ def taxonomy(
 
     def build(shard: str) -> list[dict]:
         rows, journal = kept_rows(store.table("tasks", shard)), store.journal("taxonomy", shard)
-        return label_tasks(rows, session.client, journal, config, vlm.concurrency, session.run)
+        return label_tasks(rows, session.client, journal, config, vlm.concurrency, session.run, session.tally)
 
     options = vlm.identity("taxonomy", config.prompt_version) | config.decisive()
     with VLMSession(vlm.build) as session:

@@ -9,6 +9,7 @@ from curation.vlm_calls import carried, failure_reason, frame_image
 from models.vlm.ask_all import ask_all
 from models.vlm.prompts import prompt
 from models.vlm.protocol import VLM, LogOdds, VLMUnavailable
+from models.vlm.tally import Tally
 from storage.tables import KEPT, REJECTED
 
 PROMPT = "screening"
@@ -22,6 +23,7 @@ def screen_frames(
     options: ScreeningOptions,
     concurrency: int,
     run=asyncio.run,
+    tally: Tally | None = None,
 ) -> list[dict]:
     """SCREENING rows for kept AESTHETICS rows, in the order given. Raises TooManyFailures (models/vlm/ask_all.py)."""
     question = prompt(PROMPT, options.prompt_version)
@@ -29,7 +31,8 @@ def screen_frames(
     async def ask(client: VLM, row: dict) -> LogOdds:
         return await client.log_odds(question, [frame_image(row, folder)])
 
-    answered = ask_all(rows, ask, vlm, journal, concurrency, options.max_failed_share, run)
+    limits = {"max_malformed_share": options.max_malformed_share, "tally": tally}
+    answered = ask_all(rows, ask, vlm, journal, concurrency, options.max_failed_share, run, **limits)
     return [
         carried(row)
         | {"vlm": vlm.model_id, "prompt_hash": question.template_hash, "threshold": options.threshold}

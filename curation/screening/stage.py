@@ -10,5 +10,5 @@ STAGE = Stage(
     schema=SCREENING,
     upstream="aesthetics",
     decided_by=("curation/screening/screen.py", "curation/vlm_calls.py"),
-    known={"f8a93b3f39c8": "1"},
+    known={"2d8ce9e946c4": "1"},
 )

@@ -10,6 +10,7 @@ from curation.vlm_calls import carried, exactly, failure_reason, frame_image
 from models.vlm.ask_all import ask_all
 from models.vlm.prompts import prompt
 from models.vlm.protocol import VLM, Completion, VLMUnavailable
+from models.vlm.tally import Tally
 from models.vlm.tidy import tidy
 from storage.tables import KEPT, REJECTED
 
@@ -29,6 +30,7 @@ def write_tasks(
     options: TasksOptions,
     concurrency: int,
     run=asyncio.run,
+    tally: Tally | None = None,
 ) -> list[dict]:
     """TASKS rows for kept SCREENING rows: `count` rows a frame, whatever became of its request.
 
@@ -42,7 +44,8 @@ def write_tasks(
         image = frame_image(row, folder)
         return await client.complete(request, [image], schema, max_tokens=options.max_tokens, seed=options.seed)
 
-    answered = ask_all(rows, ask, vlm, journal, concurrency, options.max_failed_share, run)
+    limits = {"max_malformed_share": options.max_malformed_share, "tally": tally}
+    answered = ask_all(rows, ask, vlm, journal, concurrency, options.max_failed_share, run, **limits)
     asked = {"vlm": vlm.model_id, "prompt_hash": request.template_hash}
     return [carried(row) | asked | pair for row, answer in answered for pair in _pair_rows(answer, options)]
 

@@ -15,5 +15,5 @@ STAGE = Stage(
         "curation/vlm_calls.py",
         "models/vlm/tidy.py",
     ),
-    known={"faeeb53cf52e": "1"},
+    known={"b7e2b15e3375": "1"},
 )

@@ -12,6 +12,7 @@ from curation.vlm_calls import carried, exactly, failure_reason
 from models.vlm.ask_all import ask_all
 from models.vlm.prompts import prompt, template_hash
 from models.vlm.protocol import VLM, Completion, VLMUnavailable
+from models.vlm.tally import Tally
 from storage.tables import KEPT
 
 PROMPT = "taxonomy"
@@ -41,7 +42,13 @@ def labels_schema(count: int) -> dict:
 
 
 def label_tasks(
-    rows: Iterable[dict], vlm: VLM, journal: Path, options: TaxonomyOptions, concurrency: int, run=asyncio.run
+    rows: Iterable[dict],
+    vlm: VLM,
+    journal: Path,
+    options: TaxonomyOptions,
+    concurrency: int,
+    run=asyncio.run,
+    tally: Tally | None = None,
 ) -> list[dict]:
     """TAXONOMY rows for kept TASKS rows, in the order given; one request a frame.
 
@@ -55,9 +62,9 @@ def label_tasks(
         request = prompt(PROMPT, options.prompt_version, count=str(len(tasks)), tasks=numbered)
         return await client.complete(request, [], labels_schema(len(tasks)), max_tokens=options.max_tokens)
 
-    answered = ask_all(
-        [{"rows": frame} for frame in frames], ask, vlm, journal, concurrency, options.max_failed_share, run
-    )
+    limits = {"max_malformed_share": options.max_malformed_share, "tally": tally}
+    items = [{"rows": frame} for frame in frames]
+    answered = ask_all(items, ask, vlm, journal, concurrency, options.max_failed_share, run, **limits)
     asked = {"vlm": vlm.model_id, "prompt_hash": template_hash(PROMPT, options.prompt_version)}
     return [row | asked for frame, answer in answered for row in _label_rows(frame["rows"], answer)]
 

@@ -10,5 +10,5 @@ STAGE = Stage(
     schema=TAXONOMY,
     upstream="tasks",
     decided_by=("curation/taxonomy/classify.py", "curation/vlm_calls.py"),
-    known={"b94e7ebb342b": "1"},
+    known={"45a5238241a7": "1"},
 )

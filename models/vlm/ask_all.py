@@ -7,20 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from models.vlm.bounded import map_bounded
+from models.vlm.failures import MENDABLE, SERVER
 from models.vlm.journaled import Journaled
 from models.vlm.protocol import VLM, VLMUnavailable
+from models.vlm.tally import Tally, TooManyFailures
 from storage.journal import Journal
 
-
-class TooManyFailures(RuntimeError):
-    """The server failed for a larger share of requests than the recipe accepts."""
+Ask = Callable[[VLM, dict], Awaitable[Any]]
 
 
 class VLMSession:
-    """One client and one event loop for all shards of a run. Weights are loaded when the first shard has to ask."""
+    """One client, one event loop and one tally for all shards of a run. Weights are loaded when a shard has to ask."""
 
     def __init__(self, build: Callable[[], VLM]):
         self._build = build
+        self.tally = Tally()
         self._runner = asyncio.Runner()
         self._client: VLM | None = None
 
@@ -43,28 +44,44 @@ class VLMSession:
 
 def ask_all(
     items: Iterable[dict],
-    ask: Callable[[VLM, dict], Awaitable[Any]],
+    ask: Ask,
     vlm: VLM,
     journal: Path,
     concurrency: int,
     max_failed_share: float,
     run: Callable[[Coroutine], Any] = asyncio.run,
+    *,
+    max_malformed_share: float = 1.0,
+    tally: Tally | None = None,
 ) -> list[tuple[dict, Any]]:
     """(item, answer) for each item, in the order given; an answer is what `ask` returned or a VLMUnavailable.
 
-    Answers already in `journal` are not asked again. Raises TooManyFailures as soon as more than `max_failed_share` of
-    the items, and more than one, got none: then the server is at fault, what was answered stays in the journal, and no
-    table is written. `run` runs a coroutine to its end: that of a VLMSession where several shards share a client.
+    Answers already in `journal` are not asked again. Raises TooManyFailures, and then no table is written and what was
+    answered stays in the journal:
+
+    - as soon as more than `max_failed_share` of the items, and more than one, got no answer;
+    - when none of the items got one, however few they are;
+    - when more than `max_malformed_share` of the answers of `tally` cannot be used: this journal then forgets them.
+
+    A request that the server refuses (HTTP 4xx) is asked once more at the end. It is at fault itself only if the server
+    still answers others: where it does not, the kind is SERVER, and the next run asks again.
+
+    `run` runs a coroutine to its end: that of a VLMSession where several shards share a client; `tally` is then the
+    session's.
     """
     items = list(items)
+    tally = tally or Tally()
     allowed = max(1, int(max_failed_share * len(items)))
-    return list(zip(items, run(_ask_all(items, ask, vlm, journal, concurrency, allowed)), strict=True))
+    answers = run(_ask_all(items, ask, vlm, journal, concurrency, allowed, max_malformed_share, tally))
+    return list(zip(items, answers, strict=True))
 
 
-async def _ask_all(items: list[dict], ask, vlm: VLM, journal: Path, concurrency: int, allowed: int) -> list[Any]:
+async def _ask_all(
+    items: list[dict], ask: Ask, vlm: VLM, path: Path, concurrency: int, allowed: int, malformed: float, tally: Tally
+) -> list[Any]:
     answers: list[Any] = [None] * len(items)
     failed = 0
-    with Journal(journal) as kept:
+    with Journal(path) as kept:
         journaled = Journaled(vlm, kept)
 
         async def ask_one(index: int) -> Any:
@@ -73,6 +90,7 @@ async def _ask_all(items: list[dict], ask, vlm: VLM, journal: Path, concurrency:
         async with aclosing(map_bounded(ask_one, range(len(items)), concurrency)) as finished:
             async for index, answer in finished:
                 answers[index] = answer
+                tally.add(answer, lambda client, item=items[index]: ask(client, item))
                 failed += isinstance(answer, VLMUnavailable)
                 if failed > allowed:
                     raise TooManyFailures(
@@ -80,4 +98,36 @@ async def _ask_all(items: list[dict], ask, vlm: VLM, journal: Path, concurrency:
                         f"accepted (max_failed_share); the last: {answer}. Answers so far are kept: run again when the "
                         "server is well"
                     )
+        if failed and failed == len(items) and any(not answer.final for answer in answers):
+            raise TooManyFailures(
+                f"none of the {failed} requests to {vlm.model_id} had an answer; the last: {answers[-1]}. Run again "
+                "when the server is well"
+            )
+        await _ask_refused_again(answers, items, ask, journaled, tally)
+        try:
+            tally.check(malformed, vlm.model_id)
+        except TooManyFailures:
+            kept.drop(lambda record: record.get("error") in MENDABLE)
+            raise
     return answers
+
+
+async def _ask_refused_again(answers: list[Any], items: list[dict], ask: Ask, vlm: Journaled, tally: Tally) -> None:
+    """Decides refused requests (4xx) in `answers`, once the server has answered `tally.control` again, or has not."""
+    refused = [index for index, answer in enumerate(answers) if isinstance(answer, VLMUnavailable) and answer.rejected]
+    if not refused or tally.control is None:
+        return
+    try:
+        await tally.control(vlm.vlm)  # past the journal
+        ill = None
+    except VLMUnavailable as error:
+        ill = error
+    for index in refused:
+        if ill is not None:
+            told = f"{answers[index]}; a request that it had answered before failed too: {ill}"
+            answers[index] = VLMUnavailable(SERVER, told)
+            continue
+        try:
+            answers[index] = await ask(vlm, items[index])
+        except VLMUnavailable as error:
+            answers[index] = error

@@ -12,9 +12,12 @@ REFUSED = "refused"  # by the model or a content filter; of completions and of l
 NO_ANSWER = "no_answer"  # the model is about to say neither yes nor no: their mass is below `min_mass`
 NO_LOGPROBS = "no_logprobs"  # the server gives no log-probabilities: never the fault of what was asked about
 MALFORMED = "malformed"  # what the server sent is no answer of this protocol, or holds numbers out of range
+SERVER = "server"  # a request was refused, and one that had been answered before is not answered any more
 
 # What another seed may mend: asked once more. Counted against a limit of their own, unlike a refusal.
 MENDABLE = (TRUNCATED, INVALID_JSON, WRONG_SCHEMA, EMPTY)
 ERRORS = (*MENDABLE, REFUSED)
 # The model's own failure to say yes or no: it would come again.
 FINAL = (REFUSED, NO_ANSWER)
+# Statuses by which a server says that the request is wrong: too long, too many images, a picture it cannot read.
+REJECTED = ("http_400", "http_413", "http_422")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
-from models.vlm.failures import FINAL
+from models.vlm.failures import FINAL, REJECTED
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Usage:
 class Completion:
     """The answer to `complete`. `value` is valid against the schema, or None with `error` saying why.
 
-    error is "" or one of models/vlm/failures.py ERRORS: truncated, invalid_json, wrong_schema, empty, refused. These are
+    error is "" or one of models/vlm/failures.py ERRORS: truncated, invalid_json, wrong_schema, empty, refused. They are
     the model's own failures; failures of the transport raise VLMUnavailable instead.
     """
 
@@ -107,6 +107,11 @@ class VLMUnavailable(RuntimeError):
     @property
     def final(self) -> bool:
         return self.kind in FINAL
+
+    @property
+    def rejected(self) -> bool:
+        """Whether the server took the request itself for wrong. It is, if the server answers others."""
+        return self.kind in REJECTED
 
 
 class VLM(Protocol):
