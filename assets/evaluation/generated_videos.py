@@ -21,7 +21,7 @@ from assets.support.evaluation.recorded import Recorded, recorded
 from assets.support.pictures import posters
 from assets.support.resources import CollectionResource
 from assets.support.run_config import PARTITION, check_run_config
-from evaluation.records import MANIFEST, ORIGIN, RUN, RunRecord, VideoRecord, read_lines, read_one
+from evaluation.records import CUT, MANIFEST, ORIGIN, RUN, RunRecord, VideoRecord, read_lines, read_one
 from storage.files import sha256_bytes
 
 
@@ -67,6 +67,8 @@ def described(folder: Path, made: int) -> Recorded:
         "seconds a video": round(sum(video.seconds for video in good) / max(1, len(good)), 4),
         "run record": dg.MetadataValue.json(json.loads(json.dumps(values))),
     }
+    if CUT in record.extra:
+        metadata["largest share cut off a first frame"] = record.extra[CUT]["largest"]
     if record.step is not None:
         metadata["step"] = record.step
     metadata |= {name: record.extra[name] for name in ORIGIN if name in record.extra}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evaluation.generation.cutting import check_cut, picture_sizes
 from evaluation.generation.folder import LOCK, Job, RunFolder
 from evaluation.generation.options import GenerateOptions
 from evaluation.generation.run_record import check_expected, run_record
@@ -51,18 +52,20 @@ def generate_runs(runs: Sequence[GenerateOptions], tell: Tell = to_stderr) -> li
     again. First every VLM writes its prompts and is closed, then the models are loaded, one at a time, so that both
     need not fit into memory together. A run that is finished loads nothing.
 
-    Raises ChangedRun, BadBenchmark, BadLoRA, TooManyFailures, FileNotFoundError and what the model's loading raises;
-    what is finished by then stays.
+    Raises ChangedRun, BadBenchmark (CutAway), BadLoRA, TooManyFailures, FileNotFoundError and what the model's loading
+    raises; what is finished by then stays.
     """
-    known: dict[Any, Any] = {}
+    known, sizes, cut = {}, {}, {}
     with ExitStack() as stack:
         for output in sorted({str(Path(options.output).absolute()) for options in runs}):
             stack.enter_context(exclusive(Path(output) / LOCK))
         for options in runs:  # all of them, before a VLM writes for the first
             if options.benchmark not in known:
                 known[options.benchmark] = open_benchmark(options.benchmark)
+                sizes[options.benchmark] = picture_sizes(known[options.benchmark])
             check_expected(options, known[options.benchmark])
-        prepared = [_prepare(options, known, stack, tell) for options in runs]
+            cut[options.output] = check_cut(options, known[options.benchmark], sizes[options.benchmark])
+        prepared = [_prepare(options, known, cut[options.output], stack, tell) for options in runs]
         done: dict[str, Generated] = {}
         for model in dict.fromkeys(options.model for options in runs):
             sharing = [one for one in prepared if one[0].options.model == model]
@@ -71,7 +74,7 @@ def generate_runs(runs: Sequence[GenerateOptions], tell: Tell = to_stderr) -> li
 
 
 def _prepare(
-    options: GenerateOptions, known: dict[Any, Any], stack: ExitStack, tell: Tell
+    options: GenerateOptions, known: dict[Any, Any], cut: dict[str, Any], stack: ExitStack, tell: Tell
 ) -> tuple[RunFolder, "LoRA | None"]:
     """The run's folder with its plan, and its LoRA. `known`: benchmarks and identities that were looked at before."""
     from models.video.build_video_model import identify
@@ -82,7 +85,7 @@ def _prepare(
     benchmark = known[options.benchmark]
     lora = find_lora(options.lora, options.lora_revision) if options.lora else None
     told = (lora.source, lora.sha256) if lora else ("", "")
-    folder = RunFolder(options, benchmark, run_record(options, benchmark, known[options.model], told))
+    folder = RunFolder(options, benchmark, run_record(options, benchmark, known[options.model], told, cut))
     folder.open(tell)
     stack.callback(folder.journal.close)
     folder.plan()

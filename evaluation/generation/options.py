@@ -7,10 +7,15 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from evaluation.generation.sources import AnySource
+from evaluation.records import MANIFEST
 from models.video.options import VideoModelOptions
 from models.vlm.options import VLMOptions
 from storage.options import Options
 
+MAX_CUT = (
+    "Largest share of a first frame's area that may be cut away to fit it to the video's size; above, nothing is "
+    "generated, and a size that keeps the frames is named."
+)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -63,6 +68,7 @@ class GenerateOptions(Options):
     dataset_version: str = Field("", description="Release that the adapter was trained on, for the record.")
     notes: tuple[str, ...] = Field((), description="What a reader must know, for the record and the report.")
     writer: WriterOptions = WriterOptions()
+    max_cut_share: float = Field(0.25, ge=0, le=1, description=MAX_CUT)
     replace: bool = Field(False, description="Begin anew where the folder holds a run made otherwise; false: refuse.")
 
     @field_validator("seeds")
@@ -83,6 +89,11 @@ class GenerateOptions(Options):
     @property
     def run_name(self) -> str:
         return self.name or Path(self.output).name
+
+    @property
+    def finished(self) -> bool:
+        """Whether its folder holds a run that came to its end before."""
+        return (Path(self.output) / MANIFEST).is_file()
 
 
 class GenerateCommand(Options):

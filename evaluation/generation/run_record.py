@@ -8,7 +8,7 @@ from typing import Any
 from evaluation.benchmarks.benchmark import BadBenchmark, Benchmark
 from evaluation.generation.options import GenerateOptions
 from evaluation.generation.writing import decides
-from evaluation.records import ORIGIN, PART, RunRecord
+from evaluation.records import CUT, ORIGIN, PART, RunRecord
 from storage.options import dotted
 
 # Labels, and where and how fast: what a resumed run may be told otherwise.
@@ -21,8 +21,12 @@ class ChangedRun(ValueError):
     """A folder that holds a run made otherwise; the message lists what differs."""
 
 
-def run_record(options: GenerateOptions, benchmark: Benchmark, identity: str, lora: tuple[str, str]) -> RunRecord:
-    """What decides the run's videos. `lora`: its source and the SHA-256 of its weights, both "" without one."""
+def run_record(
+    options: GenerateOptions, benchmark: Benchmark, identity: str, lora: tuple[str, str], cut: dict[str, Any]
+) -> RunRecord:
+    """What decides the run's videos. `lora`: its source and the SHA-256 of its weights, both "" without one; `cut`:
+    what is cut off first frames.
+    """
     by_vlm = options.conditioning == "vlm"
     vlm = options.writer.vlm
     return RunRecord(
@@ -43,7 +47,7 @@ def run_record(options: GenerateOptions, benchmark: Benchmark, identity: str, lo
         vlm=f"{vlm.backend}:{vlm.model or 'microworld'}" if by_vlm else "",
         notes=options.notes,
         hardware=hardware(options.model.device),
-        extra={MADE_ON: []}
+        extra={MADE_ON: [], CUT: cut}
         | {name: value for name in ORIGIN if (value := getattr(options, name))}
         | ({PART: True} if is_part(options, benchmark) else {})
         | ({"writer": decides(options.writer)} if by_vlm else {}),
@@ -95,5 +99,5 @@ def hardware(device: str) -> str:
 def _decisive(record: RunRecord) -> dict[str, Any]:
     values = {key: value for key, value in asdict(record).items() if key not in LABELS}
     values["model"] = {key: value for key, value in record.model.items() if key not in INCIDENTAL}
-    values["extra"] = {key: value for key, value in record.extra.items() if key not in (*ORIGIN, MADE_ON, PART)}
+    values["extra"] = {key: value for key, value in record.extra.items() if key not in (*ORIGIN, MADE_ON, PART, CUT)}
     return json.loads(json.dumps(values))  # a tuple equals the list it became

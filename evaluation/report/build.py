@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.generation.run_record import MADE_ON
-from evaluation.records import RUN, RunRecord
+from evaluation.records import CUT, RUN, RunRecord
 from evaluation.report.ablations import ablations, measure_names
 from evaluation.report.curves import curves
 from evaluation.report.footage import place_all
@@ -74,7 +74,7 @@ def build_report(
     } | _view(found, shown, grouped, told, reference)
     made = environment(HERE, ["style.css"], ["filters.js", "screens.js", "players.js"], beside=True)
     made.filters |= {"share": share, "named": label_of}
-    made.globals |= {"interval_words": interval_words, "made_on": made_on}
+    made.globals |= {"interval_words": interval_words, "made_on": made_on, "cut": cut}
     page = out / PAGE
     write_summary(out, found, [pair for _, some in view["pairs"] for pair in some], view["curves"])
     write_bytes(page, made.get_template("page.html.j2").render(view).encode("utf-8"))
@@ -141,6 +141,16 @@ def made_on(record: RunRecord) -> str:
     """Hardware, and how many videos at once, that a run was made with; "-" where that is not known."""
     places = record.extra.get(MADE_ON, [])
     return "; ".join(f"{one['hardware']}, {one['batch']} at once" for one in places) or record.hardware or "-"
+
+
+def cut(record: RunRecord) -> str:
+    """What is cut off first frames; "" where a run of an older version does not say."""
+    told = record.extra.get(CUT)
+    if told is None:
+        return ""
+    if not told["largest"]:
+        return "first frames whole"
+    return f"first frames cut by {told['largest']:.1%} at most, {told['mean']:.1%} on average"
 
 
 def share(value: float | None, decimals: int = 3) -> str:

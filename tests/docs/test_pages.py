@@ -67,6 +67,7 @@ def test_every_path_of_the_repository_that_is_named_is_there(page):
             assert (REPOSITORY / word).exists(), f"{page.name}: {word}"
 
 
-def test_the_names_of_collections_in_examples_are_names():
-    told = {match for page in PAGES for match in re.findall(r"\{root: data, name: ([^}]+)\}", page.text)}
+def test_the_names_of_collections_in_recipes_are_names():
+    texts = [path.read_text(encoding="utf-8") for path in (REPOSITORY / "recipes").glob("*.yaml")]
+    told = {match for text in texts for match in re.findall(r"root: data\n +name: (\w+)", text)}
     assert told and all(NAME.fullmatch(name) for name in told)

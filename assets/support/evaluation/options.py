@@ -9,7 +9,7 @@ from assets.support.config_blocks import config_block
 from evaluation.benchmarks.dreamgen.options import DreamgenTableOptions
 from evaluation.benchmarks.vbvr.options import EvaluatorOptions
 from evaluation.checks import WORST_FAILURE_RATE
-from evaluation.generation.options import SamplerOptions, WriterOptions
+from evaluation.generation.options import MAX_CUT, SamplerOptions, WriterOptions
 from evaluation.generation.sources import AuthorsSource, DreamgenSource
 from evaluation.judging.options import JudgingOptions
 from evaluation.preference.options import PickScoreModel
@@ -147,6 +147,7 @@ class GeneratedVideosConfig(dg.Config):
         description="Share of a run's videos that may fail (image unreadable, solution refused ...); above, nothing is "
         "judged.",
     )
+    max_cut_share: float = Field(0.25, ge=0, le=1, description=MAX_CUT)
     replace: bool = Field(
         False, description="Begin anew where a run's folder holds one made otherwise (another LoRA, other options)."
     )

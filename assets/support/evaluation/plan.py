@@ -76,6 +76,7 @@ def generate_options(
         dataset_version=dataset,
         notes=tuple(run.notes),
         writer=given["writer"],
+        max_cut_share=config.max_cut_share,
         replace=config.replace,
     )
 
