@@ -15,7 +15,9 @@ from tests.models.video import tiny_video
 )
 def test_every_model_makes_videos_of_its_size(kind, sampler, bench: Bench, tmp_path, quiet):
     block = tiny_video.options_for(kind, tiny_video.BUILDERS[kind](tmp_path / "checkpoint"))
-    options = bench.options(tmp_path / "run", model=block, samples=2, sampler={"kind": sampler, "steps": 2})
+    options = bench.options(
+        tmp_path / "run", model=block, samples=2, sampler={"kind": sampler, "steps": 2}, max_cut_share=1.0
+    )
     assert generate(options, quiet).made == 2
     for record in read_lines(tmp_path / "run" / MANIFEST, VideoRecord):
         frames = read_frames(tmp_path / "run" / record.path, record.frames)
@@ -48,4 +50,4 @@ def test_published_pictures_of_any_size_are_fitted(shared_data, tmp_path, quiet)
     (folder / "bench" / "images").mkdir()
     for path in images.iterdir():
         (folder / "bench" / "images" / path.name).write_bytes(path.read_bytes())
-    assert generate(bench.options(tmp_path / "run"), quiet).made == len(lines)
+    assert generate(bench.options(tmp_path / "run", max_cut_share=1.0), quiet).made == len(lines)
