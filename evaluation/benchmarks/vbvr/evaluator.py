@@ -9,7 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,11 +79,13 @@ def calls(
     return made
 
 
-def run_call(call: Call, log: Path, timeout_s: float) -> None:
+def run_call(call: Call, log: Path, timeout_s: float, check: Callable[[Call], None] = lambda call: None) -> None:
     """Runs one call to its end; its output is added to `log`. An older results file is removed first.
 
     The program leads a process group of its own, which is ended when it takes longer than `timeout_s`, and when we are
-    told to stop. Raises EvaluatorFailed.
+    told to stop. Its exit status counts only where it left no whole results: the installed `vbvr-evaluate` ends with 1
+    after success, since its main function returns the results. `check` raises ValueError or OSError for results that
+    are not whole. Raises EvaluatorFailed.
     """
     call.results.parent.mkdir(parents=True, exist_ok=True)
     call.results.unlink(missing_ok=True)
@@ -104,10 +106,16 @@ def run_call(call: Call, log: Path, timeout_s: float) -> None:
             raise EvaluatorFailed(f"{_name(call)}: not done after {timeout_s:g} s, ended{_tail(log, start)}") from None
         finally:
             _end(process)
-    if status != 0:
-        raise EvaluatorFailed(f"{_name(call)}: exit status {status}{_tail(log, start)}")
+    ended = f"exit status {status}" if status else "it ended well"
     if not call.results.is_file():
-        raise EvaluatorFailed(f"{_name(call)}: it left no {call.results.name}{_tail(log, start)}")
+        raise EvaluatorFailed(f"{_name(call)}: {ended}, and it left no {call.results.name}{_tail(log, start)}")
+    if status:
+        try:
+            if status != 1:  # killed, or wrong arguments
+                raise ValueError("it did not come to its end")
+            check(call)
+        except (OSError, ValueError) as error:
+            raise EvaluatorFailed(f"{_name(call)}: {ended}; {error}{_tail(log, start)}") from error
 
 
 def _end(process: subprocess.Popen) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from evaluation.benchmarks.foreign import read_json, write_json
 from evaluation.benchmarks.named_videos import Exported, Run, export, listed, read_run
-from evaluation.benchmarks.vbvr import evaluator, released, results, rewriting
+from evaluation.benchmarks.vbvr import defects, evaluator, released, results, rewriting
 from evaluation.benchmarks.vbvr.options import VbvrOptions
 from evaluation.benchmarks.vbvr.results import SampleScore
 from evaluation.benchmarks.vbvr.table import Row, Table, difference, row, shared, variant_of, write_table
@@ -151,9 +151,13 @@ def _score(options: VbvrOptions, place: Path) -> Scored:
         print("these videos have been scored so before", file=sys.stderr)
         return scored
     (place / EVALUATION).unlink(missing_ok=True)
+
+    def whole(call: evaluator.Call) -> None:
+        results.read_results([call.results], options.evaluator.scoring)
+
     for call in calls:
         print(f"running {call.arguments[0]}, output in {place / LOG}", file=sys.stderr, flush=True)
-        evaluator.run_call(call, place / LOG, options.evaluator.timeout_s)
+        evaluator.run_call(call, place / LOG, options.evaluator.timeout_s, whole)
     write_json(place / EVALUATION, {**scored.__dict__})
     return scored
 
@@ -189,17 +193,21 @@ def _row(options: VbvrOptions, folder: Path):
         results.check_complete(scores, run.samples.values())
     elif complaints or len(scores) < len(run.samples):
         notes.append(f"PARTIAL: {len(scores)} of {released.EXPECTED} samples")
-    broken = results.errors(scores)
+    defective = defects.known(scores)
+    explained = {one.place for some in defective.values() for one in some}
+    broken = results.errors(one for one in scores if one.place not in explained)
     if broken and not options.accept_errors:
         raise ValueError(
             f"{run.record.name}: the evaluator failed on {len(broken)} samples and scored them 0: {listed(broken, 3)}. "
             "accept_errors: true reports them so"
         )
     notes += [f"the evaluator failed on {len(broken)} samples and scored them 0"] if broken else []
+    notes += defects.notes(defective)
     zero = results.tasks_all_zero(scores)
     notes += [f"every sample scored 0 in {len(zero)} tasks: {listed(zero, 5)}"] if zero else []
     variant = options.variant if folder == options.run and options.variant else variant_of(run.record)
-    return row(run.record.name, variant, scored.scoring, scores, notes), scores
+    made = row(run.record.name, variant, scored.scoring, scores, notes, defects.tasks(defective))
+    return made, scores
 
 
 def _compared(made: Row, scores: Sequence[SampleScore], first: Sequence[SampleScore], partial: bool) -> Row:

@@ -5,12 +5,13 @@ task are scored by one rule and succeed and fail together; Wilson's, or Tango's 
 alike, so that a bootstrap has nothing to vary. Variants are compared over the same samples.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from evaluation.benchmarks.foreign import write_json
+from evaluation.benchmarks.vbvr.defects import WITHOUT
 from evaluation.benchmarks.vbvr.options import Scoring, Variant
 from evaluation.benchmarks.vbvr.results import SampleScore
 from evaluation.records import RunRecord
@@ -71,12 +72,24 @@ def variant_of(record: RunRecord) -> Variant:
     return "trained" if record.lora or record.lora_sha256 else "vanilla"
 
 
-def row(run: str, variant: Variant, scoring: Scoring, scores: Sequence[SampleScore], notes: Sequence[str] = ()) -> Row:
-    """One variant's row. Raises Incomplete when there is no score at all."""
+def row(
+    run: str,
+    variant: Variant,
+    scoring: Scoring,
+    scores: Sequence[SampleScore],
+    notes: Sequence[str] = (),
+    defective: Collection[str] = (),
+) -> Row:
+    """One variant's row; with tasks that are `defective`, also the mean without them.
+
+    Raises Incomplete when there is no score at all.
+    """
     if not scores:
         raise Incomplete(f"{run}: no sample is scored")
     parts = {name: _over([one for one in scores if one.split == split]) for split, name in PARTS.items()}
     parts["All"] = _over(scores)
+    if defective:
+        parts[WITHOUT] = _over([one for one in scores if one.task not in defective])
     for category in sorted({one.category for one in scores} - {""}):
         parts[category] = _over([one for one in scores if one.category == category])
     known = {name: mean for name, mean in parts.items() if mean}

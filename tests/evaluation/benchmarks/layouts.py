@@ -42,11 +42,11 @@ def dreamgen(root: Path, counts: Mapping[str, int]) -> Path:
     return root
 
 
-def vbvr(root: Path, tasks: int, each: int, *, folders: bool = True, listed: bool = True) -> Path:
+def vbvr(root: Path, tasks: int, each: int, *, folders: bool = True, listed: bool = True, first: int = 0) -> Path:
     """VBVR-Bench's layout: folders of samples, and VBVR-Bench.json with the first frames in base64."""
     entries = []
     for split, letter in (("In-Domain_50", "G"), ("Out-of-Domain_50", "O")):
-        for task in range(tasks):
+        for task in range(first, first + tasks):
             for index in range(each):
                 below = f"{split}/{letter}-{task}_sort_things_data-generator/{index:05d}"
                 prompt = (

@@ -55,6 +55,12 @@ def main() -> None:
         rows = rows[1:]
     if wrong == "error":
         rows[0] |= {"score": 0.0, "error": "division by zero"}
+    if wrong.startswith("defect"):  # as the official one at 275472f, task and message
+        for row in rows:
+            if row["task_name"].startswith("G-24_"):
+                row |= {"score": 0.0, "error": "name 'safe_distance' is not defined"}
+        if wrong == "defect and another":
+            rows[-1] |= {"score": 0.0, "error": "name 'safe_distance' is not defined"}
     if wrong == "nan":
         rows[0]["score"] = float("nan")
     if wrong == "large":
@@ -80,6 +86,8 @@ def main() -> None:
     if wrong != "nothing":
         out.write_text(json.dumps(whole))
     print(f"Found {len(rows)} videos", flush=True)
+    if not given.model_path and wrong != "nothing":
+        sys.exit(f"{summary}")  # as the installed vbvr-evaluate: sys.exit of what its main returns, so status 1
 
 
 if __name__ == "__main__":
