@@ -41,16 +41,18 @@ def known(scores: Iterable[SampleScore]) -> dict[Defect, list[SampleScore]]:
     return found
 
 
-def tasks(found: dict[Defect, list[SampleScore]]) -> list[str]:
-    """The tasks that a defect struck. They are left out whole: what is left then does not depend on the model."""
-    return sorted({one.task for some in found.values() for one in some})
+def tasks(found: dict[Defect, list[SampleScore]], scores: Iterable[SampleScore]) -> list[str]:
+    """The tasks to leave out: all that a defect of the versions found can strike, so that it is the same for any model."""
+    versions = {version for defect in found for version in defect.versions}
+    here = [defect for defect in DEFECTS if versions & set(defect.versions)]
+    return sorted({one.task for one in scores if any(one.task.startswith(defect.task) for defect in here)})
 
 
 def notes(found: dict[Defect, list[SampleScore]]) -> list[str]:
     """What a reader has to know of each defect."""
     return [
         f"known defect of the official evaluator ({', '.join(defect.versions)}): it failed on {len(some)} samples of "
-        f"{', '.join(sorted({one.task for one in some}))} and scored them 0, whatever the video ({defect.why}). "
-        f"the official numbers have these zeros in them; {WITHOUT!r} leaves the task out"
+        f"{', '.join(sorted({one.task for one in some}))} and scored them 0 ({defect.why}). The official numbers have "
+        f"these zeros in them; {WITHOUT!r} leaves out all tasks that it can fail on so"
         for defect, some in found.items()
     ]

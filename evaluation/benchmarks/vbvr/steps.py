@@ -206,7 +206,7 @@ def _row(options: VbvrOptions, folder: Path):
     zero = results.tasks_all_zero(scores)
     notes += [f"every sample scored 0 in {len(zero)} tasks: {listed(zero, 5)}"] if zero else []
     variant = options.variant if folder == options.run and options.variant else variant_of(run.record)
-    made = row(run.record.name, variant, scored.scoring, scores, notes, defects.tasks(defective))
+    made = row(run.record.name, variant, scored.scoring, scores, notes, defects.tasks(defective, scores))
     return made, scores
 
 
