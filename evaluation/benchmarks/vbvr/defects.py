@@ -42,7 +42,7 @@ def known(scores: Iterable[SampleScore]) -> dict[Defect, list[SampleScore]]:
 
 
 def tasks(found: dict[Defect, list[SampleScore]], scores: Iterable[SampleScore]) -> list[str]:
-    """The tasks to leave out: all that a defect of the versions found can strike, so that it is the same for any model."""
+    """The tasks to leave out: all that a defect of the versions found can strike, so that all models lose the same."""
     versions = {version for defect in found for version in defect.versions}
     here = [defect for defect in DEFECTS if versions & set(defect.versions)]
     return sorted({one.task for one in scores if any(one.task.startswith(defect.task) for defect in here)})
