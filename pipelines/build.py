@@ -1,9 +1,10 @@
-"""Runs `build_worldtasks` for a recipe: all shards, or one.
+"""Runs the job build_worldtasks for a recipe: all shards, or one.
 
     python -m pipelines.build recipes/microworld.yaml
     python -m pipelines.build recipes/folder.yaml --shard shard-0003
 
-It checks the recipe strictly, runs the plain Dagster command (which it prints), and prints the report's path last.
+It checks the recipe strictly. Then it prints and runs the plain Dagster command. At the end it prints where the
+dataset and the report are.
 """
 
 import argparse
@@ -19,13 +20,13 @@ from pipelines.recipes import store_of
 def shard(name: str) -> str:
     """`name` when it is a shard's."""
     if name not in KEYS:
-        raise argparse.ArgumentTypeError(f"{name!r}: one of {KEYS[0]} to {KEYS[-1]} is expected")
+        raise argparse.ArgumentTypeError(f"{name!r} is not a shard: choose one from {KEYS[0]} to {KEYS[-1]}")
     return name
 
 
 def main() -> int:
     parser = recipe_parser(__doc__)
-    parser.add_argument("--shard", type=shard, help="one shard, e.g. shard-0003; all of them when not given")
+    parser.add_argument("--shard", type=shard, help="one shard, e.g. shard-0003; default: all shards")
     arguments = parser.parse_args()
     config = read_recipe(arguments.recipe, "build")
     tags = ALL_SHARDS if arguments.shard is None else {PARTITION: arguments.shard}

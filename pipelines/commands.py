@@ -1,6 +1,6 @@
-"""What `build`, `train` and `evaluate` share: a recipe is checked before anything runs, then Dagster's command runs.
+"""What `build`, `train` and `evaluate` share: they check the recipe first, then run Dagster's command.
 
-Jobs are resolved here by their names; nothing that definitions.py imports may import this module.
+Jobs are resolved here by their names. Nothing that definitions.py imports may import this module.
 """
 
 import argparse
@@ -32,12 +32,12 @@ COMMANDS = {
 def recipe_parser(doc: str) -> argparse.ArgumentParser:
     """A parser that shows the command's own docstring and takes the recipe."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe", type=Path, help="run config in YAML")
+    parser.add_argument("recipe", type=Path, help="recipe: a Dagster run config in YAML")
     return parser
 
 
 def read_recipe(recipe: Path, command: str) -> dict:
-    """What `checked` gives, after a change to the repository's root. Says what is wrong and exits with 2 otherwise."""
+    """Changes to the repository's root and returns `checked`. For a wrong recipe it prints why and exits with 2."""
     os.chdir(ROOT)  # dagster.yaml is read from the working folder
     try:
         return checked(recipe, command)
@@ -55,14 +55,14 @@ def checked(recipe: Path, command: str) -> dict:
     job = job_of(config)
     if job not in COMMANDS[command]:
         takes = next(name for name, jobs in COMMANDS.items() if job in jobs)
-        raise ValueError(f"this recipe is for {job}: make {takes} RECIPE={recipe}")
+        raise ValueError(f"this recipe is for the job {job}. Run: make {takes} RECIPE={recipe}")
     dg.validate_run_config(defs.resolve_job_def(job), config)
     check_run_config(config)
     return resolved(config)
 
 
 def run_job(job: str, recipe: Path, tags: Mapping[str, str] | None = None) -> int:
-    """The exit status of the plain Dagster command, which is printed. What asks us to end reaches it once."""
+    """Prints and runs the plain Dagster command; returns its exit status. It gets each request to end exactly once."""
     words = ["dagster", "job", "execute", "-m", "pipelines.definitions", "-j", job, "-c", str(recipe)]
     words += ["--tags", json.dumps(tags)] if tags else []
     print(f"Running: {shlex.join(words)}", flush=True)
@@ -71,5 +71,5 @@ def run_job(job: str, recipe: Path, tags: Mapping[str, str] | None = None) -> in
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: process.send_signal(number))
     if process.wait() != 0:
-        print("The run failed: the first error above says where and why.", file=sys.stderr)
+        print("The run failed. The first error above says where and why.", file=sys.stderr)
     return process.returncode

@@ -1,11 +1,11 @@
-"""Runs `evaluate_worldtasks`, `evaluate_dreamgen` or `evaluate_vbvr` for a recipe and names what came out last.
+"""Runs evaluate_worldtasks, evaluate_dreamgen or evaluate_vbvr for a recipe.
 
     python -m pipelines.evaluate recipes/microworld_evaluation.yaml
     python -m pipelines.evaluate recipes/ltx2_evaluation.yaml
 
-It checks the recipe strictly, tells Dagster the names of its runs (partitions), and runs the plain Dagster command
-(which it prints) for all of them together, so that a model is loaded once; in parts where Dagster lists other runs in
-between, since its list is never reordered: another run may be at work on it.
+It checks the recipe strictly and adds the names of its runs to Dagster's partitions. Then it prints and runs the plain
+Dagster command for all of them together, so that each model is loaded once. If partitions of other recipes lie between
+them, it starts one Dagster run for each contiguous block. At the end it prints the report's path or the tables.
 """
 
 import os
@@ -28,13 +28,13 @@ def instance_of_commands() -> dg.DagsterInstance:
 
 
 def names_of(config: dict) -> list[str]:
-    """The runs that a recipe is about: its rows and the points of its curves, as far as these are trained by now."""
+    """The runs of a recipe: its rows, and those points of its curves that are already trained."""
     options, store = GeneratedVideosConfig(**config["ops"]["generated_videos"]["config"]), store_of(config)
     return [run.name for run in options.runs] + list(points(store, options))
 
 
 def made(config: dict) -> str:
-    """What a finished run is to be looked at in."""
+    """The report's path, or the benchmark's tables."""
     store = store_of(config)
     if job_of(config) == "evaluate_worldtasks":
         options = ReportConfig(**(config["ops"].get("report") or {}).get("config", {}))
@@ -50,7 +50,7 @@ def main() -> int:
     config = read_recipe(recipe, "evaluate")
     names = names_of(config)
     for what in lacking(store_of(config), GeneratedVideosConfig(**config["ops"]["generated_videos"]["config"])):
-        print(f"{what}. Left out: train it (make train RECIPE=...)", file=sys.stderr)
+        print(f"{what}. The missing points are left out. Train first: make train RECIPE=...", file=sys.stderr)
     with instance_of_commands() as instance:
         instance.add_dynamic_partitions(EVALUATION_RUNS.name, names)
         parts = stretches(instance.get_dynamic_partitions(EVALUATION_RUNS.name), names)

@@ -34,8 +34,8 @@ TRAINING_RECIPE = load_recipe(RECIPES / "microworld_training.yaml")
 build_worldtasks = job(
     "build_worldtasks",
     dg.AssetSelection.groups("curation", "release"),
-    "Video files to a published WorldTasks dataset and its report. Partitioned by shard: run it for one, or for "
-    "all of them with `make build RECIPE=recipes/NAME.yaml`. Without a recipe it builds the microworld.",
+    "Builds a published WorldTasks dataset and its report from video files. It is partitioned by shard: run it for one "
+    "shard, or for all with `make build RECIPE=recipes/NAME.yaml`. Without a recipe it builds the microworld.",
     load_recipe(RECIPES / "microworld.yaml"),
     tags={"dagster/max_retries": "1"},
 )
@@ -43,57 +43,57 @@ build_worldtasks = job(
 train_wmsd = job(
     "train_wmsd",
     dg.AssetSelection.assets("training_data", "conditions", "executor"),
-    "A published dataset to an Executor: conditions encoded once, World Model Self-Distillation, scores before and "
-    "after on held-out tasks. Without a recipe it trains the microworld's own model, and builds its dataset when "
-    "there is none. A cancelled run saves first; the next one goes on from there.",
+    "Trains an Executor on a published dataset by World Model Self-Distillation. Scores it on held-out tasks before "
+    "and after. Without a recipe it trains the microworld's model, and builds its dataset if there is none. A "
+    "cancelled run saves first. The next run continues from there.",
     TRAINING_RECIPE,
 )
 
 train_ablations = job(
     "train_ablations",
     dg.AssetSelection.assets("training_data", "conditions", "executor_ablations"),
-    "The Executor by the paper's other methods, one a partition: choose partitions in the UI, or add "
-    '--tags \'{"dagster/partition": "rl_only"}\'. Options are those of the recipe\'s executor block.',
+    "Trains the Executor by the paper's other methods, one for each partition. Choose partitions in the UI, or add "
+    '--tags \'{"dagster/partition": "rl_only"}\'. The options are those of the executor\'s block in the recipe.',
     ablations_recipe(TRAINING_RECIPE),
 )
 
 reproduce = job(
     "reproduce",
     dg.AssetSelection.assets("training_data", "conditions", "reproduction"),
-    "What the paper claims, tried out on the microworld: many training runs on the same held-out tasks, and a "
-    "report of which claims hold, with charts over the paper's traces. At most 90 minutes on two cores; a run that "
-    "was cancelled or out of time goes on.",
+    "Tests the paper's claims on the microworld: many training runs on the same held-out tasks, and a report of which "
+    "claims hold, with charts over the paper's curves. It takes at most 90 minutes on two cores. Started again after a "
+    "cancelled run or a time limit, it continues.",
     load_recipe(RECIPES / "microworld_reproduce.yaml"),
 )
 
 build_microworld = job(
     "build_microworld",
     dg.AssetSelection.assets("microworld_model"),
-    "The microworld's base model, trained from nothing. Its checkpoint ships with the project: run this only to "
-    "make it again, or another one in a folder of your own (`out`).",
+    "Trains the microworld's base model from scratch. Its checkpoint ships with the project: run this only to make it "
+    "again, or to make another one in a folder of your own (`out`).",
 )
 
 evaluate_worldtasks = job(
     "evaluate_worldtasks",
     dg.AssetSelection.assets("generated_videos", "judgements", "scores", "report"),
-    "Base, Demonstrator, Executor and +VLM on a benchmark: videos, a judge's answers, scores with intervals, one "
-    "report. Partitioned by the runs of the recipe: `make evaluate RECIPE=recipes/NAME.yaml` is about all of them. "
-    "What is finished is not repeated. Without a recipe it evaluates the microworld's Executor.",
+    "Evaluates base, Demonstrator, Executor and +VLM on a benchmark: videos, a judge's answers, scores with intervals, "
+    "one report. It is partitioned by the runs of the recipe: `make evaluate RECIPE=recipes/NAME.yaml` takes all. "
+    "Finished work is not repeated. Without a recipe it evaluates the microworld's Executor.",
     load_recipe(RECIPES / "microworld_evaluation.yaml"),
 )
 
 evaluate_dreamgen = job(
     "evaluate_dreamgen",
     dg.AssetSelection.assets("generated_videos", "dreamgen_scores"),
-    "Runs on DreamGen Bench: videos under its own names, our judge's answers to its questions, its CSV files and "
-    "the table object / behavior / environment. docs/benchmarks.md has a recipe; the data set has to be downloaded.",
+    "Evaluates runs on DreamGen Bench: videos with its own names, our judge's answers to its questions, its CSV files, "
+    "and the table object / behavior / environment. Download the data set first: docs/benchmarks.md has a recipe.",
 )
 
 evaluate_vbvr = job(
     "evaluate_vbvr",
     dg.AssetSelection.assets("vbvr_queries", "generated_videos", "vbvr_scores"),
-    "Runs on VBVR-Bench: queries shortened where asked for, videos under its own names, its official evaluator. "
-    "docs/benchmarks.md has a recipe; data set and evaluator have to be installed.",
+    "Evaluates runs on VBVR-Bench: queries shortened on request, videos with its own names, its official evaluator. "
+    "Install the data set and the evaluator first: docs/benchmarks.md has a recipe.",
 )
 
 JOBS = [

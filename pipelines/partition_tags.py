@@ -8,7 +8,7 @@ from assets.support.run_config import PARTITION
 
 
 def stretches(known: Sequence[str], wanted: Sequence[str]) -> list[list[str]]:
-    """The `wanted` names by stretches of `known`, Dagster's order of partitions, that hold no other name."""
+    """The `wanted` names in contiguous blocks of `known`, which is Dagster's order of partitions."""
     found: list[list[str]] = []
     before = False
     for name in known:
@@ -19,10 +19,10 @@ def stretches(known: Sequence[str], wanted: Sequence[str]) -> list[list[str]]:
 
 
 def tags_of(parts: Sequence[Sequence[str]]) -> list[dict[str, str]]:
-    """Tags of the Dagster run of each part: its partitions, and the names for which it is started.
+    """Tags of the Dagster run of each part: its partitions, and the names of the runs that it is started for.
 
-    Partitions are only told by their ends, and lists of partitions change: a step keeps to the names. Of a part's
-    successors a check of all runs together is told, since they are about to be made anew.
+    A range of partitions is given by its two ends only, and the list of partitions can change: so a step keeps to the
+    names. A check over all runs also gets the names in later parts, because these runs are about to be made again.
     """
     found = []
     for number, names in enumerate(parts, 1):

@@ -11,13 +11,13 @@ RECIPES = Path(__file__).resolve().parent.parent / "recipes"
 
 
 def load_recipe(path: Path) -> dict:
-    """The run config in `path`. Raises ValueError for a missing file, wrong YAML, or a key that stands twice."""
+    """The run config in `path`. Raises ValueError for a missing file, wrong YAML, or a duplicate key."""
     if not path.is_file():
         known = ", ".join(sorted(f"recipes/{item.name}" for item in RECIPES.glob("*.yaml")))
-        raise ValueError(f"recipe {str(path)!r} is not a file; there are {known}")
+        raise ValueError(f"recipe {str(path)!r} is not a file. Recipes that ship with the project: {known}")
     config = read_yaml(path)
     if not isinstance(config, dict):
-        raise ValueError(f"recipe {str(path)!r} holds no mapping: a run config is expected")
+        raise ValueError(f"recipe {str(path)!r} is not a mapping: write a Dagster run config in YAML")
     return config
 
 

@@ -27,7 +27,7 @@ class WorldtasksBuilder(DatasetBuilder):
 
 
 def resources(resolve_job: Callable[[str], dg.JobDefinition]) -> dict[str, Any]:
-    """By the names that assets ask for. `resolve_job` gives a job of this code location, once all of it is there."""
+    """Resources by the names that assets use. `resolve_job` returns a job once the code location is complete."""
     return {
         "collection": CollectionResource.configure_at_launch(),
         "vlm": VLMResource.configure_at_launch(),

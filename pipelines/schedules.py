@@ -12,7 +12,7 @@ from pipelines.recipes import scheduled_recipe
     cron_schedule="0 3 * * 1",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.STOPPED,
-    description="Every Monday at 03:00 UTC: all shards of the recipe in WMSD_RECIPE. Unchanged shards cost nothing.",
+    description="Builds all shards of the recipe in WMSD_RECIPE, Mondays at 03:00 UTC. Unchanged shards cost nothing.",
 )
 def rebuild_worldtasks_weekly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     return dg.RunRequest(run_config=scheduled_recipe(), tags=ALL_SHARDS)

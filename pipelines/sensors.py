@@ -38,19 +38,19 @@ def listing_hash(recipe: dict) -> str | None:
     job=build_worldtasks,
     minimum_interval_seconds=120,
     default_status=dg.DefaultSensorStatus.STOPPED,
-    description="Runs all shards when the source folder changed and then was still for one tick (copying is over).",
+    description="Builds all shards after files in the source folder changed and then stayed unchanged for one tick.",
 )
 def new_clips(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     recipe = scheduled_recipe()
     found = listing_hash(recipe)
     if found is None:
-        return dg.SkipReason("the recipe's source is not a folder: nothing can arrive")
+        return dg.SkipReason("the recipe's source is not a folder, so there are no new clips to wait for")
     cursor = json.loads(context.cursor) if context.cursor else {}
     if found == cursor.get("built"):
-        return dg.SkipReason("no change in the source folder")
+        return dg.SkipReason("nothing has changed in the source folder")
     if found != cursor.get("seen"):
         moved = json.dumps(cursor | {"seen": found})
-        return dg.SensorResult(skip_reason="the source folder changed: waiting until it is still", cursor=moved)
+        return dg.SensorResult(skip_reason="the source folder has changed: waiting until copying ends", cursor=moved)
     # No run key: a folder may come back to an earlier state, and the cursor already knows what was built last.
     request = dg.RunRequest(run_config=recipe, tags=ALL_SHARDS)
     return dg.SensorResult(run_requests=[request], cursor=json.dumps({"seen": found, "built": found}))
@@ -62,10 +62,10 @@ def block_of(recipe: dict) -> dict:
 
 
 def of_executor(recipe: dict, training: str, version: str) -> tuple[dict, list[str]]:
-    """(`recipe` for the new Executor of the training `training`, names of the runs that wear its LoRAs).
+    """(`recipe` changed for the new Executor of the training `training`, names of the runs that use its LoRAs).
 
-    Rows and curves of this training get the Executor's `version` in their names, so that every Executor stays in the
-    list; those of other trainings, of which no Executor is new, stay what they are. None of the recipe's: no names.
+    Rows and curves of this training get the Executor's `version` in their names, so that earlier Executors stay in the
+    list. Rows and curves of other trainings stay as they are. If the recipe does not name this training: no names.
     """
     made, told = copy.deepcopy(recipe), block_of(resolved(recipe))
     names, curves = [], set()
@@ -91,7 +91,7 @@ def request(recipe: dict, names: Sequence[str], key: str) -> dg.RunRequest:
     job=evaluate_worldtasks,
     minimum_interval_seconds=120,
     default_status=dg.DefaultSensorStatus.STOPPED,
-    description="Evaluates each new Executor of a training that the recipe names, under a name of its own.",
+    description="Evaluates each new Executor of a training that the recipe names, as runs with new names.",
 )
 def new_executors(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     event = context.instance.get_latest_materialization_event(dg.AssetKey("executor"))
@@ -104,13 +104,13 @@ def new_executors(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.S
     recipe = evaluation_recipe()
     training = store_of(resolved(recipe)).training
     if output.parent != training:
-        return dg.SkipReason(f"the newest Executor is in {output}, and the recipe is about {training}")
+        return dg.SkipReason(f"the newest Executor is in {output}, but the recipe evaluates trainings in {training}")
     config, names = of_executor(recipe, output.name, version)
     if not names:
         told = block_of(resolved(recipe))
         known = sorted({one["training"] for one in (*told["runs"], *told.get("curves", [])) if one.get("training")})
-        what = f"no run of the recipe wears a LoRA of training {output.name!r}, whose Executor is the newest"
-        return dg.SkipReason(f"{what}; it names {', '.join(map(repr, known)) or 'no training'}")
+        what = f"no run of the recipe uses training {output.name!r}, whose Executor is the newest"
+        return dg.SkipReason(f"{what}. The recipe names {', '.join(map(repr, known)) or 'no training'}")
     added = EVALUATION_RUNS.build_add_request(names)
     requests = [request(config, names, names[0])]
     return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=[added], cursor=version)
@@ -120,7 +120,7 @@ def new_executors(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.S
     job=evaluate_worldtasks,
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.STOPPED,
-    description="Evaluates what a running training keeps at its checkpoints: new points of the recipe's curves.",
+    description="Evaluates each LoRA that a running training keeps, as a new point of the recipe's curves.",
 )
 def new_checkpoints(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     recipe = evaluation_recipe()
@@ -131,7 +131,7 @@ def new_checkpoints(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg
     known = json.loads(context.cursor) if context.cursor else {}
     names = [name for name, when in now.items() if known.get(name) != when]
     if not names:
-        return dg.SkipReason("no new checkpoint of a training of the recipe's curves")
+        return dg.SkipReason("the trainings of the recipe's curves have no new checkpoint")
     there = set(context.instance.get_dynamic_partitions(EVALUATION_RUNS.name))
     fresh, again = ([name for name in names if (name in there) is old] for old in (False, True))
     runs = [[name] for name in again] + ([fresh] if fresh else [])

@@ -34,7 +34,7 @@ def main() -> int:
     made = {"train_wmsd": f"Executor: {output / 'final'}", "reproduce": f"Report: {output / 'reproduction.md'}"}[job]
     print(f"\n{made}\n\n{(output / RESULTS[job][2]).read_text(encoding='utf-8')}")
     if job == "reproduce":
-        print("Its charts are drawn in the evaluation's report the next time that is made: make evaluate")
+        print("The next evaluation report shows its charts: make evaluate")
     return 0
 
 

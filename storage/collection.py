@@ -32,7 +32,7 @@ class Store:
 
     def __post_init__(self):
         if not NAME.fullmatch(self.name):
-            raise ValueError(f"collection name {self.name!r}: up to 64 letters, digits, '.', '_' or '-' are expected")
+            raise ValueError(f"collection name {self.name!r}: use up to 64 letters, digits, '.', '_' or '-'")
 
     @property
     def folder(self) -> Path:
@@ -66,11 +66,11 @@ class Store:
         return self.folder / "cuts" / f"{shard}.json"
 
     def timings(self, stage: str) -> list[Path]:
-        """The files of `note_seconds`."""
+        """The files that `note_seconds` writes."""
         return sorted((self.folder / "timings").glob(f"{stage}-*.json"))
 
     def note_seconds(self, stage: str, seconds: float, shard: str = "all") -> None:
-        """Keeps how long a stage's last real work took."""
+        """Records how long the stage took when it last did real work."""
         path = self.folder / "timings" / f"{stage}-{shard}.json"
         write_bytes(path, json.dumps({"seconds": round(seconds, 3)}).encode())
 
@@ -133,13 +133,13 @@ class Store:
         write_bytes(self.folder / "training_data.json", json.dumps({"version": version, "tree": str(tree)}).encode())
 
     def check_shards(self) -> None:
-        """Refuses a collection that was built with another number of shards: its clips lie elsewhere."""
+        """Raises ValueError for a collection that was built with another number of shards: its clips are elsewhere."""
         path = self.folder / "collection.json"
         if not path.exists():
             write_bytes(path, json.dumps({"shards": len(self.shards)}).encode())
         built = json.loads(path.read_text())["shards"]
         if built != len(self.shards):
             raise ValueError(
-                f"collection {self.name!r} was built with {built} shards, WMSD_SHARDS asks for {len(self.shards)}: "
-                f"set WMSD_SHARDS={built} or give the collection another name"
+                f"collection {self.name!r} was built with {built} shards, but WMSD_SHARDS asks for "
+                f"{len(self.shards)}: set WMSD_SHARDS={built}, or give the collection another name"
             )

@@ -18,7 +18,7 @@ def confined(root: Path, relative: str | os.PathLike) -> Path:
     base = Path(root).resolve()
     path = (base / relative).resolve()
     if path != base and base not in path.parents:
-        raise PathOutsideRoot(f"{os.fspath(relative)!r} leaves {base}: a path below it is expected")
+        raise PathOutsideRoot(f"{os.fspath(relative)!r} leaves {base}: give a path below it")
     return path
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 
 class PushFailed(Exception):
-    """The Hub refused or broke off; the message never has the token."""
+    """The Hub refused the push or broke it off. The message never contains the token."""
 
 
 @contextmanager

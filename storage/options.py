@@ -13,10 +13,9 @@ Block = TypeVar("Block", bound=BaseModel)
 
 
 class Options(BaseModel):
-    """Unknown names are errors, values do not change after reading.
+    """Unknown names are errors. Values cannot be changed after reading.
 
-    A retired option is a field made by `retired`: it is accepted with a warning, changes nothing, and is left out of
-    what is written.
+    A retired option is a field made by `retired`: it is accepted with a warning, changes nothing, and is not written.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,7 +30,7 @@ class Options(BaseModel):
 
     @classmethod
     def upgraded(cls, saved: Mapping[str, Any]) -> dict[str, Any]:
-        """This block of a saved recipe as it is written today, where retired options have handed on their value."""
+        """This block of a saved recipe in today's form: retired options' values moved to their successors."""
         return dict(saved)
 
 
@@ -55,7 +54,7 @@ def dotted(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 
 class InvalidOptions(ValueError):
-    """A file of options that cannot be read; the message lists every mistake."""
+    """A file of options is wrong. The message lists every mistake."""
 
 
 def read_options(path: Path, kind: type[Block], named: str) -> Block:
@@ -66,7 +65,7 @@ def read_options(path: Path, kind: type[Block], named: str) -> Block:
     try:
         return kind.model_validate(read_yaml(path))
     except OSError as error:
-        raise InvalidOptions(f"{path}: {error.strerror}: a file of {named} is expected") from error
+        raise InvalidOptions(f"{path}: {error.strerror}: give a file of {named}") from error
     except ValidationError as error:
         head = f"{path}: {error.error_count()} mistakes in the options:"
         raise InvalidOptions("\n".join([head, *_mistakes(error)])) from error

@@ -1,4 +1,4 @@
-"""YAML as plain data, read strictly: a key that stands twice is an error, no tag makes an object."""
+"""Reads YAML strictly and as plain data: a duplicate key is an error, and no tag creates an object."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import yaml
 
 
 class DuplicateKey(ValueError):
-    """A key that stands twice in one mapping: YAML would silently keep the last."""
+    """A key appears twice in one mapping. Plain YAML would silently keep the last value."""
 
 
 # The same in C where PyYAML has it: ten times faster, and recipes are read at every start of Dagster.
@@ -18,7 +18,7 @@ class _Strict(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             key = self.construct_object(key_node, deep=True)
             if key in seen:
                 where = key_node.start_mark
-                raise DuplicateKey(f"{where.name}, line {where.line + 1}: key {key!r} stands twice")
+                raise DuplicateKey(f"{where.name}, line {where.line + 1}: key {key!r} appears twice: keep one of them")
             seen.add(key)
         return super().construct_mapping(node, deep)
 

@@ -27,7 +27,7 @@ def write_table(path: Path, rows: Iterable[dict], schema: pa.Schema, meta: dict[
         for chunk in chunks(rows, ROW_GROUP):
             for row in chunk:
                 if row.keys() != names:
-                    raise ValueError(f"{path.name}: columns {sorted(row.keys() ^ names)} do not fit the schema")
+                    raise ValueError(f"{path.name}: columns {sorted(row.keys() ^ names)} are missing or unknown")
             yield pa.Table.from_pylist(chunk, schema=schema)
 
     write_batches(path, tables(), schema, meta)
@@ -44,7 +44,7 @@ def write_batches(path: Path, tables: Iterable[pa.Table], schema: pa.Schema, met
         waiting, count = [], 0
         for table in tables:
             if table.schema.remove_metadata() != plain:
-                raise ValueError(f"{path.name}: columns {table.schema.names} do not fit {plain.names}, or their types")
+                raise ValueError(f"{path.name}: columns {table.schema.names} or their types differ from {plain.names}")
             waiting.append(table.replace_schema_metadata(None))
             count += table.num_rows
             while count >= ROW_GROUP:

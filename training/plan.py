@@ -25,9 +25,9 @@ def plan(recipe: Path, gpus: int, gpu_name: str, method: str | None, configs: Pa
     from training.planning.remedies import what_fits
 
     if gpus < 1:
-        raise ValueError(f"--gpus {gpus}: at least 1 is expected")
+        raise ValueError(f"--gpus {gpus}: use at least 1")
     if not 0 < mfu <= 1:
-        raise ValueError(f"--mfu {mfu}: a share above 0, at most 1, is expected")
+        raise ValueError(f"--mfu {mfu}: use a share above 0 and at most 1")
     gpu, (options, processes) = gpu_named(gpu_name), recipe_options(recipe, method)
     share_of_rank(options.rollout.tasks, 0, gpus)
     model, source = planned_model(options.model, configs)
@@ -61,10 +61,10 @@ def readable(calls) -> dict[str, int]:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", type=Path, help="recipe of train_wmsd")
-    parser.add_argument("--gpus", type=int, required=True, help="processes, one a GPU")
-    parser.add_argument("--gpu", default="h100", help="its kind (default: h100)")
-    parser.add_argument("--method", help="another method than the recipe's")
-    parser.add_argument("--model-config", type=Path, help="folder with the checkpoint's config files")
+    parser.add_argument("--gpus", type=int, required=True, help="number of processes, one for each GPU")
+    parser.add_argument("--gpu", default="h100", help="kind of GPU (default: h100)")
+    parser.add_argument("--method", help="method (default: the recipe's)")
+    parser.add_argument("--model-config", type=Path, help="folder with config files of a checkpoint that is not here")
     parser.add_argument("--mfu", type=float, default=0.45, help="share of the GPU's peak rate (default: 0.45)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args(arguments)

@@ -13,9 +13,9 @@ from pathlib import Path
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="final/ of a training run")
+    parser.add_argument("folder", type=Path, help="folder final/ of a training run")
     parser.add_argument("repository", help="your-name/your-executor")
-    parser.add_argument("--public", action="store_true", help="a repository that is made here is seen by all")
+    parser.add_argument("--public", action="store_true", help="make a new repository public (default: private)")
     given = parser.parse_args(arguments)
     from storage.hub import PushFailed
     from training.policies.export import push

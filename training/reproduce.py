@@ -21,7 +21,7 @@ from training.train import STOPPED
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, required=True, help="options of the reproduction (YAML or JSON)")
-    parser.add_argument("--only-report", action="store_true", help="train nothing: write the report of what is there")
+    parser.add_argument("--only-report", action="store_true", help="only write the report of the runs so far")
     given = parser.parse_args(arguments)
     from storage.options import InvalidOptions
     from training.reproduction.options import read_options
@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
         runner.run()
     print(write_report(options, runs))
     if runner.asked:
-        print(f"Stopped: asked to end by signal {runner.asked}: the same command goes on", file=sys.stderr)
+        print(f"Stopped: asked to end by signal {runner.asked}. The same command continues", file=sys.stderr)
         return STOPPED
     if runner.failed:
         print("RunsFailed: " + "; ".join(f"{label}: {why}" for label, why in runner.failed.items()), file=sys.stderr)

@@ -95,15 +95,15 @@ def usable_conditions(store: Store, model: VideoModelOptions) -> tuple[Path, dic
     """The folder of the model's conditions and their manifest. Raises NoConditions."""
     folder = conditions_folder(store, model)
     manifest = read_manifest(folder)
-    remedy = "materialise `training_data` and `conditions` (the job train_wmsd does)"
+    remedy = "materialise `training_data` and `conditions`, or run the job train_wmsd"
     if manifest is None:
-        raise NoConditions(f"{folder} holds no conditions of this model: {remedy}")
+        raise NoConditions(f"{folder} has no conditions of this model: {remedy}")
     release = store.pinned_release()
     if release is None or manifest["dataset_version"].split("+")[0] != release["version"]:
         version = "none" if release is None else release["version"]
         raise NoConditions(
-            f"the conditions in {folder} are of dataset {manifest['dataset_version'].split('+')[0]}, training is to "
-            f"read {version}: {remedy}"
+            f"the conditions in {folder} are of dataset {manifest['dataset_version'].split('+')[0]}, but training "
+            f"reads {version}: {remedy}"
         )
     return folder, manifest
 

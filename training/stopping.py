@@ -21,7 +21,7 @@ class Dropped(Exception):
     """Some process was asked to end in this step: nothing of it counts, on any process."""
 
     def __init__(self, signal: int):
-        super().__init__(f"the step was dropped on signal {signal}")
+        super().__init__(f"signal {signal} ended the step before it was done")
         self.signal = signal
 
 

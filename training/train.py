@@ -18,7 +18,7 @@ STOPPED, DIVERGED = 3, 4
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, required=True, help="options of the run (YAML or JSON)")
-    parser.add_argument("--fresh", action="store_true", help="forget earlier checkpoints of this folder")
+    parser.add_argument("--fresh", action="store_true", help="start again, discard the folder's checkpoints")
     given = parser.parse_args(arguments)
     from storage.options import InvalidOptions
     from training.options import read_options

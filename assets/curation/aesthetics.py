@@ -1,8 +1,8 @@
-"""The combined quality score, and the cut that keeps its top 90 %.
+"""A combined quality score, and the cut that keeps the best 90 % of frames.
 
-The score joins the rank of an aesthetic scorer (CLIP ViT-L/14 with the LAION head, or colourfulness without any
-weights) with the rank of sharpness and with exposure. Reference population and cut are kept in a file for each shard,
-so that a later run ranks and cuts the same way.
+The score combines the rank of an aesthetic score, the rank of sharpness, and exposure. The aesthetic score is CLIP
+ViT-L/14 with the LAION head, or colourfulness, which needs no weights. Each shard's reference population and cut are
+kept in a file, so that a later run ranks and cuts the same way.
 """
 
 import dagster as dg

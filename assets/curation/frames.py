@@ -1,7 +1,7 @@
-"""Sparse stills of every clip, addressed by presentation time in seconds and written as JPEG.
+"""A few frames of every clip, chosen by presentation time in seconds and written as JPEG.
 
 A planner reads the keyframe index and picks the cheapest correct way for each clip: decode only keyframes, seek to the
-governing keyframe and decode on, or one forward pass. Each file is decoded in a worker process with a hard time limit.
+keyframe before each frame, or make one forward pass. Each file is decoded in a worker process with a time limit.
 """
 
 from pathlib import Path

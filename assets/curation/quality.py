@@ -1,7 +1,7 @@
-"""Low-level quality: blur, exposure and empty frames, by the paper's thresholds (appendix A.6.1).
+"""Low-level quality: rejects blurred, badly exposed and empty frames by the paper's thresholds (appendix A.6.1).
 
-Measured on the full-range luma of the written JPEG, scaled down (never up) to at most 720 pixels on the short side:
-the variance of the Laplacian only means something at a fixed size.
+Measured on the full-range luma of the written JPEG, scaled down (never up) to at most 720 pixels on the short side,
+because the variance of the Laplacian depends on the size.
 """
 
 from pathlib import Path

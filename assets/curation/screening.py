@@ -1,6 +1,6 @@
-"""The VLM is asked whether a frame suits agent-based video generation; kept as a log-odds with the threshold used.
+"""Asks the VLM whether a frame suits agent-based video generation, and keeps the log-odds and the threshold used.
 
-log p(yes) - log p(no) comes from the probabilities of the answer's first token, so that another threshold can be tried
+log p(yes) - log p(no) comes from the probabilities of the answer's first token. So another threshold can be tried
 without asking again.
 """
 

@@ -1,7 +1,7 @@
 """Eight task-solution pairs for every frame, from one structured request to the VLM.
 
-T names who acts and the goal, `[Agent description]: instruction.`; D describes the whole motion. Every pair is checked
-by named rules, and a dropped one stays in the table with the rule's name (the paper keeps 146,440 of 160,000).
+T names who acts and the goal: `[Agent description]: instruction.` D describes the whole motion. Every pair is checked
+by named rules. A dropped pair stays in the table with the rule's name. (The paper keeps 146,440 of 160,000.)
 """
 
 import dagster as dg

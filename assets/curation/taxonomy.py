@@ -1,4 +1,4 @@
-"""Each kept task's agent category and task type, read from its words alone by the VLM (the paper's Figure 3)."""
+"""Each kept task's agent category and task type, as the VLM reads them from the text alone (the paper's Figure 3)."""
 
 import dagster as dg
 

@@ -38,8 +38,8 @@ def _scored(
 @dg.asset_check(
     asset="generated_videos",
     blocking=True,
-    description="Every sample, as many as `scores` expects, has a video of every seed. Up to a share (`failed_share`) "
-    "may fail, which is a warning.",
+    description="Every sample has a video of every seed, and there are as many samples as `scores` expects. Failed "
+    "videos up to the share `failed_share` give only a warning.",
 )
 def no_missing_video(context: dg.AssetCheckExecutionContext, collection: CollectionResource) -> dg.AssetCheckResult:
     store = collection.store()
@@ -49,8 +49,10 @@ def no_missing_video(context: dg.AssetCheckExecutionContext, collection: Collect
 
 
 def _accepted(run: dg.DagsterRun) -> dict[str, Any]:
-    """Which failed videos a run's options accept, and how many samples they expect. A benchmark whose table may be
-    partial tells the former there."""
+    """Which failed videos a run's options accept, and how many samples they expect.
+
+    A benchmark whose table may be partial says the former by its own option `allow_partial`.
+    """
     ops = resolved(run.run_config.get("ops") or {}, "ops")
     blocks = {name: (ops.get(name) or {}).get("config") or {} for name in ("generated_videos", "scores", *PARTIAL)}
     videos = blocks["generated_videos"]
@@ -62,7 +64,7 @@ def _accepted(run: dg.DagsterRun) -> dict[str, Any]:
     }
 
 
-@dg.asset_check(asset="scores", description="At most 3 % of a question's judgements failed, the paper's worst.")
+@dg.asset_check(asset="scores", description="At most 3 % of each question's judgements failed, as in the paper.")
 def failure_rate(context: dg.AssetCheckExecutionContext, collection: CollectionResource) -> dg.AssetCheckResult:
     return _result([(one.name, checks.failure_rate(one)) for one in _scored(context, collection, together=False)])
 
@@ -70,13 +72,13 @@ def failure_rate(context: dg.AssetCheckExecutionContext, collection: CollectionR
 @dg.asset_check(
     asset="scores",
     blocking=True,
-    description="Runs set side by side have one judge, one set of prompts, one benchmark, the same samples and seeds; "
-    "points of curves, and runs with `samples` of their own, may be over fewer samples.",
+    description="Runs that are compared have the same judge, prompts, benchmark, samples and seeds. Curve points and "
+    "runs with their own `samples` may have fewer samples.",
 )
 def same_judge(context: dg.AssetCheckExecutionContext, collection: CollectionResource) -> dg.AssetCheckResult:
     return _result([("", checks.same_judge(_scored(context, collection)))])
 
 
-@dg.asset_check(asset="scores", description="The judge answers both ways to each question over these runs.")
+@dg.asset_check(asset="scores", description="Over these runs the judge answers each question both with yes and no.")
 def constant_judge(context: dg.AssetCheckExecutionContext, collection: CollectionResource) -> dg.AssetCheckResult:
     return _result([("", checks.constant_judge(_scored(context, collection)))])

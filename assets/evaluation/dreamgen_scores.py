@@ -1,7 +1,7 @@
 """DreamGen Bench of evaluated runs: instruction following in both published modes, physics, a table with intervals.
 
-Videos are put under the benchmark's own names with a manifest, for its own scripts and for VideoPhy; our judge answers
-its questions; the table names its denominators and is refused where samples are missing. docs/benchmarks.md says more.
+Videos get the benchmark's own names and a manifest, so that its scripts and VideoPhy can read them. Our judge answers
+its questions. The table names its denominators. If samples are missing there is no table. See docs/benchmarks.md.
 """
 
 from pathlib import Path

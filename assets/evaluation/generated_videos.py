@@ -1,9 +1,9 @@
-"""Videos of a model under one conditioning for every task of a benchmark: an evaluated run, one a partition.
+"""One evaluated run a partition: videos of a model with one conditioning, for every task of a benchmark.
 
 A run is a base model, an optional LoRA, a conditioning (the short task T, the stored solution D, or a solution that a
-VLM writes), a sampler and seeds. Runs of one recipe share the loaded model. Videos are finished one by one: a run that
-was cancelled or killed goes on where it was. A training's kept LoRAs make runs too, the points of a curve. `run.json`
-in a run's folder says all that decides its videos.
+VLM writes), a sampler and seeds. Runs of one recipe share the loaded model. Each finished video is kept, so a
+cancelled or killed run continues where it stopped. The LoRAs that a training kept make runs too: the points of a
+curve. `run.json` in a run's folder records everything that decides its videos.
 """
 
 import dataclasses

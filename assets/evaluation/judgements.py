@@ -1,8 +1,8 @@
 """A judge's answers about every video of an evaluated run: task done? by the right agent? is the world consistent?
 
-Three questions in prompts of our own, each with log-odds, the hard answer, the frames shown and the prompt's hash.
-Failed judgements stay as failures. Further judges of the same videos, but a curve's points, say how far the first can
-be trusted; PickScore is taken here too. Nothing that has an answer is asked again.
+Each answer has its log-odds, yes or no, the frames shown and the prompt's hash. Failed judgements are recorded as
+failures. More judges can judge the same videos, except curve points, to show how far the first can be trusted.
+PickScore is computed here too. Nothing that has an answer is asked again.
 """
 
 import json

@@ -1,5 +1,5 @@
-"""One HTML page over the evaluated runs, without network: leaderboard, paired comparisons, curves over the paper's,
-breakdowns, side-by-side players with the judge's answers, ablation charts, and how far the judge can be trusted.
+"""One HTML page over the evaluated runs, which needs no network: leaderboard, paired comparisons, curves, breakdowns,
+side-by-side players with the judge's answers, ablation charts, and how far the judge can be trusted.
 """
 
 from pathlib import Path

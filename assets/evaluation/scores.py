@@ -1,7 +1,7 @@
 """What an evaluated run scored: Table 1's rates with 95 % intervals, by task type and addressed agent, and seconds.
 
-Hard rates and mean p(yes), failed judgements dropped and as 0, PickScore where it was taken. Numbers are plotted by
-Dagster over partitions; a run's record names dataset, checkpoint, LoRA, judge and prompts that they come from.
+There are rates of yes and mean p(yes), each without failed judgements and with these as 0, and PickScore if it was
+computed. Dagster plots the numbers over partitions. The run record names dataset, checkpoint, LoRA, judge and prompts.
 """
 
 import dataclasses

@@ -1,5 +1,5 @@
-"""VBVR-Bench made ready: first frames and prompts unpacked from its listing, and its long queries shortened
-to tasks by a VLM that sees the first frame, for the paper's third variant (where a run has `queries: short`)."""
+"""Prepares VBVR-Bench: unpacks first frames and prompts, and shortens its long queries to tasks for runs with
+`queries: short`, the paper's third variant. A VLM that sees the first frame shortens them."""
 
 import dagster as dg
 

@@ -1,7 +1,7 @@
 """VBVR-Bench of evaluated runs: the official evaluator's scores, or why there are none.
 
-All 500 samples are expected: the evaluator skips missing videos without a word, so what lacks one is refused here by
-name. Which of its two scorings was used stands in the table. docs/benchmarks.md says how to install it.
+All 500 samples must have a video. The evaluator skips missing videos silently, so this asset refuses the run and
+names them. The table says which of the two scorings was used. docs/benchmarks.md says how to install the evaluator.
 """
 
 import dagster as dg

@@ -1,4 +1,4 @@
-"""Asset checks between assembly and release: four that block a release, two that warn."""
+"""Asset checks between assembly and release: four block a release, two only warn."""
 
 import dagster as dg
 
@@ -26,13 +26,17 @@ def _result(problems: list[str], severity=dg.AssetCheckSeverity.ERROR, **metadat
     return dg.AssetCheckResult(passed=not problems, severity=severity, metadata=shown, description=description)
 
 
-@dg.asset_check(asset="worldtasks", blocking=True, description="Columns, nulls, ids and splits of the assembled table.")
+@dg.asset_check(
+    asset="worldtasks", blocking=True, description="The assembled table has the right columns, nulls, ids and splits."
+)
 def schema_holds(collection: CollectionResource) -> dg.AssetCheckResult:
     return _result(schema_problems(collection.store().worldtasks))
 
 
 @dg.asset_check(
-    asset="worldtasks", blocking=True, description="Each stage of each shard got exactly the rows the one before kept."
+    asset="worldtasks",
+    blocking=True,
+    description="Each stage of each shard read exactly the rows that the stage before kept.",
 )
 def counts_add_up(collection: CollectionResource) -> dg.AssetCheckResult:
     return _result(counts_problems(collection.store()))
@@ -45,19 +49,21 @@ def no_leak(collection: CollectionResource) -> dg.AssetCheckResult:
     return _result(leaks(collection.store().worldtasks))
 
 
-@dg.asset_check(asset="worldtasks", blocking=True, description="Both splits have the least number of pairs asked for.")
+@dg.asset_check(
+    asset="worldtasks", blocking=True, description="Both splits have at least as many pairs as the recipe asks for."
+)
 def minimum_size(collection: CollectionResource) -> dg.AssetCheckResult:
     worldtasks = collection.store().worldtasks
     sizes = split_sizes(worldtasks)
     return _result(size_problems(worldtasks), **{f"{split} pairs": sizes.get(split, 0) for split in SPLITS})
 
 
-@dg.asset_check(asset="worldtasks", description="All shards are built, with the same settings.")
+@dg.asset_check(asset="worldtasks", description="All shards are built with the same settings.")
 def shards_complete(collection: CollectionResource) -> dg.AssetCheckResult:
     return _result(shard_problems(collection.store()), dg.AssetCheckSeverity.WARN)
 
 
-@dg.asset_check(asset="worldtasks", description="Keep rates moved by at most 5 points since the last release.")
+@dg.asset_check(asset="worldtasks", description="Keep rates changed by at most 5 points since the last release.")
 def keep_rates_steady(collection: CollectionResource) -> dg.AssetCheckResult:
     store = collection.store()
     before = latest_manifest(store).get("keep_rates", {})

@@ -1,7 +1,8 @@
-"""The release: a folder with exactly the tree that a Hub repository would hold, and, when asked for, that repository.
+"""The release: a folder laid out as a Hub dataset repository, and on request that repository on the Hub.
 
-Parquet with the Hub's Image feature, the authors' own layout for their loaders, an ids-only release without pixels, a
-dataset card from measured facts, and checksums. The folder's name is the version: a hash of its content.
+It holds Parquet files with the Hub's Image feature, the layout that the authors' loaders read, an ids-only release
+without pixels, a dataset card with measured facts, and checksums. The folder's name is the version: a hash of its
+content.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""All shards' tasks as one table: near-duplicates removed, a benchmark held out, every dropped row with its reason."""
+"""Joins all shards' tasks in one table, removes near-duplicates, holds out a benchmark. Dropped rows keep a reason."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ class WorldtasksConfig(WorldtasksOptions, dg.Config):
     @classmethod
     def _is_a_file(cls, value: str | None) -> str | None:
         if value and not Path(value).is_file():
-            raise ValueError(f"removed {value!r} is not a file: give the list of ids, one a line")
+            raise ValueError(f"removed {value!r} is not a file: give a text file of ids, one a line")
         return value
 
 
@@ -32,11 +32,11 @@ def worldtasks(
 ) -> dg.MaterializeResult:
     store = collection.store()
     if not store.tables("taxonomy"):
-        raise dg.Failure("worldtasks needs taxonomy of at least one shard: build the shards first", allow_retries=False)
+        raise dg.Failure("no shard has a table of taxonomy: build at least one shard first", allow_retries=False)
     facts, reused = make_worldtasks(store, config)
     unmatched = facts["removal_unmatched"]
     if unmatched:
-        context.log.warning(f"{unmatched} ids of the removal list match nothing here: {config.removed}")
+        context.log.warning(f"{unmatched} ids of the removal list {config.removed} match no row")
     counts = funnel(tables_of(store))
     row = next(count for count in counts if count.stage == "worldtasks")
     return dg.MaterializeResult(

@@ -44,7 +44,7 @@ def _ended(instance: dg.DagsterInstance, path: Path) -> bool:
         died = run is not None and not run.is_finished
         if died:
             # Not as failed: a daemon would start it again beside the run that is here in its place.
-            instance.report_run_canceled(run, message="The process of this run is gone.")
+            instance.report_run_canceled(run, message="The process of this run has died.")
         instance.event_log_storage.free_concurrency_slots_for_run(path.stem)
         path.unlink()
         return died

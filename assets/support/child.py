@@ -48,13 +48,13 @@ def run_child(
     prepare: Callable[[], object] | None = None,
     finish: Callable[[], object] | None = None,
 ) -> dict[str, dg.MetadataValue]:
-    """Runs `command` to its end and returns the metadata that it reported for this asset through Pipes, {} for none.
+    """Runs `command` to its end. Returns the metadata that it reported for this asset through Pipes, {} for none.
 
-    Output is appended to `log`. One child at a time holds `lock`; one that a dead run left is waited for, `grace_s`
-    seconds at most. While it is held `prepare` writes what the child reads, and `finish` that it ended well, so that
-    nobody's files change under a child at work. When the run is cancelled the child gets SIGTERM, `grace_s` seconds to
-    save, and then SIGKILL. Raises dagster.Failure with the child's own last error when it fails, or when the lock stays
-    taken.
+    Output is appended to `log`. Only one child at a time holds `lock`. If a dead run left a child, this waits up to
+    `grace_s` seconds for its end. While the lock is held, `prepare` writes what the child reads and `finish` notes that
+    it ended well, so that no files change under a working child. When the run is cancelled the child gets SIGTERM, then
+    `grace_s` seconds to save, then SIGKILL. Raises dagster.Failure with the child's last error when the child fails,
+    and when the lock stays taken.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
@@ -87,7 +87,7 @@ def run_child(
     if process.returncode != 0:
         error = last_error(log, start)
         raise dg.Failure(
-            f"{error or 'it said nothing'} (exit status {process.returncode}; all of it in {log})",
+            f"{error or 'the program printed nothing'} (exit status {process.returncode}; its whole output: {log})",
             metadata={"log": dg.MetadataValue.path(str(log)), "exit status": process.returncode},
             allow_retries=False,
         )
@@ -96,7 +96,7 @@ def run_child(
 
 
 def last_error(log: Path, start: int = 0) -> str:
-    """The last error in `log` from byte `start` on, all its lines; the last line where there is no error."""
+    """The last error in `log` from byte `start` on, with all its lines. Without an error: the last line."""
     with log.open("rb") as handle:
         end = handle.seek(0, os.SEEK_END)
         handle.seek(max(start, end - TAIL_BYTES))
@@ -113,10 +113,10 @@ def _wait(process: subprocess.Popen, grace_s: float, context: dg.AssetExecutionC
     try:
         process.wait()
     except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt):
-        context.log.info(f"cancelled: the child may take up to {grace_s:g} s to save")
+        context.log.info(f"cancelled: the child process has up to {grace_s:g} s to save")
         with _undisturbed():
             stop(process, grace_s)
-        context.log.info(f"the child ended with exit status {process.returncode}")
+        context.log.info(f"the child process ended with exit status {process.returncode}")
         raise
 
 
@@ -151,7 +151,7 @@ def descendants(pid: int) -> list[int]:
 
 @contextlib.contextmanager
 def _held(lock: Path, patience_s: float, context: dg.AssetExecutionContext) -> Iterator[IO]:
-    """An exclusive lock that lasts until both we and the child that inherits it are gone."""
+    """An exclusive lock that lasts until this process and the child that inherits it have both ended."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("a") as handle:
         deadline = time.monotonic() + patience_s
@@ -163,11 +163,11 @@ def _held(lock: Path, patience_s: float, context: dg.AssetExecutionContext) -> I
             except BlockingIOError as error:
                 if time.monotonic() > deadline:
                     raise dg.Failure(
-                        f"another process still works on {lock.parent} (it holds {lock.name}): wait for it, or end it",
+                        f"another process still works on {lock.parent} and holds {lock.name}: wait for it or end it",
                         allow_retries=False,
                     ) from error
             if not told:
-                context.log.info(f"another process works on {lock.parent}: waiting up to {patience_s:g} s for its end")
+                context.log.info(f"another process works on {lock.parent}: waiting up to {patience_s:g} s for it")
                 told = True
             time.sleep(POLL_S)
         yield handle
@@ -201,7 +201,7 @@ def _echoed(log: Path, start: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Inside, further requests to stop change nothing: the first one is being carried out."""
+    """Ignores further requests to stop inside the block, while the first one is being carried out."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

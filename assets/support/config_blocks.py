@@ -101,7 +101,7 @@ def _element(inner: Iterable[Any]) -> type:
     """Of a tuple: the one type of its items. Which words are allowed there, Dagster does not know: `_words` does."""
     kinds = {str if get_origin(kind) is Literal else kind for kind in inner if kind is not Ellipsis}
     if len(kinds) != 1:
-        raise TypeError(f"a tuple of {sorted(map(str, kinds))}: items of one type are expected")
+        raise TypeError(f"a tuple of {sorted(map(str, kinds))}: all items must have one type")
     return kinds.pop()
 
 
@@ -114,7 +114,7 @@ def _words(annotation: Any) -> Callable[[list[Any]], list[Any]] | None:
     def refuse_others(given: list[Any]) -> list[Any]:
         others = [value for value in given if value not in known]
         if others:
-            raise ValueError(f"{others[0]!r}: one of {', '.join(map(str, known))} is expected")
+            raise ValueError(f"{others[0]!r} is not known: choose from {', '.join(map(str, known))}")
         return given
 
     return refuse_others

@@ -136,7 +136,7 @@ def _type(annotation: Any) -> str:
         return "mapping"
     if origin in (Union, UnionType):
         return " or ".join(map(_type, inner))
-    raise TypeError(f"no words for the type {annotation}")
+    raise TypeError(f"docs/options.md cannot describe the type {annotation}: add it to assets/support/option_tables.py")
 
 
 def _default(field: FieldInfo) -> str:

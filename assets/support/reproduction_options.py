@@ -17,7 +17,7 @@ SHARED = ReproductionOptions.model_fields
 class ReproductionConfig(FolderName):
     """Experiments on the same held-out tasks, and how many run at a time and for how long."""
 
-    training: TrainingBlock = Field(description="Options of all runs, as in the executor's block.")
+    training: TrainingBlock = Field(description="Options that all runs share, as in ops.executor.config.")
     experiments: list[config_block(Experiment)] = Field(description=SHARED["experiments"].description)
     at_once: int = Field(2, ge=1, le=64, description=SHARED["at_once"].description)
     minutes: float = Field(90.0, gt=0, description=SHARED["minutes"].description)

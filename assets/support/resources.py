@@ -17,15 +17,15 @@ from storage.collection import Store
 
 
 class CollectionResource(dg.ConfigurableResource):
-    """Where tables, frames and releases of one source are kept."""
+    """The folder that holds all files of one source: tables, frames, releases, trainings, evaluations."""
 
-    root: str = Field("data", description="Folder for all collections; relative to the repository root.")
-    name: str = Field("microworld", description="This collection's folder below root. One source, one collection.")
+    root: str = Field("data", description="Folder of all collections, relative to the repository root.")
+    name: str = Field("microworld", description="Folder of this collection below root. Use one for each source.")
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         if context.run is not None and context.instance is not None:
             for run_id in enter_run(context.instance, context.run.run_id):
-                context.log.warning(f"run {run_id} had died: its pool slots are free again")
+                context.log.warning(f"run {run_id} has died. Its slots in the pools are free again")
 
     def place(self) -> Store:
         """Where the collection lies; nothing is read or written."""
@@ -39,7 +39,7 @@ class CollectionResource(dg.ConfigurableResource):
 
 
 class VLMResource(VLMOptions, dg.ConfigurableResource):
-    """The vision-language model that screens frames, writes tasks and sorts them."""
+    """The vision-language model that screens frames, writes tasks and classifies them."""
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         check_key(self.api_key_env)

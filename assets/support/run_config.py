@@ -37,7 +37,7 @@ OPTIONS = {
 
 
 class WrongRunConfig(ValueError):
-    """A value in the run config that its stage would refuse."""
+    """The run config holds a value that its stage would refuse."""
 
 
 PARTITION = "dagster/partition"  # the tag of a run for one partition
@@ -81,7 +81,7 @@ def check_run_config(run_config: Mapping[str, Any], partition: str | None = None
 
 
 def resolved(value: Any, *place: str) -> Any:
-    """`value` of a run config with what its `{env: NAME}` stand for. Raises WrongRunConfig for a NAME that is unset."""
+    """`value` with each `{env: NAME}` replaced by that environment variable. Raises WrongRunConfig for one not set."""
     if isinstance(value, Mapping):
         if set(value) == {"env"} and isinstance(value["env"], str):
             if value["env"] not in os.environ:

@@ -73,12 +73,12 @@ def run_stage(
 
 
 def shard_keys(context: dg.AssetExecutionContext) -> list[str]:
-    """The shards of this run; refuses a run without any, which Dagster would record as if all had been built."""
+    """The shards of this run. Refuses a run without shards, since Dagster would record that all were built."""
     if not context.has_partition_key and not context.has_partition_key_range:
         tags = json.dumps(ALL_SHARDS)
         raise dg.Failure(
-            f"{context.asset_key.to_user_string()} is partitioned by shard and this run names none. For one shard add "
-            f"--tags '{{\"dagster/partition\": \"{shard_key(0)}\"}}', for all of them --tags '{tags}', or run "
+            f"this run names no shard: {context.asset_key.to_user_string()} is partitioned by shard. For one shard add "
+            f"--tags '{{\"dagster/partition\": \"{shard_key(0)}\"}}'. For all shards add --tags '{tags}', or run "
             "`make build RECIPE=recipes/NAME.yaml`. In the UI choose the partitions to materialize.",
             allow_retries=False,
         )
@@ -108,7 +108,7 @@ def reasons_markdown(outcomes: list[Outcome]) -> dg.MetadataValue:
 
 
 def _pictures(store: Store, stage: str, outcomes: list[Outcome], draw) -> dict[str, dg.MetadataValue]:
-    """Draws anew when a shard changed, else shows the files of the last time."""
+    """Draws new pictures when a shard changed, else shows the ones from before."""
     folder = store.pictures(stage)
     if not folder.is_dir() or not all(outcome.reused for outcome in outcomes):
         for name, data in draw(store.tables(stage)).items():

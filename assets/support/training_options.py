@@ -23,25 +23,27 @@ STAND_INS = {"conditions": "-", "output": "-", "method": "wmsd"}
 class FolderName(dg.Config):
     """What is kept in a folder of its own."""
 
-    name: str = Field("", description="Folder below training/ for a further run; the usual one's name when empty.")
+    name: str = Field("", description="Folder below training/. Empty: the default folder.")
 
     @field_validator("name")
     @classmethod
     def _is_a_folder(cls, value: str) -> str:
         if value and not NAME.fullmatch(value):
-            raise ValueError("up to 64 letters, digits, '.', '_' or '-' are expected")
+            raise ValueError("use up to 64 letters, digits, '.', '_' or '-'")
         return value
 
 
 class Launch(FolderName):
     """One training run: the options of training.options.TrainOptions, and how it is started."""
 
-    processes: int = Field(1, ge=1, le=1024, description="Processes on this machine, one a GPU; 1: plain python.")
+    processes: int = Field(1, ge=1, le=1024, description="Processes on this machine, one for each GPU.")
     fresh: bool = Field(
-        False, description="Begin anew whatever the folder holds; false goes on with it, or says what differs."
+        False,
+        description="Start again and discard what the folder holds. false: continue that run, or refuse it and say "
+        "what differs.",
     )
     grace_s: float = Field(
-        900.0, gt=0, description="Seconds a cancelled trainer has to leave its step and save before it is killed."
+        900.0, gt=0, description="Seconds that a cancelled trainer has to stop and save before it is killed."
     )
 
 
@@ -54,7 +56,7 @@ def train_options(config: dg.Config, **filled: Any) -> TrainOptions:
 
 
 def check_launch(config: dg.Config, method: Method | None, conditions: ConditionsOptions | None) -> None:
-    """Raises ValueError for what a trainer of `method` (None: not known yet), or of another number of processes, would
+    """Raises ValueError for options that a trainer of `method` (None: not known yet) or its number of processes would
     refuse at its start: a judge without its key, videos that `sft` needs and nobody encodes, another model than the one
     whose `conditions` are encoded in the same run."""
     check_judge(config.rewards.judge.vlm, "rewards.judge.vlm")
@@ -79,12 +81,12 @@ def check_model(config: dg.Config, conditions: ConditionsOptions) -> None:
     ours, theirs = ({**plain(c.model), **dict.fromkeys(INCIDENTAL)} for c in (config, conditions))
     differ = [f"{key} {ours[key]!r} and {theirs[key]!r}" for key in ours if ours[key] != theirs[key]]
     if differ:
-        raise ValueError(f"model is another than that of ops.conditions ({'; '.join(differ)}): one is expected")
+        raise ValueError(f"model differs from ops.conditions.config.model ({'; '.join(differ)}): make them equal")
 
 
 def check_videos(method: Method | None, conditions: ConditionsOptions) -> None:
     """Raises ValueError for the method that learns from videos when `conditions` encode none."""
     if method == "sft" and not conditions.sft_videos.count:
         raise ValueError(
-            "method sft learns from videos, and ops.conditions.config.sft_videos.count is 0: some are expected"
+            "method sft learns from videos, but ops.conditions.config.sft_videos.count is 0: set it to at least 1"
         )

@@ -42,14 +42,14 @@ def conditions_of(store: Store, model: VideoModelOptions) -> tuple[Path, dict[st
 
 
 def train(context: dg.AssetExecutionContext, store: Store, config: dg.Config, method: Method) -> dg.MaterializeResult:
-    """Trains, goes on with a run that was cut off, or does nothing when the same run has finished before."""
+    """Trains, continues an interrupted run, or does nothing when the same run has already finished."""
     folder, manifest = conditions_of(store, config.model)
     output = confined(store.training, config.name or method)
     options = train_options(config, method=method, conditions=str(folder), output=str(output))
     run = plan_run(options, manifest, config.processes)
     reused, reported = run.finished and not config.fresh, {}
     if reused:
-        context.log.info(f"{run.output} was trained with these options and conditions before: nothing to do")
+        context.log.info(f"nothing to do: {run.output} is already trained with these options and conditions")
     else:
         words = command(run.output / CONFIG, config.processes, config.grace_s, config.fresh)
         context.log.info(f"training: {shlex.join(words)}")

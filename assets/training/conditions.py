@@ -1,8 +1,8 @@
-"""What training asks of the dataset, encoded once: image latents, and embeddings of every task T and solution D.
+"""What training reads of the dataset, encoded once: image latents, and embeddings of every task T and solution D.
 
-A child process loads the model's encoders, writes safetensors shards and ends, so that no text encoder is in memory
-while the Executor trains. Conditions are keyed by the model's identity (the content of its checkpoint) and the version
-of the dataset: unchanged ones are left alone. Held-out tasks are the release's benchmark, or fresh scenes of the
+A child process loads the model's encoders, writes safetensors shards and ends. So no text encoder is in memory while
+the Executor trains. Conditions are keyed by the content of the model's checkpoint and the dataset's version: they are
+encoded again only if one of these changes. Held-out tasks are the release's benchmark, or fresh scenes of the
 microworld.
 """
 

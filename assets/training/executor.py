@@ -1,9 +1,9 @@
 """The Executor: a pretrained image-to-video model that learns to solve tasks from (image, short task).
 
-It rolls out its own videos of a task T. A VLM judges them, and the frozen Demonstrator, which is the same base model
-under the detailed description D, shows at every state of the rollout where it would have gone (World Model
-Self-Distillation). What is trained is a LoRA adapter; it ends as a diffusers LoRA with a model card. The trainer is a
-program of its own: cancelling the run lets it save first, and the next run goes on from there.
+It generates its own videos of a task T. A VLM judges them. The frozen Demonstrator, which is the same base model given
+the detailed description D, shows at every state of the rollout where it would have gone (World Model
+Self-Distillation). Only a LoRA adapter is trained. The result is a diffusers LoRA with a model card. The trainer is a
+separate program: a cancelled run saves first, and the next run continues from there.
 """
 
 import dagster as dg

@@ -1,6 +1,6 @@
-"""The Executor trained by the other methods of the paper, one a partition, with the same code and options.
+"""The Executor trained by the paper's other methods, one for each partition, with the same code and options.
 
-What self-distillation, rewards and on-policy rollouts each contribute, side by side.
+Compare them to see what self-distillation, rewards and on-policy rollouts each contribute.
 """
 
 from typing import get_args
@@ -24,7 +24,7 @@ def executor_ablations(
     if not context.has_partition_key:
         methods = ", ".join(ABLATIONS.get_partition_keys())
         raise dg.Failure(
-            f"executor_ablations is partitioned by method and this run names none of {methods}: add "
+            f"this run names no partition: executor_ablations is partitioned by method ({methods}). Add "
             '--tags \'{"dagster/partition": "rl_only"}\', or choose partitions in the UI',
             allow_retries=False,
         )

@@ -1,8 +1,8 @@
-"""The microworld's own base model: a tiny Wan transformer, trained from nothing on captioned clips.
+"""The microworld's own base model: a tiny Wan transformer, trained from scratch on captioned clips.
 
-Flow matching sees all kinds of captions first, then no short ones (and T never), so that it ends where it follows D
-well, but not perfectly, and T poorly: the starting point that self-distillation needs.
-The checkpoint ships with the project, so nobody has to run this; it is here so that anybody can. The trainer is
+Flow matching first sees all kinds of captions, later no short ones, and never T. So the model follows D well, though
+not perfectly, and T poorly. Self-distillation needs such a base.
+The checkpoint ships with the project: run this only to make another one. The trainer is
 `python -m microworld.model.pretrain`.
 """
 
@@ -23,7 +23,9 @@ from storage.files import sha256_bytes, sha256_file
 class MicroworldModelConfig(PretrainOptions, dg.Config):
     """The options of the program, and the grace of a child."""
 
-    grace_s: float = Field(60.0, gt=0, description="Seconds a cancelled pre-training has to end before it is killed.")
+    grace_s: float = Field(
+        60.0, gt=0, description="Seconds that a cancelled pre-training has to end before it is killed."
+    )
 
 
 @asset(group="training", kinds={"python", "torch"}, code_version="1")

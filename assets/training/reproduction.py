@@ -1,8 +1,8 @@
-"""The longer experiment: every method, several seeds, a sweep over the anchor's weight, rewards on and off, a long run.
+"""The paper's ablations on the microworld: every method, several seeds, anchor weights, rewards on and off, a long run.
 
-Each is a training run of its own on the same held-out tasks; two at a time, within a budget of time. What comes out is
-a report: which of the paper's claims hold here, with intervals and paired tests, tables, and charts laid over the
-paper's traces. Runs that ended are never repeated, so a run that was cancelled, or that ran out of time, goes on.
+Each is a separate training run on the same held-out tasks. Two run at a time, within a time limit. The report says
+which of the paper's claims hold here, with intervals, paired tests, tables, and charts over the paper's curves.
+Finished runs are never repeated, so after a cancelled run or a time limit the next one continues.
 """
 
 import json

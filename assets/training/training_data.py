@@ -1,7 +1,7 @@
-"""The release that training reads: found, checked to be whole, and pinned, so that conditions and training agree on it.
+"""Finds the release that training reads, checks that it is whole, and pins it, so that conditions and training agree.
 
-Where the collection has none, the run fails at once with the command that builds it. Only a recipe that says so
-(`build_if_missing`, the microworld's) builds it on the way, as a run of its own.
+If the collection has no release, the run fails at once and names the command that builds one. A recipe with
+`build_if_missing`, such as the microworld's, builds it in a separate run instead.
 """
 
 import json
@@ -18,22 +18,25 @@ from storage.collection import Store
 
 
 class TrainingDataConfig(dg.Config):
-    version: str = Field("", description="Version of the release (its folder's name); empty: the latest.")
+    version: str = Field("", description="Version of the release: its folder's name. Empty: the latest.")
     recipe: str = Field(
-        "", description="Recipe that builds this collection: named when it is missing, run with build_if_missing."
+        "",
+        description="Recipe that builds this collection. Without a release the error names it, or `build_if_missing` "
+        "runs it.",
     )
     build_if_missing: bool = Field(
-        False, description="Build the collection when it has no release. Minutes for the microworld, weeks for others."
+        False,
+        description="Build the collection if it has no release. Takes minutes for the microworld, weeks for others.",
     )
 
 
 def missing(store: Store, config: TrainingDataConfig) -> str:
-    """What to tell somebody whose collection has no release."""
+    """The error for a collection without a release."""
     recipe = config.recipe or "recipes/NAME.yaml"
     what = f"release {config.version!r}" if config.version else "release"
     return (
-        f"collection {store.name!r} has no {what} in {store.published}. Build it first: make build RECIPE={recipe} "
-        f"(its resources.collection is to be name {store.name!r}, root {str(store.root)!r})"
+        f"collection {store.name!r} has no {what} in {store.published}. Build it first: make build RECIPE={recipe}. "
+        f"In that recipe resources.collection.config must have name {store.name!r} and root {str(store.root)!r}"
     )
 
 
@@ -50,8 +53,8 @@ def training_data(
     built = False
     if tree is None and config.build_if_missing and not config.version:
         if not config.recipe:
-            raise dg.Failure("build_if_missing needs `recipe`: the one that builds it", allow_retries=False)
-        context.log.info(f"{store.folder} has no release: building it from {config.recipe}, as a run of its own")
+            raise dg.Failure("build_if_missing needs `recipe`: name the recipe that builds it", allow_retries=False)
+        context.log.info(f"{store.folder} has no release. Building it from {config.recipe} in a separate run")
         dataset_builder.build(context.instance, Path(config.recipe), collection.root, collection.name)
         tree, built = find_release(store, ""), True
     if tree is None:

@@ -46,7 +46,7 @@ def check_key(api_key_env: str) -> None:
     if api_key_env and not os.environ.get(api_key_env):
         # Repeated only if it looks like a name: it may be the key itself, written into the wrong field.
         shown = repr(api_key_env) if VARIABLE.fullmatch(api_key_env) else f"({len(api_key_env)} characters)"
-        raise ValueError(f"api_key_env {shown}: the NAME of an environment variable that is set is expected")
+        raise ValueError(f"api_key_env {shown} is not set: give the NAME of an environment variable that holds the key")
 
 
 class OpenAIServer:

@@ -41,7 +41,7 @@ def test_the_bare_job_command_finds_its_job_and_runs_one_shard(shell, tmp_path, 
 def test_the_bare_job_command_without_a_shard_is_refused_with_what_to_type(shell):
     finished = shell("dagster job execute -j build_worldtasks")
     assert finished.returncode != 0
-    assert "partitioned by shard and this run names none" in finished.stderr
+    assert "this run names no shard" in finished.stderr
     assert "dagster/partition" in finished.stderr
 
 

@@ -68,10 +68,10 @@ def test_a_step_refuses_partitions_that_were_listed_anew_since_its_run_was_start
     with dg.instance_for_test() as instance:
         (run,) = started(instance, tmp_path / "recipe.yaml", monkeypatch, "abcd")
         instance.delete_dynamic_partition("evaluation_runs", "b")
-        with pytest.raises(dg.Failure, match=r"partitions were listed anew.*from 'a' to 'd' there are now a, c, d"):
+        with pytest.raises(dg.Failure, match=r"partitions has changed.*from 'a' to 'd' there are now a, c, d"):
             asked_names(run, instance)
         instance.delete_dynamic_partition("evaluation_runs", "d")
-        with pytest.raises(dg.Failure, match=r"partitions were listed anew.*there are now none"):
+        with pytest.raises(dg.Failure, match=r"the list of partitions has changed.*there are now none"):
             asked_names(run, instance)
 
 
@@ -83,7 +83,7 @@ def test_a_range_from_the_ui_stays_what_its_first_step_found_for_its_retries_too
         instance.delete_dynamic_partition("evaluation_runs", "b")
         retry = dg.DagsterRun("job", make_new_run_id(), tags=instance.get_run_by_id(run.run_id).tags)
         for one in (run, instance.add_run(retry)):
-            with pytest.raises(dg.Failure, match="partitions were listed anew"):
+            with pytest.raises(dg.Failure, match="the list of partitions has changed"):
                 asked_names(one, instance)
 
 
@@ -96,9 +96,9 @@ def test_recipes_name_their_jobs():
 
 
 def test_a_recipe_of_another_job_is_answered_with_its_command():
-    with pytest.raises(ValueError, match=r"for train_wmsd: make train RECIPE="):
+    with pytest.raises(ValueError, match=r"for the job train_wmsd. Run: make train RECIPE="):
         checked(RECIPES / "microworld_training.yaml", "evaluate")
-    with pytest.raises(ValueError, match=r"for evaluate_worldtasks: make evaluate RECIPE="):
+    with pytest.raises(ValueError, match=r"for the job evaluate_worldtasks. Run: make evaluate RECIPE="):
         checked(RECIPES / "microworld_evaluation.yaml", "train")
 
 
@@ -171,7 +171,7 @@ def test_an_executor_of_another_collection_is_left_alone(recipe, tmp_path):
     with dg.instance_for_test() as instance:
         trained(instance, tmp_path / "other" / "training" / "wmsd", "0123456789abcdef")
         result = tick(instance, None)
-    assert not result.run_requests and "the recipe is about" in result.skip_message
+    assert not result.run_requests and "the recipe evaluates trainings in" in result.skip_message
 
 
 def kept(root, step: int, training: str = "wmsd") -> None:
@@ -223,7 +223,9 @@ def test_a_new_executor_is_never_evaluated_under_the_name_of_another_training(re
         trained(instance, tmp_path / "microworld" / "training" / "third", "fedcba9876543210")
         skipped = tick(instance, None)
     assert not skipped.run_requests
-    assert "of training 'third'" in skipped.skip_message and "it names 'rl_only', 'wmsd'" in skipped.skip_message
+    assert (
+        "uses training 'third'" in skipped.skip_message and "The recipe names 'rl_only', 'wmsd'" in skipped.skip_message
+    )
 
 
 def test_sensors_fill_in_what_a_recipe_takes_from_the_environment(recipe, tmp_path, monkeypatch):

@@ -33,13 +33,13 @@ def test_an_unknown_option_is_refused_by_name():
 def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path):
     path = tmp_path / "twice.yaml"
     path.write_text("ops:\n  frames:\n    config:\n      count: 8\n      count: 9\n")
-    with pytest.raises(DuplicateKey, match=r"line 5: key 'count' stands twice"):
+    with pytest.raises(DuplicateKey, match=r"line 5: key 'count' appears twice"):
         load_recipe(path)
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("ops: [", "is not YAML"), ("- a\n", "no mapping"), ("!!python/object/apply:os.system [x]", "is not YAML")],
+    [("ops: [", "is not YAML"), ("- a\n", "not a mapping"), ("!!python/object/apply:os.system [x]", "is not YAML")],
 )
 def test_what_is_no_run_config_is_refused(tmp_path, text, said):
     path = tmp_path / "wrong.yaml"

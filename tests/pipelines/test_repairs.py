@@ -72,7 +72,7 @@ def test_a_run_that_starts_in_a_pool_is_not_stopped_by_a_dead_one(drawn_clips, t
     second = start({**config, "selection": ["tasks", "taxonomy"]}, ALL_SHARDS, repository)
     output, _ = second.communicate(timeout=120)
     assert second.returncode == 0, output[-3000:]
-    assert "had died: its pool slots are free again" in output
+    assert "has died. Its slots in the pools are free again" in output
     assert len(list(tables.glob("taxonomy/*.parquet"))) == 8
 
 

@@ -117,8 +117,8 @@ class _Shards:
             row = {"shape": list(tensor.shape[1:]), "dtype": str(tensor.dtype).removeprefix("torch.")}
             if self.rows.setdefault(kind, {}).setdefault(name, row) != row or len(tensor) != len(ids):
                 raise ValueError(
-                    f"{kind}: {name} is {row} for {len(tensor)} of {len(ids)} {kind}, after {self.rows[kind][name]}: "
-                    "rows of one shape and dtype, one each, are expected of the model"
+                    f"{kind}: the model gave {len(tensor)} rows of {name} like {row} for {len(ids)} {kind}, after rows "
+                    f"like {self.rows[kind][name]}: it must give one row each, all of one shape and dtype"
                 )
         for number, one in enumerate(ids):
             for name, tensor in tensors.items():
@@ -152,37 +152,37 @@ def _write_videos(
         clips = []
         for video_id, task, frames in some:
             if video_id in known or not video_id or not task.strip():
-                raise ValueError(f"video {video_id!r} with task {task!r}: a new id and a task are expected")
+                raise ValueError(f"video {video_id!r} with task {task!r}: give each video a new id and a task")
             known[video_id] = task
             frames = _pixels(f"video {video_id!r}", frames, 4)
             if len(frames) != model.shape.frames:
-                raise ValueError(f"video {video_id!r} has {len(frames)} frames: {model.shape.frames} are expected")
+                raise ValueError(f"video {video_id!r} has {len(frames)} frames: the model needs {model.shape.frames}")
             clips.append(np.stack([fit(frame, model.shape) for frame in frames]))
         pixels = torch.from_numpy(np.stack(clips))
         first = model.encode_image(pixels[:, 0]).tensors
         if STATE in first:
-            raise ValueError(f"the model calls a condition {STATE!r}, which is the name of a video's latents here")
+            raise ValueError(f"the model calls a condition {STATE!r}: this name is reserved for a video's latents")
         shards.add("videos", [video_id for video_id, *_ in some], {**first, STATE: model.encode_video(pixels)})
     return list(known.items())
 
 
 def _check_pairs(pairs: Sequence[tuple[str, Pair]]) -> None:
     if not pairs:
-        raise ValueError("there are no task-solution pairs: at least one is needed")
+        raise ValueError("there are no task-solution pairs to encode: at least one is needed")
     seen: dict[str, str] = {}
     for split, pair in pairs:
         empty = [name for name in ("pair_id", "image_id", "task", "solution") if not getattr(pair, name).strip()]
         if empty:
             raise ValueError(f"pair {pair.pair_id!r} of {split}: {', '.join(empty)} must not be empty")
         if pair.pair_id in seen:
-            raise ValueError(f"pair {pair.pair_id!r} is in {seen[pair.pair_id]} and again in {split}: once is expected")
+            raise ValueError(f"pair {pair.pair_id!r} is in {seen[pair.pair_id]} and again in {split}: give it once")
         seen[pair.pair_id] = split
 
 
 def _pixels(what: str, pixels: np.ndarray, dimensions: int) -> np.ndarray:
     wanted = "uint8 [H, W, 3]" if dimensions == 3 else "uint8 [T, H, W, 3]"
     if pixels.dtype != np.uint8 or pixels.ndim != dimensions or pixels.shape[-1] != 3 or not pixels.size:
-        raise ValueError(f"{what} is {pixels.dtype} {list(pixels.shape)}: {wanted} is expected")
+        raise ValueError(f"{what} is {pixels.dtype} {list(pixels.shape)}: it must be {wanted}")
     return pixels
 
 

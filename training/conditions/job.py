@@ -36,9 +36,9 @@ def splits(
         if pairs and not kept:
             height, width = images.size(pairs[0].image_id)
             raise ValueError(
-                f"every picture of the release's {split} split would lose more than {options.most_cropped:.0%} of its "
-                f"area to the crop to {shape[1]}x{shape[0]} (the first is {width}x{height}): a model shape nearer the "
-                "pictures', or a larger conditions.most_cropped, is expected"
+                f"cropped to {shape[1]}x{shape[0]}, every picture of the release's {split} split would lose more than "
+                f"{options.most_cropped:.0%} of its area (the first is {width}x{height}): give the model a shape like "
+                "the pictures', or raise conditions.most_cropped"
             )
         return kept
 

@@ -88,7 +88,7 @@ class ReleaseImages:
                 row["frame_id"]: (row["image"], row["image_sha256"]) for row in rows if row["status"] == KEPT
             }
         if frame_id not in self._local:
-            raise NoPixels(f"frame {frame_id!r} is neither in the release's data/ nor in {self._folder}: build it here")
+            raise NoPixels(f"frame {frame_id!r} is neither in the release's data/ nor in {self._folder}: build it")
         image, sha256 = self._local[frame_id]
         data = confined(self._folder, image).read_bytes()
         if sha256_bytes(data) != sha256:

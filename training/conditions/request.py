@@ -30,7 +30,7 @@ def encoding_request(
     """
     release = store.pinned_release()
     if release is None:
-        raise NoRelease("there is no release to encode: materialise `training_data` first")
+        raise NoRelease("no release is chosen: materialise `training_data` first")
     decides: list[Any] = [VERSION, options.most_cropped, options.held_out.model_dump(mode="json")]
     job: dict[str, Any] = {
         "options": options.model_dump(mode="json"),

@@ -92,7 +92,7 @@ class ConditionStore:
     def pairs(self, split: str) -> list[Pair]:
         """The pairs of a split in the order written. Raises KeyError for a split that is not there."""
         if split not in self._splits:
-            raise KeyError(f"split {split!r}: the conditions in {self.folder} have {sorted(self._splits)}")
+            raise KeyError(f"there is no split {split!r}: the conditions in {self.folder} have {sorted(self._splits)}")
         return list(self._splits[split])
 
     def executor(self, pairs: Sequence[Pair]) -> Condition:
@@ -139,7 +139,7 @@ class ConditionStore:
     def _read(self, kind: str, one: str, name: str, shown: Callable[[str], str]) -> Tensor:
         key = f"{one}/{name}"
         if key not in self._where[kind]:
-            raise KeyError(f"{kind}: {name} of {shown(one)} is not among the conditions in {self.folder}: {REMEDY}")
+            raise KeyError(f"the conditions in {self.folder} lack {name} of {shown(one)} ({kind}): {REMEDY}")
         tensor = self._where[kind][key].get_tensor(key)
         length = self._rows[kind][name]["shape"]
         if list(tensor.shape) == length:
@@ -151,19 +151,19 @@ class ConditionStore:
     def _manifest(self) -> Mapping[str, Any]:
         path = self.folder / MANIFEST
         if not path.is_file():
-            raise FileNotFoundError(f"no conditions in {self.folder} ({MANIFEST} is not there): {REMEDY}")
+            raise FileNotFoundError(f"there are no conditions in {self.folder}, which has no {MANIFEST}: {REMEDY}")
         try:
             manifest = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise DamagedConditions(f"{path} is not JSON ({error}): {REMEDY}") from error
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
             found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
-            raise StaleConditions(f"{path} has format {found!r}, this code reads {FORMAT}: {REMEDY}")
+            raise StaleConditions(f"{path} has format {found!r}, but this code reads {FORMAT}: {REMEDY}")
         return manifest
 
     def _refuse_stale(self, identity: str | None, dataset_version: str | None) -> None:
         wrong = [
-            f"{what} {there!r}, the run wants {wanted!r}"
+            f"{what} {there!r}, but the run needs {wanted!r}"
             for what, there, wanted in (
                 ("model", self.identity, identity),
                 ("dataset version", self.dataset_version, dataset_version),
@@ -178,19 +178,19 @@ class ConditionStore:
 
         shard = SHARD.fullmatch(name)
         if not shard and name not in (PAIRS, VIDEOS):
-            raise DamagedConditions(f"{self.folder / MANIFEST} names the file {name!r}, which none of ours is called")
+            raise DamagedConditions(f"{self.folder / MANIFEST} names {name!r}, not a file of conditions: {REMEDY}")
         path = self.folder / name
         if not path.is_file():
             raise DamagedConditions(f"{path} is missing: {REMEDY}")
         if path.stat().st_size != size:
-            raise DamagedConditions(f"{path} has {path.stat().st_size} bytes, {size} were written: {REMEDY}")
+            raise DamagedConditions(f"{path} has {path.stat().st_size} bytes, but {size} were written: {REMEDY}")
         if verify and sha256_file(path) != sha256:
-            raise DamagedConditions(f"{path} is not what was written, its SHA-256 differs: {REMEDY}")
+            raise DamagedConditions(f"{path} has changed since it was written (its SHA-256 differs): {REMEDY}")
         if shard:
             try:
                 file = safe_open(path, framework="pt", device="cpu")
             except SafetensorError as error:
-                raise DamagedConditions(f"{path} is no safetensors file ({error}): {REMEDY}") from error
+                raise DamagedConditions(f"{path} is not a safetensors file ({error}): {REMEDY}") from error
             self._where[shard[1]].update(dict.fromkeys(file.keys(), file))
 
     def _lines(self, name: str, wanted: set[str]) -> Iterable[dict[str, str]]:
@@ -200,5 +200,5 @@ class ConditionStore:
         except (OSError, ValueError) as error:
             raise DamagedConditions(f"{path} cannot be read ({error}): {REMEDY}") from error
         if any(not isinstance(row, dict) or row.keys() != wanted for row in rows):
-            raise DamagedConditions(f"{path} has rows without exactly {sorted(wanted)}: {REMEDY}")
+            raise DamagedConditions(f"{path} has rows whose keys are not exactly {sorted(wanted)}: {REMEDY}")
         return rows

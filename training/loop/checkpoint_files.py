@@ -37,7 +37,7 @@ def save(folder: Path, step: int, tensors: Mapping[str, Tensor], state: Mapping[
     from safetensors.torch import save as serialise
 
     if keep < 1 or step < 0:
-        raise ValueError(f"step {step}, keep {keep}: a step from 0 on and at least 1 checkpoint to keep are expected")
+        raise ValueError(f"step {step}, keep {keep}: step must be at least 0, and keep at least 1")
     # Clones: safetensors refuses tensors that share memory, as an optimizer step and a shadow may.
     data = serialise({name: tensor.detach().cpu().contiguous().clone() for name, tensor in sorted(tensors.items())})
     document = {"format": FORMAT, "step": step, "tensors_sha256": sha256_bytes(data), "state": dict(state)}
@@ -80,9 +80,9 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         document = json.loads((path / STATE).read_text(encoding="utf-8"))
         data = (path / TENSORS).read_bytes()
         if document["format"] != FORMAT:
-            raise ValueError(f"{STATE} has format {document['format']}, {FORMAT} is expected")
+            raise ValueError(f"{STATE} has format {document['format']}, but this code reads {FORMAT}")
         if sha256_bytes(data) != document["tensors_sha256"]:
-            raise ValueError(f"{TENSORS} ({len(data)} bytes) is not what was saved: its SHA-256 differs")
+            raise ValueError(f"{TENSORS} ({len(data)} bytes) has changed since it was saved: its SHA-256 differs")
         return deserialise(data), document["state"]
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise DamagedCheckpoint(f"checkpoint {path} cannot be loaded: {error}. {_way_out(path)}") from error
@@ -91,8 +91,8 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def _way_out(path: Path) -> str:
     before = [other for other in all_checkpoints(path.parent) if other.name < path.name]
     if not before:
-        return "There is none before it: remove it to start from the beginning"
-    return f"Remove it to go on from the one before, {before[-1]}"
+        return "There is no earlier one. Remove it to start from the beginning"
+    return f"Remove it to continue from the one before, {before[-1]}"
 
 
 def optimizer_tensors(
@@ -125,7 +125,7 @@ def load_optimizer(
         if key.startswith(OPTIMIZER):
             name, _, what = key.removeprefix(OPTIMIZER).rpartition("/")
             if name not in named:
-                raise ValueError(f"the checkpoint has optimizer state of {name!r}, which is no trained parameter here")
+                raise ValueError(f"the checkpoint has optimizer state of {name!r}, which this run does not train")
             states.setdefault(name, {})[what] = tensor.clone()
     for optimizer, names in _named_by(list(optimizers), named):
         state = {index: states[name] for index, name in enumerate(names) if name in states}
@@ -140,7 +140,7 @@ def _named_by(
     held = [[id(p) for group in optimizer.param_groups for p in group["params"]] for optimizer in optimizers]
     if sorted(one for some in held for one in some) != sorted(names):
         count = sum(map(len, held))
-        raise ValueError(f"{len(names)} named parameters and {count} under optimizers: the same ones are expected")
+        raise ValueError(f"{len(names)} parameters are named, but {count} belong to optimizers: both must be the same")
     return [(one, [names[at] for at in some]) for one, some in zip(optimizers, held, strict=True)]
 
 

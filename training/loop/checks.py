@@ -19,31 +19,33 @@ def check_options(options: TrainOptions) -> None:
     """
     rewards, asked = options.rewards, options.rewards.judge.questions
     if "task" not in asked:
-        raise ValueError(f"rewards.judge.questions {list(asked)}: task is expected among them, for held-out scores")
+        raise ValueError(f"rewards.judge.questions {list(asked)} lack task: add it, because held-out scores need it")
     updates = options.rollout.updates_per_rollout
     if updates > 1 and not rounds_of(options.method):
-        raise ValueError(f"rollout.updates_per_rollout {updates}: method {options.method} makes one update a step")
+        raise ValueError(
+            f"rollout.updates_per_rollout {updates}: method {options.method} makes one update a step, so set it to 1"
+        )
     for part in rounds_of(options.method):
         if part.rl and not any(rewards.weight_of(source) for source in part.scorers):
             names = [name for source in part.scorers for name in SOURCES[source].rewards]
             raise ValueError(
-                f"method {options.method}: rewards.{', '.join(names[:-1])} and {names[-1]} are all 0 where it uses "
-                "them; a weight above 0 is expected"
+                f"method {options.method}: rewards.{', '.join(names[:-1])} and {names[-1]} are all 0, but it learns "
+                "from them: give at least one a weight above 0"
                 if len(names) > 1
-                else f"method {options.method}: rewards.{names[0]} is 0 where it uses it; a weight above 0 is expected"
+                else f"method {options.method}: rewards.{names[0]} is 0, but it learns from it: set a weight above 0"
             )
         missing = [name for name in NAMES if getattr(rewards, name) and name not in asked]
         if part.judged and missing:
             raise ValueError(
-                f"rewards.{missing[0]} has a weight but rewards.judge.questions {list(asked)} lack it: ask it too, or "
-                "set the weight to 0"
+                f"rewards.{missing[0]} has a weight, but rewards.judge.questions {list(asked)} lack it: add it, or set "
+                "the weight to 0"
             )
         steps, objective = options.rollout.steps, options.objective
         on_grid = objective.kind != "flow_grpo" and objective.levels in ("sampler", "uniform")
         if part.rl and on_grid and not objective.within(steps):
             raise ValueError(
                 f"rollout.steps {steps}: objective.skip_first {objective.skip_first} and fraction {objective.fraction} "
-                f"leave no level to train {objective.kind} at; more steps, or a fraction nearer 1, is expected"
+                f"leave no noise level to train {objective.kind} at: use more steps, or a fraction nearer 1"
             )
 
 
@@ -53,10 +55,10 @@ def check_data(options: TrainOptions, store: "ConditionStore") -> None:
     for split in ("train", "heldout"):
         if not have.get(split):
             raise ValueError(
-                f"the conditions in {store.folder} have pairs {have}: at least one of split {split} is expected"
+                f"the conditions in {store.folder} have pairs {have}: training needs at least one of split {split}"
             )
     if options.method == "sft" and not store.videos():
         raise ValueError(
-            f"the conditions in {store.folder} have no videos: method sft learns from videos labelled with tasks; "
-            "materialise the asset `conditions` with some"
+            f"the conditions in {store.folder} have no videos, which method sft learns from: set "
+            "ops.conditions.config.sft_videos.count and materialise `conditions` again"
         )

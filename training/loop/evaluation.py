@@ -9,7 +9,7 @@ class Interrupted(Exception):
     """A signal ended an evaluation, on all processes: nothing of it counts."""
 
     def __init__(self, signal: int):
-        super().__init__(f"the evaluation was ended by signal {signal}")
+        super().__init__(f"signal {signal} ended the evaluation")
         self.signal = signal
 
 

@@ -127,7 +127,7 @@ class RunLog:
     def picture(self, step: int, name: str, picture: np.ndarray) -> None:
         """A picture uint8 [H, W, 3] -> pictures/step-00000020-<name>.png. Raises ValueError for an odd name."""
         if not NAME.fullmatch(name):
-            raise ValueError(f"picture name {name!r}: up to 64 letters, digits, '_' or '-' are expected")
+            raise ValueError(f"picture name {name!r}: use up to 64 letters, digits, '_' or '-'")
         if self.first:
             write_bytes(self.output / PICTURES / f"step-{step:08d}-{name}.png", png(picture))
             self._tensorboard().add_image(name, picture, step, dataformats="HWC")

@@ -93,15 +93,15 @@ class Optimise:
         return told | dict(zip(keys, measured.tolist(), strict=True))
 
     def checked_norm(self, name: str, metrics: Mapping[str, float]) -> Tensor:
-        """The norm of a policy's gradient, before any clipping, which would spread a NaN to all of it."""
+        """The norm of a policy's gradient before clipping, since clipping would spread a NaN to all tensors."""
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.policies.parameters(name)])
         most = self.options.optimizer.stop_norm
         if not math.isfinite(norm) or norm > most:
             broken = [key for key, p in self.policies.named(name).items() if not torch.isfinite(p.grad).all()]
             where = f"; not finite in {len(broken)} tensors, the first {broken[0]}" if broken else ""
             raise Diverged(
-                f"step {self.number}: the gradient norm of {name} is {norm:g}, at most optimizer.stop_norm {most:g} is "
-                f"allowed{where}; the last checkpoint is from before; metrics {dict(metrics)}"
+                f"step {self.number}: the gradient norm of {name} is {norm:g}, but optimizer.stop_norm allows at most "
+                f"{most:g}{where}; the last checkpoint is from before this step; metrics {dict(metrics)}"
             )
         return norm
 

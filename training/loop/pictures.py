@@ -28,8 +28,8 @@ def rollout_grid(videos: np.ndarray, tasks: Sequence[str], columns: Sequence[str
 
     if videos.dtype != np.uint8 or videos.ndim != 5 or not len(videos) or len(videos) != len(tasks) * len(columns):
         raise ValueError(
-            f"videos are {videos.dtype} {list(videos.shape)} for {len(tasks)} tasks x {len(columns)} columns: uint8 "
-            "[tasks x columns, T, H, W, 3] is expected"
+            f"videos are {videos.dtype} {list(videos.shape)} for {len(tasks)} tasks x {len(columns)} columns: they "
+            "must be uint8 [tasks x columns, T, H, W, 3]"
         )
     strips = [_strip(video, frames) for video in videos]
     width, height = strips[0].size

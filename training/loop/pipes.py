@@ -35,7 +35,7 @@ def reporter(first: bool) -> Iterator[Report | None]:
                 context.report_custom_message(message)
         except OSError as error:
             listening = False
-            print(f"the run that started this one no longer listens ({error})", file=sys.stderr)
+            print(f"Dagster no longer listens to this program ({error})", file=sys.stderr)
 
     with contextlib.ExitStack() as stack:
         context = open_dagster_pipes()

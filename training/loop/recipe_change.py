@@ -50,8 +50,8 @@ def check_goes_on(state: Mapping[str, Any], options: TrainOptions, *, dataset_ve
     same_recipe({key: state[key] for key in made_with}, made_with, may_differ=())
     if state["step"] > options.run.steps:
         raise ChangedRecipe(
-            f"the run to resume is at step {state['step']} and run.steps is {options.run.steps}: at least as many "
-            "steps are expected, or another output folder for a new run"
+            f"the run to resume is already at step {state['step']}, but run.steps is {options.run.steps}: raise "
+            "run.steps, or choose another output folder for a new run"
         )
 
 
@@ -90,9 +90,9 @@ def same_recipe(saved: Mapping[str, Any], now: Mapping[str, Any], may_differ: Se
     ]
     if changed:
         raise ChangedRecipe(
-            "the run to resume was started with another recipe:\n"
+            "the run to resume was started with another recipe (started with -> now):\n"
             + "\n".join(changed)
-            + "\nResume with the values on the left, or choose another output folder for a new run"
+            + "\nSet the values on the left to resume, or choose another output folder for a new run"
         )
 
 

@@ -54,7 +54,7 @@ def run(options: TrainOptions, world: World, *, fresh: bool = False) -> dict:
         if not fresh and state.restore():
             log.resume(state.step)
             if state.step == options.run.steps:
-                log.note(f"step {state.step} is the last one: nothing is trained, the Executor is scored again")
+                log.note(f"step {state.step} is the last one: nothing is left to train, the Executor is scored again")
         else:
             log.begin()
         if world.first:

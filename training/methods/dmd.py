@@ -68,4 +68,4 @@ class DistributionMatching:
 
     @staticmethod
     def _no_prefix(condition: Condition, seeds) -> Tensor:
-        raise ValueError("method dmd rolls out no prefix: contexts that are read, not rolled out, are expected")
+        raise ValueError("method dmd rolls out no prefix: give it contexts that are read, not rolled out")

@@ -35,7 +35,7 @@ class RolloutMethod:
         if levels == "logit_normal":
             check_straight(self.model, "objective.levels logit_normal")
         if levels == "log_normal" and isinstance(self.model, Flow):
-            raise ValueError("objective.levels log_normal: this model's levels end at 1; logit_normal is for it")
+            raise ValueError("objective.levels log_normal does not fit a model whose levels end at 1: use logit_normal")
 
     def step(self, number: int, optimiser: Optimiser) -> dict[str, float]:
         part, clock = round_of(self.options, number), time.perf_counter

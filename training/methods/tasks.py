@@ -11,7 +11,7 @@ def tasks_of_step(seed: int, step: int, count: int, pairs: int) -> list[int]:
     Raises ValueError when there are no pairs.
     """
     if pairs < 1:
-        raise ValueError("0 pairs: at least one task-solution pair is needed to train on")
+        raise ValueError("there are 0 task-solution pairs: training needs at least one")
     chosen, first = [], (step - 1) * count
     while len(chosen) < count:
         epoch, at = divmod(first + len(chosen), pairs)
@@ -26,6 +26,6 @@ def share_of_rank(tasks: int, rank: int, world: int) -> range:
     Raises ValueError when the tasks cannot be shared out evenly.
     """
     if tasks % world:
-        raise ValueError(f"rollout.tasks {tasks}: a multiple of the {world} processes is expected")
+        raise ValueError(f"rollout.tasks {tasks} do not divide among {world} processes: use a multiple of {world}")
     each = tasks // world
     return range(rank * each, (rank + 1) * each)

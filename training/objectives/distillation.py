@@ -70,5 +70,5 @@ def step_lengths(sigmas: Tensor) -> Tensor:
     """
     lengths = -sigmas.double().diff()
     if not bool((lengths > 0).all()):
-        raise ValueError(f"sigmas are {sigmas.tolist()}: levels falling from noise (1) to data (0) are expected")
+        raise ValueError(f"sigmas are {sigmas.tolist()}: they must fall from noise (1) to data (0)")
     return lengths

@@ -58,7 +58,7 @@ def dmd_gradient(
     if weight == "dmd":
         distance = mean_over_state((clean_prediction(x_sigma, v_real, sigma) - x).abs(), mask).clamp(min=FLOOR)
         return -(1 - level) * level / along(distance, x) * (v_fake - v_real)
-    raise ValueError(f"weight is {weight!r}: one or dmd is expected")
+    raise ValueError(f"weight is {weight!r}: use 'one' or 'dmd'")
 
 
 def dmd_loss(

@@ -20,7 +20,7 @@ def training_levels(sigmas: Tensor, options: Levels, generator: torch.Generator)
     share = strata(count, generator)
     if options.levels == "uniform":
         if not within:
-            raise ValueError(f"levels uniform: skip_first and fraction leave no level of {sigmas.tolist()}")
+            raise ValueError(f"levels uniform: skip_first and fraction leave none of the levels {sigmas.tolist()}")
         high, low = (sigmas[at].double() for at in (within.start, within.stop - 1))
         return (high + (low - high) * share).float()
     normal = options.level_mean + options.level_std * torch.special.ndtri(share)
@@ -39,7 +39,7 @@ def training_steps(within: range, count: int, generator: torch.Generator) -> Ten
     comes twice only where strata share it. Raises ValueError for a range without indices, and for count < 1.
     """
     if not within or within.start < 0 or within.step != 1:
-        raise ValueError(f"steps {within} to train at: neighbouring indices from 0 on are expected, at least one")
+        raise ValueError(f"steps {within} to train at: give at least one index, and consecutive ones from 0 or above")
     if count < 1:
-        raise ValueError(f"{count} training levels: at least 1 is expected")
+        raise ValueError(f"{count} training levels: use at least 1")
     return (within.start + strata(count, generator) * len(within)).long().clamp(max=within.stop - 1)

@@ -22,7 +22,7 @@ class TrainOptions(Options):
 
     model: VideoModelOptions
     conditions: str = Field(min_length=1, description="Folder of encoded conditions (asset `conditions`).")
-    dataset_version: str = Field("", description="The release the conditions must be of; none: any.")
+    dataset_version: str = Field("", description="Release that the conditions must come from. Empty: any.")
     output: str = Field(min_length=1, description="Folder for checkpoints, logs and the final weights.")
     method: Method = Field("wmsd", description="World Model Self-Distillation, or one of its ablations and baselines.")
     objective: Objective = Field(AWM(), description="The policy gradient's loss.")
@@ -35,7 +35,7 @@ class TrainOptions(Options):
     memory: MemoryOptions = MemoryOptions()
     run: RunOptions = RunOptions()
     held_out: HeldOutOptions = HeldOutOptions()
-    licence: str = Field("", description="The base model's licence, which the LoRA inherits: an SPDX id, for its card.")
+    licence: str = Field("", description="Licence of the base model and so of the LoRA: an SPDX id for the card.")
 
     @model_validator(mode="after")
     def _fits(self) -> "TrainOptions":
@@ -43,22 +43,22 @@ class TrainOptions(Options):
             first, last = self.objective.window
             if not 0 <= first < last <= self.rollout.steps:
                 raise ValueError(
-                    f"objective.window {self.objective.window}: 0 <= first < last <= rollout.steps "
-                    f"({self.rollout.steps}) is expected"
+                    f"objective.window {self.objective.window}: it must satisfy 0 <= first < last <= rollout.steps "
+                    f"({self.rollout.steps})"
                 )
         if self.distill.timesteps > self.rollout.steps:
             raise ValueError(
-                f"distill.timesteps {self.distill.timesteps}: at most rollout.steps ({self.rollout.steps}) is expected"
+                f"distill.timesteps {self.distill.timesteps}: use at most rollout.steps ({self.rollout.steps})"
             )
         if self.distill.flow_time and self.distill.states == "renoised":
             raise ValueError(
-                "distill.flow_time true with distill.states renoised: re-noised levels cover no flow time, so they "
-                "count alike; flow_time false is expected with renoised, or states trajectory"
+                "distill.flow_time true does not fit distill.states renoised, because re-noised levels cover no flow "
+                "time: set distill.flow_time false, or distill.states trajectory"
             )
         if self.rewards.best + self.rewards.worst > self.rollout.group:
             raise ValueError(
-                f"rewards.best {self.rewards.best} and worst {self.rewards.worst}: together at most rollout.group "
-                f"({self.rollout.group}) is expected"
+                f"rewards.best {self.rewards.best} and rewards.worst {self.rewards.worst}: their sum must be at most "
+                f"rollout.group ({self.rollout.group})"
             )
         return self
 

@@ -20,17 +20,17 @@ Method = Literal[
 
 
 class RolloutOptions(Options):
-    """What is sampled in a step."""
+    """How many rollouts a step samples, and how."""
 
-    tasks: int = Field(4, ge=1, description="Tasks (groups) a step, over all processes.")
-    group: int = Field(12, ge=2, description="Rollouts K of each task; at least 2, since rewards are compared.")
+    tasks: int = Field(4, ge=1, description="Tasks (groups) in a step, over all processes.")
+    group: int = Field(12, ge=2, description="Rollouts of each task (K). Their rewards are compared, so at least 2.")
     steps: int = Field(8, ge=1, description="Sampler steps of a rollout.")
-    batch: int = Field(12, ge=1, description="Videos sampled together; each batch is judged while the next is sampled.")
+    batch: int = Field(12, ge=1, description="Videos sampled together. Each batch is judged while the next is sampled.")
     updates_per_rollout: int = Field(
         1,
         ge=1,
-        description="Optimizer steps on the rollouts of one step, each over all of them at the same states. From the "
-        "second on likelihood ratios leave 1, and the objectives' `clip` counts.",
+        description="Optimizer steps on the rollouts of one step, each on all of them at the same states. From the "
+        "second one on, likelihood ratios differ from 1 and the objective's `clip` has an effect.",
     )
 
 
@@ -40,22 +40,22 @@ class DistillOptions(Options):
     beta_d: float = Field(0.01, ge=0, description="Weight of the anchor to the Demonstrator (Eq. 12).")
     states: Literal["trajectory", "renoised"] = Field(
         "trajectory",
-        description="trajectory: the anchor looks at states of the rollout itself, as Eq. 11 has it. renoised: at the "
-        "states the policy gradient is trained at, which saves one Executor pass a state, and needs flow_time false.",
+        description="States of the anchor. trajectory: states of the rollout itself, as in Eq. 11. renoised: the "
+        "policy gradient's states. This saves one Executor pass for each state, and needs flow_time false.",
     )
-    timesteps: int = Field(4, ge=1, description="Trajectory states at which the Demonstrator is asked.")
+    timesteps: int = Field(4, ge=1, description="Number of trajectory states at which the Demonstrator is asked.")
     flow_time: bool = Field(
         True,
-        description="Trajectory states count by the flow time their step covers, as the integrals of Eq. 9 and 11 have "
-        "it; false: each step alike, which gives early (noisy) states more weight under a shifted schedule.",
+        description="Weight each trajectory state by the flow time of its step, as the integrals of Eq. 9 and 11 do. "
+        "false: equal weights, so under a shifted schedule early (noisy) states count more.",
     )
-    period: int = Field(5, ge=2, description="alternating: every how many steps the Demonstrator is trained (N).")
+    period: int = Field(5, ge=2, description="alternating: train the Demonstrator every this many steps (N).")
     beta_phi: float = Field(0.01, ge=0, description="Weight of the Demonstrator's own anchor to the base (Alg. 2).")
 
 
 class RegulariserOptions(Options):
-    """Penalties for leaving the base, or an average of the policy."""
+    """Penalties for distance from the base model, or from an average of the policy."""
 
     kl_ref: float = Field(0.0, ge=0, description="Weight of the squared velocity distance to the base under T.")
     kl_ema: float = Field(0.0, ge=0, description="Weight of the squared velocity distance to an EMA of the policy.")
-    ema_decay: float = Field(0.9, ge=0, lt=1, description="Decay an update of that EMA.")
+    ema_decay: float = Field(0.9, ge=0, lt=1, description="Decay of that EMA at each update.")

@@ -9,27 +9,27 @@ from storage.options import Options
 
 
 class Levels(Options):
-    """At which noise levels rollouts are trained, noised again; the default range is AWM's."""
+    """The noise levels at which rollouts are noised again and trained. The default range is AWM's."""
 
-    timesteps: int = Field(4, ge=1, description="Noise levels a rollout is trained at.")
-    skip_first: int = Field(1, ge=0, description="Of the sampler's levels, the first so many are left out of training.")
+    timesteps: int = Field(4, ge=1, description="Number of noise levels that each rollout is trained at.")
+    skip_first: int = Field(1, ge=0, description="Number of the sampler's first levels that are not trained.")
     fraction: float = Field(
         0.9,
         gt=0,
         le=1,
-        description="Levels are those of this share of the sampler's steps, from noise on. Where motion is decided at "
-        "high noise, the levels after it add nothing but noise to the gradient.",
+        description="Share of the sampler's steps, counted from noise, whose levels are trained. If motion is decided "
+        "at high noise, later levels only add noise to the gradient.",
     )
     levels: Literal["sampler", "uniform", "logit_normal", "log_normal"] = Field(
         "sampler",
-        description="sampler: levels of the sampler itself. The others draw between them: uniform over the range that "
-        "skip_first and fraction leave; logit_normal: logit(sigma) is normal, for flow models; log_normal: ln(sigma) "
-        "is normal, for models whose sigma has no upper bound (EDM). The last two ignore skip_first and fraction.",
+        description="sampler: the sampler's own levels. uniform: drawn evenly from the range that skip_first and "
+        "fraction leave. logit_normal, for flow models: logit(sigma) is drawn from a normal distribution. log_normal, "
+        "for models whose sigma has no upper bound (EDM): ln(sigma) is. Both ignore skip_first and fraction.",
     )
     level_mean: float = Field(0.0, description="logit_normal, log_normal: mean of logit(sigma) or ln(sigma).")
-    level_std: float = Field(1.0, gt=0, description="logit_normal, log_normal: standard deviation of the same.")
+    level_std: float = Field(1.0, gt=0, description="logit_normal, log_normal: standard deviation of that value.")
     level_each: bool = Field(
-        False, description="Draw levels for each rollout apart; else all rollouts of a step share them."
+        False, description="Draw separate levels for each rollout. false: all rollouts of a step share them."
     )
 
     def within(self, steps: int) -> range:
@@ -42,9 +42,9 @@ class AWM(Levels):
 
     kind: Literal["awm"] = "awm"
     weighting: Literal["uniform", "t", "t2", "huber", "ghuber"] = Field(
-        "ghuber", description="How the matching error is weighted: training/objectives/matching.py has the formulas."
+        "ghuber", description="Weighting of the matching error. training/objectives/matching.py has the formulas."
     )
-    power: float = Field(0.25, gt=0, le=1, description="ghuber: p.")
+    power: float = Field(0.25, gt=0, le=1, description="ghuber: its exponent p.")
     clip: float = Field(
         1.0,
         gt=0,
@@ -59,24 +59,24 @@ class FlowGRPO(Options):
     eta: float = Field(0.7, gt=0, description="Noise of the stochastic steps.")
     window: tuple[int, int] = Field(
         (0, 4),
-        description="Stochastic steps from the first to before the second, the only ones at which the Demonstrator is "
-        "asked: anchor and r_distill are averages over their flow time.",
+        description="[first, last]: sampler steps from first up to last - 1 are stochastic. The Demonstrator is asked "
+        "only at these. Anchor and r_distill are averages over their flow time.",
     )
     clip: float = Field(
         1e-3,
         gt=0,
         description="Likelihood ratios are clipped to 1 +- clip. They are 1 in the first update after a rollout.",
     )
-    kl: float = Field(0.0, ge=0, description="Weight of the KL of a step's mean to the base model's.")
+    kl: float = Field(0.0, ge=0, description="Weight of the KL divergence of a step from the base model's step.")
 
 
 class NFT(Levels):
     """DiffusionNFT: implicit positive and negative policies around an old one."""
 
     kind: Literal["nft"] = "nft"
-    beta: float = Field(1.0, gt=0, description="Mixing of the branches (nft_beta).")
-    old_decay_rate: float = Field(0.001, ge=0, description="The old policy's decay grows by this a step ...")
-    old_decay_max: float = Field(0.5, ge=0, lt=1, description="... up to this; 0 makes every step on-policy.")
+    beta: float = Field(1.0, gt=0, description="How far the two implicit policies are from the old one (nft_beta).")
+    old_decay_rate: float = Field(0.001, ge=0, description="How much the old policy's decay grows each step.")
+    old_decay_max: float = Field(0.5, ge=0, lt=1, description="Largest decay of the old policy. 0: always on-policy.")
 
 
 Objective = Annotated[AWM | FlowGRPO | NFT, Field(discriminator="kind")]

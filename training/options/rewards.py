@@ -51,15 +51,15 @@ Weights = create_model(
 class RewardOptions(Weights):
     """Weights by reward, and how rewards become advantages."""
 
-    normalise: bool = Field(False, description="Divide each reward by its running std before weighting.")
-    std_scope: Literal["group", "global"] = Field("group", description="Whose std divides the advantages.")
-    clip: float = Field(5.0, gt=0, description="Advantages are clipped to +-clip.")
-    scale: float = Field(1.0, gt=0, description="A clipped advantage of +-clip becomes +-scale.")
-    best: int = Field(0, ge=0, description="Train on so many rollouts of each group with the highest reward ...")
-    worst: int = Field(0, ge=0, description="... and so many with the lowest; both 0: on all of them.")
+    normalise: bool = Field(False, description="Divide each reward by its running standard deviation first.")
+    std_scope: Literal["group", "global"] = Field("group", description="Whose standard deviation divides advantages.")
+    clip: float = Field(5.0, gt=0, description="Advantages are clipped to [-clip, clip].")
+    scale: float = Field(1.0, gt=0, description="Clipped advantages are rescaled to [-scale, scale].")
+    best: int = Field(0, ge=0, description="Rollouts with the highest rewards trained in each group.")
+    worst: int = Field(0, ge=0, description="Rollouts with the lowest rewards trained. Both 0: all rollouts.")
     judge: JudgeOptions = JudgeOptions()
-    judge_noise: float | None = retired("it is rewards.judge.vlm.judge_noise, which takes its value.")
-    judge_flip: float | None = retired("it is rewards.judge.vlm.judge_flip, which takes its value.")
+    judge_noise: float | None = retired("use rewards.judge.vlm.judge_noise, which takes over its value.")
+    judge_flip: float | None = retired("use rewards.judge.vlm.judge_flip, which takes over its value.")
 
     @property
     def weights(self) -> dict[str, float]:
@@ -92,4 +92,4 @@ def _set(vlm: Mapping[str, Any]) -> dict[str, Any]:
 
 
 if clash := WEIGHTS.keys() & (RewardOptions.__annotations__.keys() | {"weights"}):
-    raise TypeError(f"rewards {sorted(clash)} are options of their own: other names are expected")
+    raise TypeError(f"rewards {sorted(clash)} are names of other options: choose other names for these rewards")

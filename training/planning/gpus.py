@@ -31,4 +31,4 @@ def gpu_named(name: str) -> GPU:
     for gpu in GPUS:
         if name.lower() in (gpu.name, *gpu.aliases):
             return gpu
-    raise ValueError(f"--gpu {name}: one of {', '.join(gpu.name for gpu in GPUS)} is expected")
+    raise ValueError(f"--gpu {name} is not known: choose from {', '.join(gpu.name for gpu in GPUS)}")

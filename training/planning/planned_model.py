@@ -24,8 +24,8 @@ def planned_model(options: VideoModelOptions, configs: Path | None = None) -> tu
     except FileNotFoundError as error:
         if configs is not None or published(options.path) is None:
             raise ValueError(
-                f"model.path {options.path!r}: no checkpoint here ({str(error).splitlines()[0][:200]}), and its size "
-                "is not in the table of published ones. Give --model-config FOLDER with model_index.json and the "
+                f"model.path {options.path!r}: there is no checkpoint here ({str(error).splitlines()[0][:200]}), and "
+                "the table of published models lacks it. Give --model-config FOLDER with model_index.json and the "
                 "config.json of every part (a few kB: `hf download ID --include '*.json'`)"
             ) from error
         return published_model(options)
@@ -40,7 +40,7 @@ def published_model(options: VideoModelOptions) -> tuple[Description, str]:
 
     family, known = published(options.path)
     if options.kind != family.kind:
-        raise ValueError(f"model.kind {options.kind!r}: {options.path} is a {family.kind!r}")
+        raise ValueError(f"model.kind {options.kind!r} is wrong: {options.path} is of kind {family.kind!r}")
     checkpoint = PublishedConfigs(Path(), options.path, configs=known.configs)
     return describe(options, checkpoint), f"{known.source} (no checkpoint here)"
 

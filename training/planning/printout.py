@@ -31,9 +31,9 @@ def text(plan: Mapping[str, Any]) -> str:
         f"LoRA: {plan['lora_parameters'] / 1e6:.4g} M trained parameters",
     ]
     if plan["recipe_processes"] != plan["processes"]:
-        lines.append(f"note: the recipe starts {plan['recipe_processes']} processes; set `processes` to what you rent")
+        lines.append(f"note: the recipe starts {plan['recipe_processes']} processes: set `processes` to your GPUs")
     rows = [(TITLES[name], f"{size / 1e9:.2f}") for name, size in plan["memory"].items() if size or name == "peak"]
-    lines += ["", *columns(("memory of one process", "GB"), rows), "* not at the same time: the largest counts", ""]
+    lines += ["", *columns(("memory of one process", "GB"), rows), "* never at once: only the largest counts", ""]
     room = f"{gpu['bytes'] / 1e9:.0f} GB of one {gpu['name']}"
     if plan["fits"]:
         lines.append(f"fits into {room}")
@@ -43,7 +43,7 @@ def text(plan: Mapping[str, Any]) -> str:
         enough = plan["peak_after"] <= gpu["bytes"]
         lines.append(
             f"  then {plan['peak_after'] / 1e9:.2f} GB: "
-            + ("fits" if enough else "still too much; fewer frames or pixels, or a GPU with more memory")
+            + ("fits" if enough else "still too much. Use fewer frames or pixels, or a GPU with more memory")
         )
     phases = [phase for phase in made["run"] if made["run"][phase]["flops"]]
     table = []
@@ -53,7 +53,7 @@ def text(plan: Mapping[str, Any]) -> str:
         table.append((phase.replace("_", "-"), *of_step, f"{run['flops']:.3g}", f"{run['hours']:.3g}"))
     head = ("one process", "FLOPs a step", "minutes a step", "FLOPs a run", "hours a run")
     total = made["run"]["all"]["hours"] * plan["processes"]
-    lines += ["", *columns(head, table), f"GPU-hours of the run: {total:.4g}, without the judge's GPUs"]
+    lines += ["", *columns(head, table), f"GPU-hours of the run: {total:.4g}, not counting the judge's GPUs"]
     calls = [(who, f"{n:,}", f"{plan['calls']['run'].get(who, 0):,}") for who, n in plan["calls"]["step"].items()]
     calls += [(who, "0", f"{n:,}") for who, n in plan["calls"]["run"].items() if who not in plan["calls"]["step"]]
     requests = plan["requests"]

@@ -18,12 +18,12 @@ def recipe_options(path: Path, method: str | None = None) -> tuple[TrainOptions,
     try:
         config = read_yaml(path)
     except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}: a recipe of train_wmsd is expected") from error
+        raise ValueError(f"{path}: {error.strerror}: give a recipe of train_wmsd") from error
     block = config
     if isinstance(config, dict) and "ops" in config:
         block = ((config["ops"] or {}).get("executor") or {}).get("config")
     if not isinstance(block, dict):
-        raise ValueError(f"{path} has no block ops.executor.config: a recipe of train_wmsd is expected")
+        raise ValueError(f"{path} has no block ops.executor.config: give a recipe of train_wmsd")
     processes = block.get("processes", 1)
     given = {key: value for key, value in block.items() if key not in LAUNCH}
     given = STAND_INS | given | ({"method": method} if method else {})

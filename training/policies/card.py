@@ -57,8 +57,8 @@ def model_card(facts: CardFacts, family: Family, loads_itself: bool, weights: st
 
 # {one_line(facts.title)}
 
-A LoRA that lets an image-to-video model solve tasks from a picture and a short instruction, trained by World Model
-Self-Distillation (method `{method}`).
+With this LoRA an image-to-video model solves a task, given a picture and a short instruction. It was trained by World
+Model Self-Distillation (method `{method}`).
 
 - Base model: `{one_line(base)}`
 - Training data: version `{one_line(facts.dataset_version)}`
@@ -73,7 +73,7 @@ Self-Distillation (method `{method}`).
 
 {facts.scores.strip()}
 
-Shares of tasks judged as done, with 95 % intervals. A task whose judgement failed is left out and counted.
+The scores are shares of tasks, with 95 % intervals. Tasks whose judgement failed are left out; their number is shown.
 
 ## Recipe
 

@@ -53,9 +53,9 @@ def write_weights(policies: Policies, name: str, folder: Path, family: Family) -
     from peft import get_peft_model_state_dict
 
     if name not in policies.names:
-        raise KeyError(f"adapter {name!r}: one of {list(policies.names)} is expected")
+        raise KeyError(f"there is no adapter {name!r}: choose from {list(policies.names)}")
     if not isinstance(getattr(diffusers, family.pipeline, None), type):
-        raise ValueError(f"diffusers has no {family.pipeline!r}: the class of the base model's pipeline is expected")
+        raise ValueError(f"diffusers has no pipeline class {family.pipeline!r}: install a version that has it")
     tensors = get_peft_model_state_dict(policies.transformer, adapter_name=name)
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in sorted(tensors.items())}
     lora_writer(family.pipeline)[0].save_lora_weights(
@@ -112,7 +112,7 @@ def push(folder: Path, repo_id: str, private: bool, api: Any = None) -> str:
         raise ValueError("the Hub token is empty: set the environment variable HF_TOKEN")
     missing = [name for name in (WEIGHTS, CARD) if not (folder / name).is_file()]
     if missing:
-        raise ValueError(f"{folder} has no {' and no '.join(missing)}: a folder that export_lora wrote is expected")
+        raise ValueError(f"{folder} has no {' and no '.join(missing)}: give the folder final/ of a training run")
     with errors_without(token):
         if api is None:
             from huggingface_hub import HfApi

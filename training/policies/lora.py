@@ -23,7 +23,7 @@ def check_targets(transformer: nn.Module, targets: Sequence[str]) -> None:
     for target in targets:
         if not any(name == target or name.endswith("." + target) for name in linear):
             ends = sorted({name.split(".", 2)[-1] for name in linear})
-            raise NoSuchLayer(f"LoRA target {target!r} matches no linear layer; there are: {', '.join(ends)[:600]}")
+            raise NoSuchLayer(f"LoRA target {target!r} matches no linear layer. The model has: {', '.join(ends)[:600]}")
 
 
 class Policies:

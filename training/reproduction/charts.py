@@ -9,7 +9,7 @@ from pages.charts import Dots
 from pages.png import draw
 
 WIDTH_PX, ROW_PX, DOTS_PX = 960, 300, 24  # a picture, a row of charts, a row of dots
-NOTE = "Solid: here, with 95 % bands. Dashed: the paper, with another model, other tasks, another judge."
+NOTE = "Solid: these runs, with 95 % bands. Dashed: the paper, with another model, other tasks and another judge."
 DOTS_NOTE = "Marks: mean of seeds with its 95 % interval; ticks: single seeds."
 
 

@@ -21,7 +21,7 @@ ELSEWHERE = {
     "method": "the experiment's `method`",
     "run.steps": "the experiment's `steps`",
     "run.seed": "the experiment's `seeds`",
-    "output": "a folder of its own below the reproduction's",
+    "output": "the reproduction, which gives each run its folder",
     "conditions": "`training`, for all alike",
     "dataset_version": "`training`, for all alike",
     "model": "`training`, for all alike",
@@ -39,23 +39,23 @@ class Experiment(Options):
     """One setting, trained once for each seed."""
 
     name: str = Field(description="Folder name and label: up to 40 small letters, digits, '-' or '_'.")
-    method: Method = Field("wmsd", description="How it is trained.")
-    seeds: tuple[int, ...] = Field((0,), min_length=1, description="A run each; they differ in run.seed alone.")
-    steps: int | None = Field(None, ge=1, description="Optimizer steps; none: those of `training`.")
+    method: Method = Field("wmsd", description="Training method.")
+    seeds: tuple[int, ...] = Field((0,), min_length=1, description="One run for each seed. Only run.seed differs.")
+    steps: int | None = Field(None, ge=1, description="Training steps. null: as in `training`.")
     changes: dict[str, Any] = Field({}, description="Options that differ from `training`, as nested blocks.")
 
     @field_validator("name")
     @classmethod
     def _is_a_folder(cls, value: str) -> str:
         if not NAME.fullmatch(value):
-            raise ValueError(f"{value!r}: up to 40 small letters, digits, '-' or '_' are expected")
+            raise ValueError(f"{value!r}: use up to 40 small letters, digits, '-' or '_'")
         return value
 
     @field_validator("seeds")
     @classmethod
     def _are_different(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(value)) != len(value) or any(seed < 0 for seed in value):
-            raise ValueError(f"seeds {list(value)}: different numbers from 0 on are expected")
+            raise ValueError(f"seeds {list(value)}: use different whole numbers of at least 0")
         return value
 
     @field_validator("changes")
@@ -66,7 +66,7 @@ class Experiment(Options):
                 continue
             for fixed, where in ELSEWHERE.items():
                 if key == fixed or key.startswith(f"{fixed}.") or fixed.startswith(f"{key}."):
-                    raise ValueError(f"{key} is not for an experiment to change: {fixed} is said by {where}")
+                    raise ValueError(f"an experiment cannot change {key}: {fixed} is set by {where}")
         return value
 
 
@@ -75,20 +75,20 @@ class ReproductionOptions(Options):
 
     output: str = Field(min_length=1, description="Folder of the results, with a folder for each run.")
     training: dict[str, Any] = Field(description="Options of training.train, without method and output.")
-    experiments: tuple[Experiment, ...] = Field(min_length=1, description="The most important first.")
-    at_once: int = Field(2, ge=1, le=64, description="Runs at a time, one process with one thread each.")
-    minutes: float = Field(90.0, gt=0, description="Wall time; what no longer fits is listed as not run.")
-    grace_s: float = Field(120.0, gt=0, description="Seconds a run that is asked to end has to save.")
+    experiments: tuple[Experiment, ...] = Field(min_length=1, description="The experiments, the most important first.")
+    at_once: int = Field(2, ge=1, le=64, description="Runs at the same time, each one process with one thread.")
+    minutes: float = Field(90.0, gt=0, description="Time limit. Runs that no longer fit are listed as not run.")
+    grace_s: float = Field(120.0, gt=0, description="Seconds that a run has to save when it is asked to end.")
 
     @model_validator(mode="after")
     def _is_whole(self) -> "ReproductionOptions":
         given = [name for name in FILLED if name in self.training]
         if given:
-            raise ValueError(f"training.{given[0]} is filled in for each run: leave it out")
+            raise ValueError(f"remove training.{given[0]}: it is filled in for each run")
         names = [experiment.name for experiment in self.experiments]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"experiments: {', '.join(twice)} stands there twice; every name once is expected")
+            raise ValueError(f"experiments: {', '.join(twice)} appears twice: give each experiment its own name")
         for experiment in self.experiments:
             self.run_options(experiment, experiment.seeds[0], "-")
         return self

@@ -13,16 +13,16 @@ from training.reproduction.results import MEASURES, reference_of, run_result
 from training.reproduction.verdicts import claims
 
 HOW = """\
-All runs share the held-out tasks, each with an initial noise of its own, and the judge. A setting's score is the
-mean of its seeds' shares of success. [low, high] is Wilson's 95 % interval for as many verdicts as there are tasks:
-seeds on one task are not independent, so each task counts once; beside it stands what the seeds' own shares spread
-over. Comparisons go task by task: the interval resamples tasks, p is exact (sign flips of whole tasks), and a
-difference counts as shown when the interval leaves out zero and the seeds of the two sides do not overlap. Nothing
-is corrected for the number of comparisons. "Average" is the mean of a video's verdicts. The paper's numbers
-in the charts come from another model, other tasks and another judge: only their shape compares. The recipe says where
-the Demonstrator is asked: `distill.states: renoised` puts the anchor of methods with a policy gradient at the states of
-that gradient, where Eq. 11 has the rollout's own trajectory, and `distill.flow_time: false` counts levels alike, where
-Eq. 9 and 11 count the flow time that each covers."""
+All runs share the judge and the held-out tasks, and each task has its own initial noise. A setting's score is the mean
+of its seeds' shares of success. [low, high] is Wilson's 95 % interval for as many verdicts as there are tasks: seeds
+on one task are not independent, so each task counts once. Beside it stands the range of the seeds' own shares.
+Comparisons go task by task: the interval resamples tasks, and p is exact (sign flips of whole tasks). A difference
+counts as shown when the interval excludes zero and the seeds of the two sides do not overlap. Nothing is corrected for
+the number of comparisons. "Average" is the mean of a video's verdicts. The paper's numbers in the charts come from
+another model, other tasks and another judge: compare only their shape. The recipe says where the Demonstrator is asked.
+With `distill.states: renoised` methods with a policy gradient put the anchor at that gradient's states, while Eq. 11
+uses the rollout's own trajectory. With `distill.flow_time: false` all levels count the same, while Eq. 9 and 11 weight
+each by the flow time that it covers."""
 
 
 def reproduction_of(found: Findings, root: str) -> Reproduction:
@@ -58,7 +58,7 @@ def pooled_of(pool: Pool | None) -> Pooled:
 
 def markdown(found: Reproduction, charts: Sequence[str] = ()) -> str:
     """The report; `charts` are file names beside it."""
-    state = "every run has ended" if found.complete else "not every run has ended: run it again to go on"
+    state = "every run has ended" if found.complete else "some runs have not ended: start it again to continue"
     parts = [
         "# Reproduction",
         f"{len(found.runs)} runs, {found.held_out_tasks} held-out tasks; {state}.",
@@ -68,7 +68,7 @@ def markdown(found: Reproduction, charts: Sequence[str] = ()) -> str:
         scores_table(found),
     ]
     if not found.references_alike:
-        parts.append("**Base and Demonstrator were not judged alike in all runs: pairs across runs do not match.**")
+        parts.append("**Base and Demonstrator got different judgements in some runs: do not compare across runs.**")
     parts += [f"![{name.removesuffix('.png')}]({name})" for name in charts]
     parts += ["## Runs", runs_table(found.runs), "## How the numbers were made", HOW]
     return "\n\n".join(parts) + "\n"

@@ -126,7 +126,7 @@ class Runner:
         seconds = self.seconds_of(self.waiting)
         left = self.deadline - time.monotonic()
         plan = forecast([run.label for run in self.waiting], seconds, [], self.at_once, left)
-        text = f"{len(self.runs)} runs, {done} done before; about {plan.seconds / 60:.0f} of {left / 60:.0f} min"
+        text = f"{len(self.runs)} runs, {done} already ended; about {plan.seconds / 60:.0f} of {left / 60:.0f} min"
         self.say(text + (f"; no time for {', '.join(plan.not_run)}" if plan.not_run else ""))
 
     def progress(self) -> str:
@@ -218,7 +218,7 @@ class Runner:
             return replace(record, status="unfinished", reason=said)
         if status == DIVERGED:
             return replace(record, status="diverged", reason=said.partition("; metrics")[0].removeprefix("Diverged: "))
-        return replace(record, status="failed", reason=f"{said or 'it said nothing'} (exit status {status})")
+        return replace(record, status="failed", reason=f"{said or 'it printed nothing'} (exit status {status})")
 
     def _end_all(self) -> None:
         """Asks all children to end, waits while they save, and kills those that do not end."""

@@ -44,7 +44,7 @@ def planned_runs(options: ReproductionOptions) -> list[Run]:
     output, conditions = Path(options.output), Path(str(options.training.get("conditions", "-")))
     manifest = conditions / "manifest.json"
     if not manifest.is_file():
-        raise ValueError(f"no conditions in {conditions}: the asset `conditions` writes them (job reproduce does)")
+        raise ValueError(f"no conditions in {conditions}: materialise `conditions`, or run the job reproduce")
     data = sha256_file(manifest)
     most = max(len(experiment.seeds) for experiment in options.experiments)
     runs = []

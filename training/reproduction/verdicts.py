@@ -19,7 +19,7 @@ from training.reproduction.results import RunData, verdicts
 Verdict = Literal["holds", "does not hold", "not decided"]
 NOT_WORSE = 0.05  # "not below": by less than this share, about the gap in the paper's traces
 FEWEST = 20  # held-out tasks; from fewer an interval means little
-ABSENT = "no run of it has ended"
+ABSENT = "none of its runs has ended"
 
 
 def claims(found: Findings) -> tuple[Claim, ...]:
@@ -107,7 +107,7 @@ def interior_best(found: Findings) -> Claim:
     sweep = {beta: setting for beta, setting in found.sweep().items() if setting.ended}
     finals = {beta: setting.finals("average") for beta, setting in sweep.items()}
     if len(sweep) < 3:
-        return _undecided(key, claim, f"{len(sweep)} points of the sweep have ended, at least 3 are needed")
+        return _undecided(key, claim, f"only {len(sweep)} points of the sweep have ended: at least 3 are needed")
     low, *inner, high = finals
     best = max(inner, key=lambda beta: np.mean([np.nanmean(one) for one in finals[beta]]))
     against = {end: paired(finals[best], finals[end]) for end in (low, high)}
@@ -126,7 +126,7 @@ def no_collapse(found: Findings) -> Claim:
     """The end against the interval of the best point before it, for Task and for the average, in every long run."""
     key, claim = (
         "no_late_collapse",
-        "A run several times as long does not collapse: its end is within its best's interval.",
+        "A run several times as long does not collapse: its end is within the interval of its best score.",
     )
     setting = found.long()
     if setting is None or not setting.ended:
@@ -141,7 +141,7 @@ def no_collapse(found: Findings) -> Claim:
             best = max(before, key=lambda step: pool[step].mean)
             end = pooled([one.final(measure)])
             if end.tasks < FEWEST:
-                return _undecided(key, claim, f"{end.tasks} held-out tasks, at least {FEWEST} are needed")
+                return _undecided(key, claim, f"only {end.tasks} held-out tasks: at least {FEWEST} are needed")
             kept.append(end.mean >= pool[best].low and one.record.status == "finished")
             numbers.append(f"{measure} {end.mean:.3f} at step {one.end}, best before {pool[best]} at step {best}")
     text = "; ".join(numbers) + _diverged(setting)
@@ -198,7 +198,7 @@ def _told(name: str, values: Sequence[np.ndarray]) -> str:
 
 
 def _diverged(setting: Setting) -> str:
-    told = [f"{one.run.label} was stopped at step {one.record.step + 1}, its scores are of step {one.end}"
+    told = [f"{one.run.label} was stopped at step {one.record.step + 1}: its scores are from step {one.end}"
             for one in setting.ended if one.record.status == "diverged"]  # fmt: skip
     return "".join(f"; {text}" for text in told)
 

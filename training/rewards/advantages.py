@@ -72,11 +72,11 @@ def group_advantages(
     """
     if not rewards.shape == groups.shape == valid.shape or rewards.ndim != 1:
         shapes = [tuple(tensor.shape) for tensor in (rewards, groups, valid)]
-        raise ValueError(f"rewards, groups and valid have shapes {shapes}: one length [N] is expected")
+        raise ValueError(f"rewards, groups and valid have shapes {shapes}: all must have the same length [N]")
     broken = valid & ~torch.isfinite(rewards)
     if broken.any():
         at = broken.nonzero().flatten().tolist()
-        raise ValueError(f"rewards {at[:8]} are marked valid and not finite: a failed judgement has valid False")
+        raise ValueError(f"rewards {at[:8]} are valid but not finite: set valid to False for a failed judgement")
     of = _grouped(rewards, groups, valid)
     alike = of.std < ZERO_STD  # with fewer than 2 valid members too: one is its own mean
     if std_scope == "group":

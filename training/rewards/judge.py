@@ -64,7 +64,7 @@ class Judge:
         """
         pixels = checked(videos, tasks, fps)
         if self._loop.is_closed():
-            raise RuntimeError("the judge is closed: nothing can be submitted any more")
+            raise RuntimeError("the judge is closed: submit videos before it is closed")
         chosen = frame_indices(pixels.shape[1], self.options.frames)
         work = self._judge(pixels[:, list(chosen)], tuple(tasks), tuple(i / fps for i in chosen))
         return Pending(asyncio.run_coroutine_threadsafe(work, self._loop))

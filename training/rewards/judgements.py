@@ -40,12 +40,12 @@ def checked(videos: np.ndarray, tasks: Sequence[str], fps: float) -> np.ndarray:
     """
     if isinstance(videos, list | tuple):
         shapes = sorted({tuple(video.shape) for video in videos})
-        raise ValueError(f"videos come as a list of shapes {shapes}: one array uint8 [N, T, H, W, 3] is expected")
+        raise ValueError(f"videos are a list with shapes {shapes}: give one array uint8 [N, T, H, W, 3]")
     pixels = np.asarray(videos)
     if pixels.dtype != np.uint8 or pixels.ndim != 5 or pixels.shape[-1] != 3 or 0 in pixels.shape:
-        raise ValueError(f"videos are {pixels.dtype} {list(pixels.shape)}: uint8 [N, T, H, W, 3] is expected")
+        raise ValueError(f"videos are {pixels.dtype} {list(pixels.shape)}: give uint8 [N, T, H, W, 3]")
     if len(tasks) != len(pixels):
-        raise ValueError(f"{len(pixels)} videos with {len(tasks)} tasks: one task a video is expected")
+        raise ValueError(f"{len(pixels)} videos with {len(tasks)} tasks: give one task for each video")
     if not (math.isfinite(fps) and fps > 0):
-        raise ValueError(f"fps {fps}: a positive number of frames a second is expected")
+        raise ValueError(f"fps {fps}: give a positive number of frames per second")
     return pixels

@@ -81,4 +81,4 @@ def check_failures(rewards: Mapping[str, ArrayLike], share: float, error: str, w
     over = {name: mask for name, mask in lost.items() if mask.sum() > max(1, share * len(mask) + 1e-9)}
     if over:
         counts = ", ".join(f"{name} {mask.sum()} of {len(mask)}" for name, mask in over.items())
-        raise TooManyFailures(f"{what} failed: {counts}, where {share:.0%} may; the last error was: {error}")
+        raise TooManyFailures(f"too many {what} failed: {counts}, at most {share:.0%} may. The last error: {error}")

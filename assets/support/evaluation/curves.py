@@ -18,20 +18,20 @@ def point_name(curve: str, step: int) -> str:
 
 
 def is_point(name: str, curves: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether `name` is a point of one of a recipe's blocks `curves`, be its LoRA there or not."""
+    """Whether `name` is a point of one of the recipe's `curves`, even if its LoRA does not exist."""
     match = POINT.fullmatch(name)
     found = [one for one in curves if match and one["name"] == match[1] and name == point_name(match[1], int(match[2]))]
     return any(not one.get("steps") or int(match[2]) in one["steps"] for one in found)
 
 
 def adapters(store: Store, curve: TrainingCurve) -> dict[int, Path]:
-    """Step -> LoRA of a curve: those of its steps that its training has kept so far."""
+    """Step -> LoRA for the steps of a curve that its training has kept so far."""
     there = kept(confined(store.training, curve.training))
     return {step: path for step, path in there.items() if step in curve.steps or not curve.steps}
 
 
 def points(store: Store, config: GeneratedVideosConfig) -> dict[str, tuple[TrainingCurve, int, Path]]:
-    """Name of a point -> its curve, step and LoRA; all that are there."""
+    """Name of each existing point -> its curve, step and LoRA."""
     return {
         point_name(curve.name, step): (curve, step, path)
         for curve in config.curves
@@ -40,14 +40,14 @@ def points(store: Store, config: GeneratedVideosConfig) -> dict[str, tuple[Train
 
 
 def lacking(store: Store, config: GeneratedVideosConfig) -> list[str]:
-    """What curves lack of what was asked for, a sentence each, with the steps there are."""
+    """One sentence for each curve that lacks a LoRA it was asked for, with the steps that exist."""
     told = []
     for curve in config.curves:
         place = confined(store.training, curve.training)
         there = kept(place)
         missing = sorted(set(curve.steps) - there.keys())
         if missing or not there:
-            what = f"no LoRA of step {missing[0]}" if missing else "no LoRA of a step"
+            what = f"no LoRA of step {missing[0]}" if missing else "no LoRA"
             known = ", ".join(map(str, there)) or "none"
-            told.append(f"curve {curve.name!r}: {place / FOLDER} holds {what}; there are: {known}")
+            told.append(f"curve {curve.name!r}: {place / FOLDER} holds {what}. Steps with a LoRA: {known}")
     return told

@@ -47,24 +47,24 @@ def _key(vlm: VLMOptions, place: str) -> None:
 def _benchmark(videos: Any, expected: str, stage: str, seed: int | None) -> None:
     if videos.benchmark.kind != expected:
         raise ValueError(
-            f"{stage}: the benchmark of generated_videos is {videos.benchmark.kind}: {expected} is expected"
+            f"{stage} needs the benchmark {expected}: ops.generated_videos.config.benchmark is {videos.benchmark.kind}"
         )
     known = ", ".join(map(str, videos.seeds))
     if seed is None and len(videos.seeds) > 1:
         raise ValueError(
-            f"{stage}.config.seed: one of {known} is expected (generated_videos.config.seeds), since the names and "
-            f"tools of {expected} know one video a sample"
+            f"{stage}.config.seed is not set: choose one of generated_videos.config.seeds ({known}). The tools of "
+            f"{expected} take one video a sample"
         )
     if seed is not None and seed not in videos.seeds:
-        raise ValueError(f"{stage}.config.seed = {seed}: one of generated_videos.config.seeds is expected: {known}")
+        raise ValueError(f"{stage}.config.seed = {seed}: choose one of generated_videos.config.seeds: {known}")
 
 
 def _groups(made: Sequence[str], wanted: Sequence[str]) -> None:
     without = sorted(set(wanted) - set(made))
     if without:
         raise ValueError(
-            f"dreamgen_scores.config.groups = {list(wanted)}: no videos are made of {', '.join(without)}; "
-            f"generated_videos.config.benchmark.dreamgen.groups is {list(made)}"
+            f"dreamgen_scores.config.groups = {list(wanted)}: {', '.join(without)} has no videos. Add it to "
+            f"generated_videos.config.benchmark.dreamgen.groups, now {list(made)}"
         )
 
 

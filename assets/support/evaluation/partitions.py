@@ -35,9 +35,9 @@ def asked_names(run: dg.DagsterRun, instance: dg.DagsterInstance) -> list[str]:
     (told, curves), partitions = recipe_names(run), partitions_of(run, instance)
     if not partitions:
         raise dg.Failure(
-            "evaluations are partitioned by the name of a run and this run names none: `make evaluate RECIPE=...` "
-            f"names those of its recipe ({', '.join(told) or 'which this one lacks'}); with Dagster's own command add "
-            '--tags \'{"dagster/partition": "NAME"}\', in the UI choose the partitions to materialize',
+            "this Dagster run names no partition: evaluations are partitioned by the runs of the recipe "
+            f"({', '.join(told) or 'it has none'}). Start all of them with `make evaluate RECIPE=...`. With Dagster's "
+            'own command add --tags \'{"dagster/partition": "NAME"}\'. In the UI choose the partitions to materialize',
             allow_retries=False,
         )
     for name in partitions:
@@ -48,8 +48,8 @@ def asked_names(run: dg.DagsterRun, instance: dg.DagsterInstance) -> list[str]:
         if told and name not in told and not is_point(name, curves):
             known = [*told, *(f"{one['name']}-step-NUMBER" for one in curves)]
             raise dg.Failure(
-                f"partition {name!r} is none of the recipe's runs ({', '.join(known)}): choose one of these, or add it "
-                "to ops.generated_videos.config.runs",
+                f"partition {name!r} is not a run of the recipe ({', '.join(known)}): choose one of these, or add "
+                "yours to ops.generated_videos.config.runs",
                 allow_retries=False,
             )
     return partitions
@@ -61,17 +61,19 @@ def made_names(context: dg.AssetExecutionContext, store: Store, needed: str = MA
     for name in names:
         if not (store.evaluated(name) / needed).is_file():
             raise dg.Failure(
-                f"run {name!r} has no {needed} in {store.evaluated(name)}: materialise what is before "
-                f"{context.asset_key.to_user_string()} first (make evaluate does)",
+                f"run {name!r} has no {needed} in {store.evaluated(name)}: first materialise the assets before "
+                f"{context.asset_key.to_user_string()}, or run `make evaluate RECIPE=...`, which does",
                 allow_retries=False,
             )
     return names
 
 
 def checked_names(context: dg.AssetCheckExecutionContext, store: Store, needed: str, together: bool) -> list[str]:
-    """The runs that a check is about, of those that have the file `needed`: the partitions, or `together` with the
-    others of the recipe, but those that its command makes next; all of the collection where there is neither. Raises
-    dagster.Failure when none is left."""
+    """The runs that a check covers. Only runs that have the file `needed` count.
+
+    These are the partitions of the Dagster run. With `together` the recipe's other runs are added, except those that
+    its command makes next. Without partitions and recipe: all runs of the collection. Raises dagster.Failure for none.
+    """
     names = partitions_of(context.run, context.instance)
     told, curves = recipe_names(context.run)
     told += [name for name in with_file(store, needed) if is_point(name, curves)]
@@ -80,15 +82,15 @@ def checked_names(context: dg.AssetCheckExecutionContext, store: Store, needed: 
     names += [name for name in told if name not in names and (together or not names)]
     names = [name for name in with_file(store, needed) if name in names or not names]
     if not names:
-        raise dg.Failure(f"no run with {needed} in {store.evaluated_runs}: nothing to check", allow_retries=False)
+        raise dg.Failure(f"nothing to check: no run in {store.evaluated_runs} has {needed}", allow_retries=False)
     return names
 
 
 def partitions_of(run: dg.DagsterRun, instance: dg.DagsterInstance) -> list[str]:
-    """The partitions in a run's tags, in Dagster's order; none where it has none.
+    """The partitions in a run's tags, in Dagster's order; [] for a run without any.
 
-    A range is the same for all steps of a run and for its retries: the names for which it was started, else those of
-    its first step, are kept in a tag. Raises dagster.Failure where Dagster's list makes other names of it by now.
+    A range must mean the same names for all steps of a run and for its retries. So a tag keeps the names for which the
+    run was started, or those of its first step. Raises dagster.Failure when Dagster's list now gives other names.
     """
     if PARTITION in run.tags:
         return [run.tags[PARTITION]]
@@ -102,9 +104,9 @@ def partitions_of(run: dg.DagsterRun, instance: dg.DagsterInstance) -> list[str]
         instance.add_run_tags(run.run_id, {STARTED_FOR: json.dumps(names)})
     elif not names or tags[STARTED_FOR] != json.dumps(names):
         raise dg.Failure(
-            f"partitions were listed anew since this run was started for {tags.get(STARTED_FOR, ' to '.join(ends))}: "
-            f"from {ends[0]!r} to {ends[1]!r} there are now {', '.join(names) or 'none'}. Start it again (make "
-            "evaluate RECIPE=...); what is finished is kept",
+            f"the list of partitions has changed. This run was started for {tags.get(STARTED_FOR, ' to '.join(ends))}, "
+            f"and from {ends[0]!r} to {ends[1]!r} there are now {', '.join(names) or 'none'}. Start it again with "
+            "`make evaluate RECIPE=...`: finished work is kept",
             allow_retries=False,
         )
     return names

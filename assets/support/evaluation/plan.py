@@ -19,17 +19,19 @@ from training.step_folders import CHECKPOINTS, STATE, step_folders
 def planned(
     store: Store, config: GeneratedVideosConfig, names: Sequence[str], expected: int | None = None
 ) -> list[GenerateOptions]:
-    """What `python -m evaluation.generate` is told of the runs `names`: rows of the table and points of curves.
+    """The options of `python -m evaluation.generate` for the runs `names`: rows of the table and points of curves.
 
-    `expected`: how many samples a run over the whole benchmark has to have; None: any number.
+    `expected`: how many samples a run over the whole benchmark must have; None: any number.
 
-    Raises FileNotFoundError where the LoRA of a training run is not there yet.
+    Raises FileNotFoundError when a training run has no LoRA yet.
     """
     rows = {run.name: run for run in config.runs}
     kept = points(store, config) if set(names) - rows.keys() else {}
     missing = [name for name in names if name not in rows and name not in kept]
     if missing:
-        raise FileNotFoundError(f"run {missing[0]!r}: its training kept no LoRA of this step; there are {list(kept)}")
+        raise FileNotFoundError(
+            f"run {missing[0]!r}: the training kept no LoRA of this step. Points with a LoRA: {list(kept)}"
+        )
     made = [generate_options(store, config, rows[name], expected=expected) for name in names if name in rows]
     for name in kept.keys() & set(names):
         curve, step, lora = kept[name]
@@ -48,10 +50,10 @@ def generate_options(
     curve: str = "",
     expected: int | None = None,
 ) -> GenerateOptions:
-    """One run's. `lora`: of a training's step, instead of its last; `curve`: the name of the one it is a point of;
-    `expected` as in `planned`.
+    """The options for one run. `lora`: the LoRA of one training step, instead of the final one. `curve`: the curve that
+    the run is a point of. `expected` as in `planned`.
 
-    Raises FileNotFoundError where the LoRA of the training run that it names is not there yet.
+    Raises FileNotFoundError when the training run that it names has no LoRA yet.
     """
     dataset = dataset_version(confined(store.training, run.training)) if run.training else ""
     given = plain(config)
@@ -86,16 +88,16 @@ def trained(store: Store, run: EvaluatedRun) -> str:
     folder = confined(store.training, run.training)
     if not (folder / WEIGHTS).is_dir():
         raise FileNotFoundError(
-            f"run {run.name!r} wears the LoRA of training {run.training!r}, and {folder / WEIGHTS} is not there: "
-            "train it first (make train RECIPE=...)"
+            f"run {run.name!r} needs the LoRA of training {run.training!r}, but {folder / WEIGHTS} does not exist: "
+            "train it first with `make train RECIPE=...`"
         )
     if run.executor:
         note = folder / DONE
         held = json.loads(note.read_text(encoding="utf-8"))["fingerprint"] if note.is_file() else ""
         if not held.startswith(run.executor):
             raise ValueError(
-                f"run {run.name!r} is of Executor {run.executor}, and {folder} holds "
-                f"{held[:16] or 'none that is finished'} by now: it was trained again. Evaluate that one instead"
+                f"run {run.name!r} needs Executor {run.executor}, but {folder} now holds "
+                f"{held[:16] or 'no finished one'}: it was trained again. Set `executor` to that version, or remove it"
             )
     return str(folder / WEIGHTS)
 

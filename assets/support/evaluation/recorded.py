@@ -15,7 +15,7 @@ Metadata = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Recorded:
-    """What is told of one evaluated run."""
+    """Metadata and version of one evaluated run."""
 
     metadata: Metadata
     version: str
@@ -24,7 +24,7 @@ class Recorded:
 def recorded(
     context: dg.AssetExecutionContext, found: Mapping[str, Recorded], summary: Metadata | None = None
 ) -> dg.MaterializeResult:
-    """What the asset returns: each partition with its own metadata. `summary` is over several, and told by each.
+    """The asset's result: each partition with its own metadata. `summary` covers several partitions; each shows it.
 
     Dagster knows one data version for all partitions of a run: that of a range changes when any of its runs did.
     """

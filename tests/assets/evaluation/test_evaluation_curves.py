@@ -145,20 +145,21 @@ def test_what_a_curve_lacks_is_told_with_the_steps_there_are(fresh, tiny_checkpo
     )
     assert list(points(fresh.store, config)) == ["curve-step-00055"]
     first, second = lacking(fresh.store, config)
-    assert first.endswith("no LoRA of step 60; there are: 55, 110") and second.endswith("a step; there are: none")
+    assert first.endswith("no LoRA of step 60. Steps with a LoRA: 55, 110")
+    assert second.endswith("no LoRA. Steps with a LoRA: none")
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"curves": [{"name": "base", "training": "wmsd"}]}, "two runs are called 'base'"),
+        ({"curves": [{"name": "base", "training": "wmsd"}]}, "two runs or curves are called 'base'"),
         ({"curves": [{"name": "x", "training": "../x"}]}, "letters, digits"),
         ({"curves": [{"name": "x" * 51, "training": "wmsd"}]}, "up to 50 characters"),
         ({"curves": [{"name": "x", "training": "wmsd", "steps": [0]}]}, "steps"),
         ({"curves": [{"name": "x", "training": ""}]}, "training"),
         (
             {"runs": [{"name": "x-step-00001"}], "curves": [{"name": "x", "training": "wmsd"}]},
-            "is the name of a curve's point",
+            "has the name of a curve's point",
         ),
     ],
 )

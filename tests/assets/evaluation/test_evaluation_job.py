@@ -105,7 +105,7 @@ def test_a_name_that_is_no_folder_or_partition_is_refused(fresh, run_job, name):
         check_run_config(recipe)
 
 
-@pytest.mark.parametrize(("name", "said"), [("../../out", "letters, digits"), ("other", "none of the recipe's runs")])
+@pytest.mark.parametrize(("name", "said"), [("../../out", "letters, digits"), ("other", "not a run of the recipe")])
 def test_a_partition_that_the_recipe_does_not_name_is_refused(fresh, run_job, name, said):
     result = run_job(fresh.recipe, names=[name], only=["generated_videos"])
     assert said in failure_of(result, "generated_videos")
@@ -129,13 +129,13 @@ def test_a_lora_that_is_not_trained_yet_is_told_before_anything_starts(fresh, ru
     ("stage", "options", "said"),
     [
         ("generated_videos", {"runs": []}, "runs"),
-        ("generated_videos", {"runs": [{"name": "a"}, {"name": "a"}]}, "two runs are called 'a'"),
-        ("generated_videos", {"runs": [{"name": "a", "training": "x", "lora": "y"}]}, "one of them is expected"),
+        ("generated_videos", {"runs": [{"name": "a"}, {"name": "a"}]}, "two runs or curves are called 'a'"),
+        ("generated_videos", {"runs": [{"name": "a", "training": "x", "lora": "y"}]}, "set only one"),
         ("generated_videos", {"runs": [{"name": "a", "training": "../x"}]}, "letters, digits"),
-        ("generated_videos", {"runs": [{"name": "a", "executor": "01234567"}]}, "which is to hold it, is not"),
+        ("generated_videos", {"runs": [{"name": "a", "executor": "01234567"}]}, "name the training that holds it"),
         ("generated_videos", {"runs": [{"name": "a", "queries": "short"}]}, "only the benchmark vbvr"),
-        ("generated_videos", {"seeds": [1, 1]}, "different numbers"),
-        ("judgements", {"further": [{"questions": ["task"]}]}, "another for each further one"),
+        ("generated_videos", {"seeds": [1, 1]}, "different whole numbers"),
+        ("judgements", {"further": [{"questions": ["task"]}]}, "each further one its own"),
         ("judgements", {"variants": [9]}, "variants"),
         ("scores", {"expected": 0}, "expected = 0"),
         ("report", {"runs": ["../x"]}, "letters, digits"),
@@ -218,10 +218,10 @@ def test_an_executor_that_was_trained_again_is_not_taken_for_the_one_before(fres
     note.write_text(json.dumps({"fingerprint": "01234567" * 8, "dataset_version": ""}))
     assert run_job(recipe("0123456701234567"), only=["generated_videos"]).success
     said = failure_of(run_job(recipe("fedcba9876543210"), only=["generated_videos"]), "generated_videos")
-    assert "is of Executor fedcba9876543210" in said and "0123456701234567 by now" in said
+    assert "needs Executor fedcba9876543210" in said and "now holds 0123456701234567" in said
     note.unlink()  # the next training is under way
     said = failure_of(run_job(recipe("0123456701234567"), only=["generated_videos"]), "generated_videos")
-    assert "none that is finished by now" in said
+    assert "now holds no finished one" in said
 
 
 def test_a_stale_run_stands_on_the_page_and_does_not_fail_it(evaluated, run_job):

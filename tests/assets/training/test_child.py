@@ -67,7 +67,7 @@ def test_a_failing_child_fails_the_asset_with_its_own_last_error(tmp_path):
     assert not result.success
     failure = result.failure_data_for_node("trained")
     said = failure.user_failure_data.description
-    assert said.startswith("ValueError: lora.targets: no such layer (exit status 1; all of it in ")
+    assert said.startswith("ValueError: lora.targets: no such layer (exit status 1; its whole output: ")
     assert str(tmp_path / "train.log") in said
     assert not result.get_asset_materialization_events()
 
@@ -129,7 +129,7 @@ def test_a_cancelled_run_ends_after_its_child_has_saved(tmp_path, repository, nu
     output, _ = process.communicate(timeout=240)
     assert process.returncode != 0
     assert (tmp_path / "saved").read_text() == "worker alive: True", output[-3000:]
-    assert "the child ended with exit status 3" in output
+    assert "the child process ended with exit status 3" in output
     assert not alive(child) and not alive(worker)
 
 

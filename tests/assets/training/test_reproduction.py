@@ -64,7 +64,7 @@ WRONG = {
     "an unknown method": ({"method": "wmds"}, r"experiments\.0\.method"),
     "an unknown option": ({"changes": {"distill": {"beta": 1}}}, r"experiment wmsd: distill\.beta"),
     "no seeds": ({"seeds": []}, r"experiments\.0\.seeds"),
-    "a name that stands twice": ({"name": "rl_only"}, "rl_only stands there twice"),
+    "a name that stands twice": ({"name": "rl_only"}, "rl_only appears twice"),
     "weights that are all 0": (
         {"method": "rl_only", "changes": {"rewards": {"task": 0, "consistency": 0}}},
         "wmsd: method",
@@ -87,7 +87,7 @@ def test_sft_without_videos_and_another_model_are_refused(shipped):
     with pytest.raises(WrongRunConfig, match=r"experiment sft: .*sft_videos\.count is 0"):
         check_run_config(without)
     block(shipped)["training"]["model"] = block(shipped)["training"]["model"] | {"frames": 4}
-    with pytest.raises(WrongRunConfig, match=r"model is another than that of ops\.conditions"):
+    with pytest.raises(WrongRunConfig, match=r"model differs from ops\.conditions"):
         check_run_config(shipped)
 
 

@@ -131,9 +131,9 @@ def test_any_embeddings_survive_trimming(tiny_wan, tmp_path: Path):
 
 
 def test_conditions_of_another_model_or_dataset_are_refused_with_the_remedy(written: Path):
-    with pytest.raises(StaleConditions, match=r"wan:0123456789abcdef.*the run wants 'ltx2:ff'.*`conditions`"):
+    with pytest.raises(StaleConditions, match=r"wan:0123456789abcdef.*the run needs 'ltx2:ff'.*`conditions`"):
         ConditionStore(written, identity="ltx2:ff")
-    with pytest.raises(StaleConditions, match=r"dataset version 'v1', the run wants 'v2'.*`conditions`"):
+    with pytest.raises(StaleConditions, match=r"dataset version 'v1', but the run needs 'v2'.*`conditions`"):
         ConditionStore(written, identity="wan:0123456789abcdef", dataset_version="v2")
     manifest = json.loads((written / "manifest.json").read_text())
     (written / "manifest.json").write_text(json.dumps({**manifest, "format": 0}))
@@ -163,7 +163,7 @@ def test_a_manifest_cannot_name_files_of_others(written: Path, name: str):
     manifest = json.loads((written / "manifest.json").read_text())
     manifest["files"][name] = {"bytes": 1, "sha256": ""}
     (written / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(DamagedConditions, match="which none of ours is called"):
+    with pytest.raises(DamagedConditions, match="not a file of conditions"):
         ConditionStore(written)
 
 
@@ -198,7 +198,11 @@ def test_a_failed_write_leaves_the_old_conditions_in_place(tiny_wan, written: Pa
         ({}, picture("c|d"), "no task-solution pairs"),
         ({"train": [pair(1, "x")], "test": [pair(1, "x")]}, picture("c|d"), "'p1' is in train and again in test"),
         ({"train": [pair(1, "x", "  ")]}, picture("c|d"), "pair 'p1' of train: task must not be empty"),
-        ({"train": [pair(1, "x")]}, picture("c|d")[..., 0], r"image 'x' is uint8 \[32, 32\]: uint8 \[H, W, 3\]"),
+        (
+            {"train": [pair(1, "x")]},
+            picture("c|d")[..., 0],
+            r"image 'x' is uint8 \[32, 32\]: it must be uint8 \[H, W, 3\]",
+        ),
         ({"train": [pair(1, "x")]}, picture("c|d") / 255, "image 'x' is float64"),
         ({"train": [pair(1, "x")]}, picture("c|d")[:0], r"image 'x' is uint8 \[0, 32, 3\]"),
     ],
@@ -213,7 +217,7 @@ def test_unusable_videos_are_named(tiny_wan, tmp_path: Path):
     def write(videos) -> None:
         write_conditions(tiny_wan, SPLITS, picture, tmp_path / "b", dataset_version="v1", videos=videos)
 
-    with pytest.raises(ValueError, match="video 'clip 1' has 7 frames: 8 are expected"):
+    with pytest.raises(ValueError, match="video 'clip 1' has 7 frames: the model needs 8"):
         write([("clip 1", "go", CLIPS[0][2][:7])])
     with pytest.raises(ValueError, match="video 'clip 1' with task"):
         write([CLIPS[0], CLIPS[0]])

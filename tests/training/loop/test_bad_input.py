@@ -37,7 +37,7 @@ OPTIONS = {
     "more distilled than sampled steps": ({"distill": {"timesteps": 9}}, ["distill.timesteps 9", "rollout.steps (4)"]),
     "flow time at levels that cover none": (
         {"distill": {"states": "renoised"}},
-        ["distill.flow_time true with distill.states renoised", "flow_time false is expected", "states trajectory"],
+        ["distill.flow_time true does not fit distill.states renoised", "flow_time false, or", "states trajectory"],
     ),
     "no steps": ({"run": {"steps": 0}}, ["run.steps"]),
 }
@@ -54,21 +54,21 @@ MEANING = {
     "a weight for what nobody is asked": ({"rewards": {"agent": 1.0}}, ["rewards.agent", "['task', 'consistency']"]),
     "no question about the task": (
         {"method": "on_policy_anchor", "rewards": {"judge": {"questions": ["consistency"]}}},
-        ["rewards.judge.questions ['consistency']", "task is expected"],
+        ["rewards.judge.questions ['consistency'] lack task"],
     ),
     "a sampler too short for the objective": (
         {"rollout": {"steps": 2}},
-        ["rollout.steps 2", "skip_first 1", "fraction 0.9", "no level to train awm at", "more steps"],
+        ["rollout.steps 2", "skip_first 1", "fraction 0.9", "no noise level to train awm at", "more steps"],
     ),
     "a share of the levels that leaves none": (
         {"objective": {"kind": "nft", "skip_first": 0, "fraction": 0.2}},
-        ["rollout.steps 4", "skip_first 0", "fraction 0.2", "no level to train nft at"],
+        ["rollout.steps 4", "skip_first 0", "fraction 0.2", "no noise level to train nft at"],
     ),
     "a layer that is not there": (
         {"lora": {"targets": ["to_q", "to_w"]}},
         ["LoRA target 'to_w' matches no linear layer", "attn1.to_q"],
     ),
-    "another release": ({"dataset_version": "v2"}, ["dataset version 'v1', the run wants 'v2'", "materialise"]),
+    "another release": ({"dataset_version": "v2"}, ["dataset version 'v1', but the run needs 'v2'", "materialise"]),
     "a shape the VAE cannot take": ({"model": {"height": 30}}, ["30"]),
     "another shape than the conditions'": ({"model": {"frames": 4}}, ["the conditions in", "model 'wan:"]),
     "no checkpoint": ({"model": {"path": "nowhere/at/all"}}, ["nowhere/at/all", "diffusers folder"]),
@@ -102,7 +102,7 @@ def test_a_key_that_stands_twice_is_named_with_its_line(tmp_path, capsys):
     path = tmp_path / "config.yaml"
     path.write_text("method: wmsd\nrun:\n  steps: 3\n  steps: 4\n")
     status, said = refused(capsys, path)
-    assert status == 2 and "line 4: key 'steps' stands twice" in said
+    assert status == 2 and "line 4: key 'steps' appears twice" in said
     status, said = refused(capsys, tmp_path / "none.yaml")
     assert status == 2 and "none.yaml" in said
 
@@ -162,7 +162,7 @@ def test_tasks_that_cannot_be_shared_out_are_refused(tiny_bench, tmp_path, capsy
     monkeypatch.setattr("training.world.join_world", lambda: World(0, 3))
     monkeypatch.setattr("training.world.leave_world", lambda world: None)
     status, said = refused(capsys, tiny_bench.config(tmp_path / "run"))
-    assert status == 1 and "rollout.tasks 2: a multiple of the 3 processes is expected" in said
+    assert status == 1 and "rollout.tasks 2 do not divide among 3 processes: use a multiple of 3" in said
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def begun(tiny_bench, tmp_path, monkeypatch):
         ({"optimizer": {"lr": 0.5}}, ["optimizer.lr: 0.001 -> 0.5", "another output folder"]),
         ({"method": "rl_only"}, ['method: "wmsd" -> "rl_only"']),
         ({"run": {"seed": 9}}, ["run.seed: 0 -> 9"]),
-        ({"run": {"steps": 1}}, ["at step 2 and run.steps is 1"]),
+        ({"run": {"steps": 1}}, ["already at step 2, but run.steps is 1"]),
     ],
 )
 def test_another_recipe_is_refused_on_resume(tiny_bench, begun, capsys, changes, words):
@@ -191,7 +191,7 @@ def test_another_recipe_is_refused_on_resume(tiny_bench, begun, capsys, changes,
 def test_a_damaged_checkpoint_is_named_with_the_way_out(tiny_bench, begun, capsys):
     (begun / "checkpoints" / "step-00000002" / "state.safetensors").write_bytes(b"")
     status, said = refused(capsys, tiny_bench.config(begun))
-    assert status == 1 and "step-00000002" in said and "remove it" in said
+    assert status == 1 and "step-00000002" in said and "Remove it" in said
 
 
 def test_an_output_that_cannot_be_written_is_named(tiny_bench, tmp_path, capsys):

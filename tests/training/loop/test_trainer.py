@@ -137,7 +137,7 @@ def test_a_group_without_any_judgement_is_counted_and_left_out(tiny_bench, tmp_p
 def test_past_the_share_the_run_stops_with_the_reason_before_any_step(tiny_bench, tmp_path):
     trainer = tiny_bench.trainer(tmp_path / "run", vlm=Brightness(fails=lambda key: key[0] == "judge_consistency"))
     before = tiny_run.adapter(trainer)
-    with pytest.raises(TooManyFailures, match=r"consistency 6 of 6, where 20% may; .*step 1.*http_500"):
+    with pytest.raises(TooManyFailures, match=r"consistency 6 of 6, at most 20% may\. .*step 1.*http_500"):
         trainer.run()
     assert (
         tiny_run.same(before, tiny_run.adapter(trainer))
@@ -177,7 +177,7 @@ def test_a_gradient_that_is_not_finite_ends_the_run_at_the_checkpoint_before(tin
 
 def test_a_gradient_that_explodes_ends_the_run(tiny_bench, tmp_path):
     trainer = tiny_bench.trainer(tmp_path / "run", {"optimizer": {"stop_norm": 1e-9}}, method="dmd")
-    with pytest.raises(Diverged, match=r"step 1: .* executor is 0\.\d+, at most optimizer.stop_norm 1e-09 is allowed;"):
+    with pytest.raises(Diverged, match=r"step 1: .* executor is 0\.\d+, but optimizer.stop_norm allows at most 1e-09;"):
         trainer.run()
     assert not any(one.optimizers["adamw"].state for one in trainer.state.learners.values())
 
@@ -243,7 +243,7 @@ def test_a_finished_run_is_scored_again_and_not_trained(tiny_bench, tmp_path, mo
     monkeypatch.setattr(torch.optim.AdamW, "step", lambda *_: pytest.fail("the optimizer was stepped"))
     assert session(tiny_bench, output, monkeypatch) == 0
     assert [path.read_bytes() for path in files] == before
-    assert "step 2 is the last one: nothing is trained" in (output / "notes.txt").read_text()
+    assert "step 2 is the last one: nothing is left to train" in (output / "notes.txt").read_text()
 
 
 def test_a_signal_before_training_ends_it_with_the_status_of_a_stop(tiny_bench, tmp_path, monkeypatch, capsys):
@@ -260,7 +260,7 @@ def test_a_judge_that_is_down_stops_the_session_before_training(tiny_bench, tmp_
     down = lambda: Brightness(fails=lambda key: True)  # noqa: E731
     assert session(tiny_bench, tmp_path / "run", monkeypatch, vlm=down) == 1
     said = capsys.readouterr().err
-    assert "TooManyFailures: judgements failed: task 2 of 2" in said and "http_500: the server is down" in said
+    assert "TooManyFailures: too many judgements failed: task 2 of 2" in said and "http_500: the server is down" in said
 
 
 def test_held_out_videos_are_let_go_as_they_are_judged(tiny_bench, tmp_path, monkeypatch):

@@ -49,7 +49,7 @@ def test_more_tasks_than_pairs_take_whole_epochs():
 
 
 def test_no_pairs_is_an_error():
-    with pytest.raises(ValueError, match="0 pairs"):
+    with pytest.raises(ValueError, match="0 task-solution pairs"):
         tasks_of_step(0, 1, 4, 0)
 
 
@@ -62,7 +62,7 @@ def test_processes_share_whole_groups_without_gap(each: int, world: int):
 
 
 def test_tasks_that_cannot_be_shared_are_refused():
-    with pytest.raises(ValueError, match=r"rollout\.tasks 5: a multiple of the 2 processes"):
+    with pytest.raises(ValueError, match=r"rollout\.tasks 5 do not divide among 2 processes"):
         share_of_rank(5, 0, 2)
 
 

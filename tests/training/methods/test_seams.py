@@ -56,7 +56,7 @@ def test_what_holds_on_the_straight_path_alone_is_refused_elsewhere(told, words)
 
 
 def test_levels_above_1_are_refused_on_a_flow_model(tiny_bench, tmp_path):
-    with pytest.raises(ValueError, match="levels end at 1; logit_normal is for it"):
+    with pytest.raises(ValueError, match="levels end at 1: use logit_normal"):
         tiny_bench.trainer(tmp_path / "run", objective={"kind": "awm", "levels": "log_normal"})
 
 
@@ -152,7 +152,7 @@ def test_a_scorer_that_fails_too_often_ends_the_run_by_its_name():
     trainer.method.given.scorers["judge"] = Redness(lost=2)
     assert trainer.train_step(1)["judge/failed_share"] == pytest.approx(2 / 6)
     trainer.method.given.scorers["judge"] = Redness(lost=4)
-    with pytest.raises(TooManyFailures, match="task 4 of 6, where 50% may; the last error was: step 2: no colours"):
+    with pytest.raises(TooManyFailures, match=r"task 4 of 6, at most 50% may. The last error: step 2: no colours"):
         trainer.train_step(2)
 
 

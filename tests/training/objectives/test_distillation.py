@@ -145,5 +145,5 @@ def test_direction_of_time_leaves_the_reward_alone(rows):
 
 
 def test_a_schedule_that_does_not_fall_is_refused():
-    with pytest.raises(ValueError, match="falling"):
+    with pytest.raises(ValueError, match="must fall"):
         step_weights(torch.tensor([0.0, 0.5, 1.0]), 2)

@@ -116,5 +116,5 @@ def test_a_real_denoiser_that_gives_back_the_sample_does_not_divide_by_zero(rows
 
 
 def test_an_unknown_weight_is_refused(rows):
-    with pytest.raises(ValueError, match=r"'snr': one or dmd"):
+    with pytest.raises(ValueError, match=r"'snr': use 'one' or 'dmd'"):
         dmd_loss(rows.x0, rows.x0, rows.prediction, rows.teacher, rows.sigma, weight="snr")

@@ -216,8 +216,8 @@ def wrong(arguments: list[str], capsys) -> str:
 
 def test_mistakes_are_named(tmp_path, capsys):
     wan = str(RECIPES / "wan.yaml")
-    assert "--gpu v100: one of a100," in wrong([wan, "--gpus", "1", "--gpu", "v100"], capsys)
-    assert "rollout.tasks 2: a multiple of the 3 processes" in wrong([wan, "--gpus", "3"], capsys)
+    assert "--gpu v100 is not known: choose from a100," in wrong([wan, "--gpus", "1", "--gpu", "v100"], capsys)
+    assert "rollout.tasks 2 do not divide among 3 processes" in wrong([wan, "--gpus", "3"], capsys)
     assert "ops.executor.config" in wrong([str(RECIPES / "folder.yaml"), "--gpus", "1"], capsys)
     text = Path(wan).read_text()
     unknown = tmp_path / "unknown.yaml"

@@ -171,9 +171,9 @@ def test_the_folder_is_whole_and_the_same_in_every_process(tiny_wan, tmp_path: P
 
 def test_what_cannot_be_exported_is_named(tiny_wan, tmp_path: Path):
     policies = policies_of(tiny_wan.transformer, tiny_wan.lora_targets)
-    with pytest.raises(KeyError, match=r"adapter 'x': one of \['executor'\]"):
+    with pytest.raises(KeyError, match=r"there is no adapter 'x': choose from \['executor'\]"):
         export_lora(policies, "x", tmp_path / "it", family=WAN, card=CARD)
-    with pytest.raises(ValueError, match="diffusers has no 'NoPipeline'"):
+    with pytest.raises(ValueError, match="diffusers has no pipeline class 'NoPipeline'"):
         export_lora(policies, "executor", tmp_path / "it", family=replace(WAN, pipeline="NoPipeline"), card=CARD)
     assert not (tmp_path / "it").exists()
 
@@ -250,7 +250,7 @@ def test_a_final_folder_is_pushed_by_one_command_private_unless_told(exported: P
     assert [one["private"] for one in hub.said if "private" in one] == [True, False]
     assert capsys.readouterr().out.splitlines() == ["https://huggingface.co/me/lora/tree/abc123"] * 2
     assert command([str(exported / "nothing"), "me/lora"]) == 1
-    assert "a folder that export_lora wrote is expected" in capsys.readouterr().err
+    assert "give the folder final/ of a training run" in capsys.readouterr().err
 
 
 def test_a_push_says_what_is_missing_and_never_the_token(exported: Path, monkeypatch):

@@ -19,19 +19,19 @@ WRONG = {
         ["experiment a: distill.beta: Extra inputs"],
     ),
     "a value out of range": ([{"name": "a", "changes": {"rollout": {"group": 1}}}], ["experiment a: rollout.group"]),
-    "two of one name": ([WMSD, WMSD], ["wmsd stands there twice"]),
+    "two of one name": ([WMSD, WMSD], ["wmsd appears twice"]),
     "no seeds": ([{"name": "a", "seeds": []}], ["seeds", "at least 1"]),
-    "a seed twice": ([{"name": "a", "seeds": [1, 1]}], ["seeds [1, 1]: different numbers"]),
+    "a seed twice": ([{"name": "a", "seeds": [1, 1]}], ["seeds [1, 1]: use different whole numbers"]),
     "a negative seed": ([{"name": "a", "seeds": [-1]}], ["seeds [-1]"]),
     "no experiments": ([], ["experiments", "at least 1"]),
     "a name that leaves the folder": ([{"name": "../a"}], ["'../a'", "small letters"]),
     "no steps": ([{"name": "a", "steps": 0}], ["steps"]),
     "other held-out tasks": (
         [{"name": "a", "changes": {"held_out": {"tasks": 5}}}],
-        ["held_out.tasks is not for an experiment to change"],
+        ["an experiment cannot change held_out.tasks"],
     ),
     "another judge": ([{"name": "a", "changes": {"rewards": {"judge": {"retries": 1}}}}], ["rewards.judge"]),
-    "a whole block at once": ([{"name": "a", "changes": {"held_out": 3}}], ["held_out is not for an experiment"]),
+    "a whole block at once": ([{"name": "a", "changes": {"held_out": 3}}], ["an experiment cannot change held_out"]),
     "a seed as a change": ([{"name": "a", "changes": {"run": {"seed": 1}}}], ["the experiment's `seeds`"]),
     "steps as a change": ([{"name": "a", "changes": {"run": {"steps": 1}}}], ["the experiment's `steps`"]),
     "an unknown key": ([{"name": "a", "seed": 1}], ["Extra inputs"]),
@@ -47,7 +47,7 @@ def test_wrong_experiments_are_named(name):
 
 
 def test_what_is_filled_in_for_each_run_is_not_given():
-    with pytest.raises(ValidationError, match=r"training\.output is filled in for each run"):
+    with pytest.raises(ValidationError, match=r"training\.output: it is filled in for each run"):
         options_of([WMSD], training={"model": MODEL, "conditions": "c", "output": "x"})
 
 
@@ -58,7 +58,7 @@ def test_a_file_with_mistakes_is_status_2_and_one_of_another_form_too(tmp_path, 
     said = capsys.readouterr().err
     assert "mistakes in the options" in said and "experiments.0.method" in said and "Traceback" not in said
     path.write_text("a: 1\na: 2\n")
-    with pytest.raises(InvalidOptions, match="key 'a' stands twice"):
+    with pytest.raises(InvalidOptions, match="key 'a' appears twice"):
         read_options(path)
     with pytest.raises(InvalidOptions, match=r"absent\.yaml: .*a reproduction's options"):
         read_options(tmp_path / "absent.yaml")

@@ -175,7 +175,7 @@ def test_a_run_that_was_stopped_counts_with_its_last_scores_and_says_so():
     record = Record("diverged", "step 41: the gradient norm is 2e9", 40)
     only = run_of({"name": "r", "method": "rl_only"}, {20: (0.5, 0.9, 0.5), 40: (0.1, 0.3, 0.2)}, record=record)
     claim = verdict("wmsd_above_rl_only", run_of(WMSD, {60: (0.6, 0.9, 0.5)}), only)
-    assert claim.verdict == "holds" and "r/0 was stopped at step 41, its scores are of step 40" in claim.numbers
+    assert claim.verdict == "holds" and "r/0 was stopped at step 41: its scores are from step 40" in claim.numbers
 
 
 def test_what_has_not_ended_decides_nothing():
@@ -215,7 +215,7 @@ def test_the_report_has_every_run_and_reads_back_as_its_schema():
 def test_references_that_differ_between_runs_are_told():
     other = run_of({"name": "rl", "method": "rl_only"}, {60: (0.5, 0.8, 0.4)}, base=(0.5, 0.6, 0.3))
     result = reproduction_of(found(run_of(WMSD, {60: (0.7, 0.9, 0.5)}), other), "out")
-    assert not result.references_alike and "not judged alike" in markdown(result)
+    assert not result.references_alike and "got different judgements in some runs" in markdown(result)
 
 
 @pytest.mark.slow

@@ -105,9 +105,9 @@ def test_groups_that_share_a_task_text_do_not_merge():
 
 def test_what_is_wrong_with_the_arguments_is_said():
     groups = torch.zeros(2, dtype=torch.int64)
-    with pytest.raises(ValueError, match=r"rewards \[1\] are marked valid"):
+    with pytest.raises(ValueError, match=r"rewards \[1\] are valid but not finite"):
         group_advantages(doubles(0, float("inf")), groups, all_valid(groups))
-    with pytest.raises(ValueError, match="one length"):
+    with pytest.raises(ValueError, match="the same length"):
         group_advantages(doubles(0, 1, 2), groups, all_valid(groups))
     with pytest.raises(ValidationError, match="'batch'"):
         RewardOptions(std_scope="batch")

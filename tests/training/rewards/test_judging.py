@@ -68,7 +68,7 @@ def test_too_many_failures_stop_the_run_with_counts_and_the_last_error():
 
     check(2, 0.2)
     check(1, 0.0)  # a single one proves nothing
-    with pytest.raises(TooManyFailures, match=r"judgements failed: task 3 of 10, where 20% may; .*it burns"):
+    with pytest.raises(TooManyFailures, match=r"judgements failed: task 3 of 10, at most 20% may\. .*it burns"):
         check(3, 0.2)
 
 
