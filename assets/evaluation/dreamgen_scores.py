@@ -27,13 +27,19 @@ def dreamgen_scores(
 ) -> dg.MaterializeResult:
     check_run_config(context.run.run_config, context.run.tags.get(PARTITION))
     store = collection.store()
-    found = {}
-    for name in made_names(context, store):
+    folders = {name: store.evaluated(name) for name in made_names(context, store)}
+
+    def run(step: str, name: str, **more) -> None:
+        options = step_options(config, name, folders[name], step) | more
+        run_command(context, store, "evaluation.benchmarks.dreamgen", options, [name], config.grace_s)
+
+    for name in folders:
         for step in STEPS:
-            options = step_options(config, name, store.evaluated(name), step)
-            run_command(context, store, "evaluation.benchmarks.dreamgen", options, [name], config.grace_s)
-        found[name] = table_of(store.evaluated(name) / "dreamgen")
-    return recorded(context, found)
+            run(step, name)
+    first, *others = folders
+    if others:  # the first run's table has all others in pairs with it
+        run("table", first, others=[str(folders[name]) for name in others])
+    return recorded(context, {name: table_of(folder / "dreamgen") for name, folder in folders.items()})
 
 
 def step_options(config: DreamgenScoresConfig, name: str, folder: Path, step: str) -> dict:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from evaluation.benchmarks.vbench.table import VbenchTable
 from evaluation.benchmarks.vbvr import table as vbvr
@@ -61,6 +61,27 @@ class Rate(Strict):
     high: float | None
 
 
+class MeanYes(Strict):
+    value: float
+    low: float
+    high: float
+    videos: int
+
+
+class DreamgenPair(Strict):
+    run: str
+    first: str
+    column: str
+    pairs: int
+    better: int
+    worse: int
+    gain: float
+    low: float
+    high: float
+    p_value: float
+    test: str
+
+
 class DreamgenRow(Strict):
     group: str
     videos: int
@@ -69,6 +90,7 @@ class DreamgenRow(Strict):
     pa: float | None
     pa_low: float | None
     pa_high: float | None
+    means: dict[str, MeanYes] = Field(default_factory=dict)
 
 
 class DreamgenTable(Strict):
@@ -76,6 +98,7 @@ class DreamgenTable(Strict):
     judge: str
     rows: tuple[DreamgenRow, ...]
     notes: tuple[str, ...]
+    compared: tuple[DreamgenPair, ...] = ()
 
 
 def others(runs: Sequence[Evaluated]) -> Others:
@@ -114,10 +137,19 @@ def _dreamgen(found: Sequence[tuple[Evaluated, DreamgenTable]]) -> Other:
             }
             if one.pa is not None:
                 cells["PA"] = Cell(one.pa, one.pa_low, one.pa_high, "mean of PA-I and PA-II")
+            for name, mean in one.means.items():
+                cells[f"{name}, mean P(Yes)"] = Cell(mean.value, mean.low, mean.high, f"{mean.videos} videos")
             failed = sum(rate.failed for rate in one.rates.values())
             cells["Videos"] = Cell(counts=f"{one.videos} of {one.expected}")
             cells["Failed judgements"] = Cell(counts=str(failed))
             rows.append(Row(run.label, one.group, cells))
+    labels = {run.name: run.label for run, _ in found}
+    gains: dict[tuple[str, str], dict[str, Cell]] = {}
+    for pair in (pair for _, table in found for pair in table.compared):
+        p_value = f"{pair.better} better, {pair.worse} worse, p = {pair.p_value:.2g}"
+        gains.setdefault((pair.run, pair.first), {})[pair.column] = Cell(pair.gain, pair.low, pair.high, p_value)
+    for (one, first), cells in gains.items():
+        rows.append(Row(labels.get(one, one), f"all: gain on {labels.get(first, first)}", cells))
     printed = "; ".join(
         f"{row['group']} {row['best_zero_shot']['percent']} / {row['best_sft']['percent']} / "
         f"{row['wmsd_ltx2']['percent']} % of {row['samples']}"

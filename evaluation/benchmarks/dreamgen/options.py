@@ -10,6 +10,13 @@ from storage.options import Options
 
 Group = Literal["object", "behavior", "environment", "robocasa"]
 Question = Literal["dreamgen_following", "dreamgen_following_strict", "dreamgen_physics"]
+Official = Literal["following", "following_gpt4o", "physics"]
+# What a table calls the predictions of the benchmark's own scripts.
+OFFICIAL: dict[str, str] = {
+    "following": "IF (official Qwen)",
+    "following_gpt4o": "IF (official GPT-4o)",
+    "physics": "PA-I (official Qwen)",
+}
 PHYSICS = "dreamgen_physics"
 # Question -> what a table calls it. The first two are the published modes: the default, and the stricter "zero-shot".
 QUESTIONS: dict[str, str] = {
@@ -64,6 +71,13 @@ class DreamgenOptions(DreamgenTableOptions):
     run: Path = Field(description="The run's folder, as generation left it.")
     out: Path | None = Field(None, description="Folder of exports and tables; null: `dreamgen` in the run's folder.")
     benchmark: Path | None = Field(None, description="export: the downloaded data set, to write batch_input.json too.")
+    others: tuple[Path, ...] = Field((), description="table: further judged runs, each compared with `run` in pairs.")
+    official: dict[Official, Path] = Field(
+        {}, description="table: CSV files that the benchmark's own scripts wrote, by what was asked."
+    )
+    gpt4o: bool = Field(
+        False, description="export: also a folder `cosmos`, a word that the GPT-4o script looks for in a path."
+    )
     videophy: Path | None = Field(None, description="table: VideoPhy's output CSV of physics scores (PA-II).")
     videophy_version: Literal[1, 2] = Field(1, description="table: 1 P(Yes) at 0.5 (published); 2 at 4 of 5.")
 

@@ -10,6 +10,7 @@ from evaluation.records import Sample
 
 BATCH_INPUT = "batch_input.json"
 # The benchmark's scripts take a name apart by other rules when the path holds one of these.
+COSMOS = "cosmos"  # the GPT-4o script reads no prompt unless a path holds this or "wan"
 MISREAD = ("cogvideo", "hunyuan")
 
 

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.benchmarks.dreamgen import asking, outputs
-from evaluation.benchmarks.dreamgen.options import QUESTIONS, DreamgenOptions
+from evaluation.benchmarks.dreamgen.comparing import Paired, paired
+from evaluation.benchmarks.dreamgen.official import matched as matched_predictions
+from evaluation.benchmarks.dreamgen.official import read_predictions
+from evaluation.benchmarks.dreamgen.options import OFFICIAL, QUESTIONS, DreamgenOptions
 from evaluation.benchmarks.dreamgen.released import read_benchmark
-from evaluation.benchmarks.dreamgen.table import Table, table, write_predictions, write_table
+from evaluation.benchmarks.dreamgen.table import Table, answers_of, table, write_predictions, write_table
 from evaluation.benchmarks.named_videos import Exported, Run, read_run
 from evaluation.benchmarks.videophy import captions, matched, read_output, write_input
 from evaluation.records import MANIFEST, Judgement, read_lines
@@ -31,6 +34,8 @@ def export_step(options: DreamgenOptions) -> ExportReport:
     """
     run, place = read_run(options.run, options.seed), options.place
     exported = outputs.export_videos(run, place / "videos")
+    if options.gpt4o:
+        outputs.export_videos(run, place / outputs.COSMOS)
     write_input(place / VIDEOPHY_INPUT, captions(exported, place / "videos"))
     if options.benchmark is not None:
         _, samples = read_benchmark(options.benchmark, options.groups)
@@ -47,10 +52,21 @@ def score_step(options: DreamgenOptions, vlm: VLM | None = None) -> list[Judgeme
 
 
 def table_step(options: DreamgenOptions) -> Table:
-    """The CSV of each question that was judged, table.json and table.md. Raises Incomplete as `table` does."""
+    """The CSV of each question that was judged, table.json and table.md; `others` are compared with the run in pairs.
+
+    Raises Incomplete as `table` and `paired` do.
+    """
     run, place = read_run(options.run, options.seed), options.place
     judgements = list(read_lines(options.run / asking.JUDGEMENTS, Judgement))
-    made = table(run, judgements, options.groups, _physics(run, options), allow_partial=options.allow_partial)
+    made = table(
+        run,
+        judgements,
+        options.groups,
+        _physics(run, options),
+        allow_partial=options.allow_partial,
+        official=_official(run, options),
+        compared=[pair for folder in options.others for pair in _compared(options, run, judgements, folder)],
+    )
     for question in sorted({one.question for one in judgements} & set(QUESTIONS)):
         write_predictions(place / f"{question}.csv", run, judgements, question, place / "videos")
     write_table(made, place)
@@ -72,17 +88,41 @@ def run_step(options: DreamgenOptions) -> None:
             print(table_step(options).to_markdown())
 
 
+def _compared(options: DreamgenOptions, first: Run, judgements: list[Judgement], folder: Path) -> list[Paired]:
+    run = read_run(folder, options.seed)
+    if run.record.benchmark_version != first.record.benchmark_version:
+        raise ValueError(f"{run.record.name} and {first.record.name} are of different samples: not comparable")
+    members = [sample_id for sample_id, sample in first.samples.items() if sample.group in options.groups]
+    ours = answers_of(run, read_lines(folder / asking.JUDGEMENTS, Judgement))
+    return paired(run.record.name, first.record.name, QUESTIONS, members, ours, answers_of(first, judgements))
+
+
+def _official(run: Run, options: DreamgenOptions) -> dict[str, dict[str, bool]]:
+    if not options.official:
+        return {}
+    exported = _exported(run, options)
+    return {
+        OFFICIAL[asked]: matched_predictions(path, read_predictions(path), exported)
+        for asked, path in options.official.items()
+    }
+
+
 def _physics(run: Run, options: DreamgenOptions):
     if options.videophy is None:
         return None
+    return matched(read_output(options.videophy, options.videophy_version), _exported(run, options))
+
+
+def _exported(run: Run, options: DreamgenOptions) -> list[Exported]:
+    """The export that other tools scored. Raises FileNotFoundError without one, ValueError where videos changed."""
     manifest: Path = options.place / "videos" / MANIFEST
     exported = list(read_lines(manifest, Exported))
     if not exported:
-        raise FileNotFoundError(f"{manifest}: VideoPhy's scores are of exported videos: run the step export")
+        raise FileNotFoundError(f"{manifest}: other tools' scores are of exported videos: run the step export")
     now = {one.sample_id: one.sha256 for one in run.videos.values()}
     changed = [one.sample_id for one in exported if now.get(one.sample_id) != one.sha256]
     if changed:
         raise ValueError(
             f"{manifest}: exported videos are no longer the run's, of {', '.join(changed[:5])}: export again"
         )
-    return matched(read_output(options.videophy, options.videophy_version), exported)
+    return exported

@@ -6,11 +6,12 @@ the same videos, is a bootstrap over videos.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from evaluation.benchmarks.dreamgen.comparing import Paired
 from evaluation.benchmarks.dreamgen.options import QUESTIONS
 from evaluation.benchmarks.dreamgen.released import EXPECTED, count_complaints, instruction, video_name
 from evaluation.benchmarks.foreign import harmless, write_csv, write_json
@@ -21,11 +22,22 @@ from evaluation.scoring.judged_run import Incomplete
 from pages import markdown
 from pages.markdown import escaped
 from stats.bootstrap import percentiles, resampled_means, vary
-from stats.rates import Rate
+from stats.rates import Rate, mean_interval, probability
 from storage.files import write_bytes
 
 CSV_COLUMNS = ("video_path", "prompt", "prediction")
+ALL = "all"  # what the row over all groups is called
 COLUMNS = (*QUESTIONS.values(), "PA-II")
+
+
+@dataclass(frozen=True)
+class MeanYes:
+    """The mean of P(Yes) over videos, with its bootstrap interval over them; some published numbers are such means."""
+
+    value: float
+    low: float
+    high: float
+    videos: int
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,7 @@ class Row:
     pa: float = math.nan
     pa_low: float = math.nan
     pa_high: float = math.nan
+    means: Mapping[str, MeanYes] = field(default_factory=dict)  # of P(Yes), where the judge gave it
 
 
 @dataclass(frozen=True)
@@ -51,19 +64,45 @@ class Table:
     judge: str
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
+    compared: tuple[Paired, ...] = ()
 
     def to_markdown(self) -> str:
-        columns = [name for name in COLUMNS if any(name in row.rates for row in self.rows)]
-        head = ["", *columns, *(["PA"] if "PA-II" in columns else []), "Videos", "Judge failures"]
+        known = {name: None for row in self.rows for name in row.rates}
+        columns = [name for name in (*COLUMNS, *known) if name in known]
+        columns = list(dict.fromkeys(columns))
+        means = [name for name in columns if any(name in row.means for row in self.rows)]
+        columns = [name for name in columns if any(name in row.rates for row in self.rows)]
+        head = [
+            "",
+            *columns,
+            *(["PA"] if "PA-II" in columns else []),
+            *(f"{name}, mean P(Yes)" for name in means),
+            "Videos",
+            "Judge failures",
+        ]
         lines = []
         for row in self.rows:
             cells = [_rate(row.rates[name]) if name in row.rates else "-" for name in columns]
             if "PA-II" in columns:
                 cells.append(_share(row.pa, row.pa_low, row.pa_high))
+            for name in means:
+                one = row.means.get(name)
+                cells.append(_share(one.value, one.low, one.high) if one else "-")
             failed = sum(rate.failed for rate in row.rates.values())
             lines.append([row.group, *cells, f"{row.videos} of {row.expected}", str(failed)])
         notes = [f"- {escaped(note)}" for note in self.notes]
-        return "\n".join([markdown.table(head, lines), *([""] if notes else []), *notes]) + "\n"
+        pairs = [
+            [
+                f"{escaped(one.run)} - {escaped(one.first)}",
+                one.column,
+                f"{one.found.gain:+.3f} [{one.found.low:+.3f}, {one.found.high:+.3f}]",
+                f"{one.found.better} / {one.found.worse} of {one.found.pairs}",
+                f"{one.found.p_value:.2g} ({one.found.test})",
+            ]
+            for one in self.compared
+        ]
+        told = ["", markdown.table(["Run - first", "", "Gain", "Better / worse", "p"], pairs)] if pairs else []
+        return "\n".join([markdown.table(head, lines), *told, *([""] if notes else []), *notes]) + "\n"
 
     def to_json(self) -> dict:
         """As plain values; what is unknown is null."""
@@ -71,7 +110,8 @@ class Table:
         for row in self.rows:
             values = asdict(row) | {"rates": {name: _as_json(rate) for name, rate in row.rates.items()}}
             rows.append({k: None if isinstance(v, float) and math.isnan(v) else v for k, v in values.items()})
-        return {"run": self.run, "judge": self.judge, "rows": rows, "notes": list(self.notes)}
+        told = {"run": self.run, "judge": self.judge, "rows": rows, "notes": list(self.notes)}
+        return told | {"compared": [one.to_json() for one in self.compared]}
 
 
 def table(
@@ -81,14 +121,19 @@ def table(
     physics: Mapping[str, PhysicsScore] | None = None,
     *,
     allow_partial: bool = False,
+    official: Mapping[str, Mapping[str, bool]] | None = None,
+    compared: Sequence[Paired] = (),
 ) -> Table:
-    """The table of a judged run. `physics` are VideoPhy's scores by sample id.
+    """The table of a judged run: its groups, and all of them together where there are several.
+
+    `physics` are VideoPhy's scores by sample id, `official` predictions of the benchmark's own scripts: column ->
+    sample id -> prediction.
 
     Raises Incomplete, naming them, when samples of a group or judgements of a sample are missing and `allow_partial` is
     not set; ValueError when judgements come of two judges or of two wordings of a prompt. A failed judgement is not
     missing: it is counted beside its rate.
     """
-    answers = _answers(run, judgements)
+    answers, official = answers_of(run, judgements), official or {}
     judges = sorted({one.judge for one in answers.values()})
     hashes = {
         name: sorted({one.prompt_hash for (_, asked), one in answers.items() if asked == name}) for name in QUESTIONS
@@ -99,14 +144,19 @@ def table(
     complaints, rows = count_complaints(run.samples.values(), groups), []
     for group in groups:
         members = [sample_id for sample_id, sample in run.samples.items() if sample.group == group]
-        complaints += _complaints(run, group, members, answers, asked, physics)
-        rows.append(_row(run, group, members, answers, asked, physics))
+        complaints += _complaints(run, group, members, answers, asked, physics, official)
+        rows.append(_row(run, group, members, answers, asked, physics, official))
+    if len(groups) > 1:
+        members = [sample_id for sample_id, sample in run.samples.items() if sample.group in set(groups)]
+        whole = _row(run, ALL, members, answers, asked, physics, official)
+        rows.append(replace(whole, expected=sum(row.expected for row in rows)))
     if complaints and not allow_partial:
         raise Incomplete(f"{run.record.name}: {listed(complaints)}. allow_partial: true reports what there is")
-    notes = [f"judge {', '.join(judges) or 'none'}, yes/no log-odds at the first token; not the published judge"]
+    notes = [f"judge {', '.join(judges)}, yes/no log-odds at the first token; not the published judge"] if asked else []
+    notes += [f"{name}: read from the CSV of the benchmark's own script" for name in official]
     notes += [f"{QUESTIONS[name]}: prompt {name}, {hashes[name][0]}" for name in asked]
     notes += [f"PARTIAL: {complaint}" for complaint in complaints]
-    return Table(run.record.name, ", ".join(judges), tuple(rows), tuple(notes))
+    return Table(run.record.name, ", ".join(judges), tuple(rows), tuple(notes), tuple(compared))
 
 
 def write_predictions(path: Path, run: Run, judgements: Iterable[Judgement], question: str, videos: Path) -> int:
@@ -116,7 +166,7 @@ def write_predictions(path: Path, run: Run, judgements: Iterable[Judgement], que
     judgement has an empty prediction: it is neither 0 nor 1.
     """
     rows = []
-    for (sample_id, asked), one in sorted(_answers(run, judgements).items()):
+    for (sample_id, asked), one in sorted(answers_of(run, judgements).items()):
         if asked == question:
             sample = run.samples[sample_id]
             text = harmless(instruction(sample).replace(",", " "))
@@ -132,7 +182,7 @@ def write_table(made: Table, folder: Path) -> None:
     write_bytes(folder / "table.md", made.to_markdown().encode())
 
 
-def _answers(run: Run, judgements: Iterable[Judgement]) -> dict[tuple[str, str], Judgement]:
+def answers_of(run: Run, judgements: Iterable[Judgement]) -> dict[tuple[str, str], Judgement]:
     """(sample id, question) -> judgement, of DreamGen's questions about the run's videos as they are now."""
     found: dict[tuple[str, str], Judgement] = {}
     videos = {video.video_id: video for video in run.videos.values()}
@@ -146,13 +196,13 @@ def _answers(run: Run, judgements: Iterable[Judgement]) -> dict[tuple[str, str],
     return found
 
 
-def _complaints(run: Run, group: str, members, answers, asked, physics) -> list[str]:
+def _complaints(run: Run, group: str, members, answers, asked, physics, official) -> list[str]:
     found = []
     for name in asked:
         lacking = [sample_id for sample_id in members if (sample_id, name) not in answers]
         if lacking:
             found.append(f"{group}: {len(lacking)} not judged on {QUESTIONS[name]}: {listed(lacking, 5)}")
-    if not asked:
+    if not asked and not official:
         found.append(f"{group}: nothing is judged; run the step score")
     lacking = [sample_id for sample_id in members if physics is not None and sample_id not in physics]
     if lacking:
@@ -163,8 +213,8 @@ def _complaints(run: Run, group: str, members, answers, asked, physics) -> list[
     return found
 
 
-def _row(run: Run, group: str, members, answers, asked, physics) -> Row:
-    rates = {}
+def _row(run: Run, group: str, members, answers, asked, physics, official) -> Row:
+    rates, means = {}, {}
     good = np.full((len(members), len(COLUMNS)), np.nan)
     for column, name in enumerate(QUESTIONS):
         for place, sample_id in enumerate(members):
@@ -174,23 +224,39 @@ def _row(run: Run, group: str, members, answers, asked, physics) -> Row:
         if name in asked:
             there = sum((sample_id, name) in answers for sample_id in members)
             rates[QUESTIONS[name]] = _of(good[:, column], there)
+            said = [answers[one, name] for one in members if (one, name) in answers]
+            odds = np.array([one.log_odds for one in said if one.log_odds is not None])
+            means |= _mean_yes(QUESTIONS[name], probability(odds)) if len(odds) else {}
     if physics is not None:
         scored = [(place, physics[sample_id]) for place, sample_id in enumerate(members) if sample_id in physics]
         for place, score in scored:
             good[place, -1] = np.nan if score.good is None else score.good
         rates["PA-II"] = _of(good[:, -1], len(scored))
+        shares = [score.score for _, score in scored if score.version == 1 and score.score is not None]
+        means |= _mean_yes("PA-II", np.array(shares)) if shares else {}
+    for name, predictions in official.items():
+        there = [predictions[sample_id] for sample_id in members if sample_id in predictions]
+        rates[name] = Rate(sum(there), len(there), 0)
     videos = len(members) - sum(text.split(":")[0] in set(members) for text in run.missing)
-    expected = len(members) if len(members) in EXPECTED[group] else EXPECTED[group][0]
-    row = Row(group, videos, expected, rates)
+    wanted = EXPECTED.get(group, (len(members),))  # of all groups together: whoever adds them up says it
+    expected = len(members) if len(members) in wanted else wanted[0]
+    row = Row(group, videos, expected, rates, means=means)
     if not {"PA-I", "PA-II"} <= rates.keys() or not members:
         return row
     both = good[:, -2:]
-    means = resampled_means(np.nan_to_num(both), (~np.isnan(both)).astype(float)).mean(axis=1)
+    drawn = resampled_means(np.nan_to_num(both), (~np.isnan(both)).astype(float)).mean(axis=1)
     pa = (rates["PA-I"].share + rates["PA-II"].share) / 2
-    if math.isnan(pa) or vary(means):
-        return Row(group, videos, expected, rates, pa, *percentiles(means))
+    if math.isnan(pa) or vary(drawn):
+        low, high = percentiles(drawn)
+        return replace(row, pa=pa, pa_low=low, pa_high=high)
     limits = np.mean([rates[name].interval for name in ("PA-I", "PA-II")], axis=0)  # all videos alike
-    return Row(group, videos, expected, rates, pa, *limits.tolist())
+    return replace(row, pa=pa, pa_low=float(limits[0]), pa_high=float(limits[1]))
+
+
+def _mean_yes(name: str, shares: np.ndarray) -> dict[str, MeanYes]:
+    drawn = resampled_means(shares[:, None], np.ones((len(shares), 1)))[:, 0]
+    low, high = percentiles(drawn) if vary(drawn) else mean_interval(float(shares.mean()), len(shares))
+    return {name: MeanYes(float(shares.mean()), low, high, len(shares))}
 
 
 def _of(good: np.ndarray, there: int) -> Rate:

@@ -55,8 +55,9 @@ def full_run(tmp_path_factory):
 def test_published_counts_give_the_published_percentages(full_run):
     made = table(full_run, judged(full_run, {"object": 35, "behavior": 27, "environment": 17}), list(FULL_GROUPS))
     rates = [row.rates["IF (default)"] for row in made.rows]
-    assert [f"{100 * rate.share:.1f}" for rate in rates] == ["70.0", "57.4", "58.6"]
-    assert [rate.valid for rate in rates] == [50, 47, 29]
+    assert [f"{100 * rate.share:.1f}" for rate in rates] == ["70.0", "57.4", "58.6", "62.7"]
+    assert [rate.valid for rate in rates] == [50, 47, 29, 126]
+    assert made.rows[-1].group == "all" and made.rows[-1].expected == 126
     assert rates[0].interval == interval(35, 50)
     assert "0.700 [0.562, 0.809] 35/50" in made.to_markdown() and "50 of 50" in made.to_markdown()
 
