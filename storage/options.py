@@ -68,10 +68,11 @@ def read_options(path: Path, kind: type[Block], named: str) -> Block:
         raise InvalidOptions(f"{path}: {error.strerror}: give a file of {named}") from error
     except ValidationError as error:
         head = f"{path}: {error.error_count()} mistakes in the options:"
-        raise InvalidOptions("\n".join([head, *_mistakes(error)])) from error
+        raise InvalidOptions("\n".join([head, *(f"  {one}" for one in mistakes(error))])) from error
     except ValueError as error:
         raise InvalidOptions(str(error)) from error
 
 
-def _mistakes(error: ValidationError) -> list[str]:
-    return [f"  {'.'.join(map(str, item['loc'])) or 'options'}: {item['msg']}" for item in error.errors()]
+def mistakes(error: ValidationError) -> list[str]:
+    """Each mistake in a line: the option by its dotted name, and what is wrong with it."""
+    return [f"{'.'.join(map(str, item['loc'])) or 'options'}: {item['msg']}" for item in error.errors()]

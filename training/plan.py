@@ -8,6 +8,7 @@ Nothing is loaded and nothing fetched: sizes come from configs on this machine, 
 
 import argparse
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ def plan(recipe: Path, gpus: int, gpu_name: str, method: str | None, configs: Pa
     from training.methods.tasks import share_of_rank
     from training.planning.flops import compute, judge_load
     from training.planning.gpus import gpu_named
-    from training.planning.memory import lora_parameters, memory
+    from training.planning.memory import lora_parameters, memory, whole_tensors
     from training.planning.planned_model import lora_targets, planned_model
     from training.planning.recipe import recipe_options
     from training.planning.remedies import what_fits
@@ -42,6 +43,7 @@ def plan(recipe: Path, gpus: int, gpu_name: str, method: str | None, configs: Pa
         "gpu": {"name": gpu.name, "bytes": gpu.memory, "flops": gpu.flops, "mfu": mfu},
         "model": {"source": source, "parameters": model.parameters, "tokens": model.tokens},
         "lora_parameters": lora_parameters(model.layers, targets, options.lora.rank),
+        "whole_parameters": sum(map(math.prod, whole_tensors(model, options.lora.whole))),
         "steps": options.run.steps,
         "videos_a_step": options.rollout.tasks * options.rollout.group,
         "memory": needed,

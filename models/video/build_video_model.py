@@ -61,6 +61,7 @@ def describe(options: VideoModelOptions, checkpoint: Checkpoint | None = None) -
         parameters=sum(parameter.numel() for parameter in transformer.parameters()),
         pixels=options.frames * options.height * options.width,
         layers={name: (layer.in_features, layer.out_features) for name, layer in linear.items()},
+        tensors={name: tuple(parameter.shape) for name, parameter in transformer.named_parameters()},
         **found,
     )
 

@@ -86,9 +86,9 @@ class Description:
     """A denoiser and one of its videos, as a cost planner sees them.
 
     Of the transformer: `parameters`, `hidden` and `ffn` (widths), `depth` (blocks), `layers` (its linear layers by
-    name: in, out). Of one video: `tokens` (of the picture), `audio_tokens`, `context_tokens` (prompt and image),
-    `joint_context` (whether the context lies in the same attention as the video, or is attended to crosswise),
-    `state_size` (numbers in one state), `pixels` (frames x height x width).
+    name: in, out), `tensors` (the shapes of its parameters by name). Of one video: `tokens` (of the picture),
+    `audio_tokens`, `context_tokens` (prompt and image), `joint_context` (whether the context lies in the same attention
+    as the video, or is attended to crosswise), `state_size` (numbers in one state), `pixels` (frames x height x width).
     """
 
     kind: str
@@ -104,3 +104,4 @@ class Description:
     pixels: int
     vae: VAE
     layers: Mapping[str, tuple[int, int]] = field(repr=False)
+    tensors: Mapping[str, tuple[int, ...]] = field(repr=False, default_factory=dict)

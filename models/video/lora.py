@@ -92,7 +92,7 @@ def adapted(transformer: nn.Module, file: Path, tensors: dict[str, Tensor], conf
     fit."""
     from peft import set_peft_model_state_dict
 
-    transformer.add_adapter(config, adapter_name=NAME)
+    put_on(transformer, config, NAME)
     try:
         found = {key: p for key, p in transformer.named_parameters() if f".{NAME}." in key and "lora_" in key}
         for parameter in found.values():
@@ -106,7 +106,33 @@ def adapted(transformer: nn.Module, file: Path, tensors: dict[str, Tensor], conf
         transformer.requires_grad_(False)
         yield
     finally:
+        take_off(transformer)
+
+
+def put_on(transformer: nn.Module, config, name: str) -> None:
+    """Puts an adapter of `config` (peft's) beside the layers, by diffusers' own method where the class has one: it
+    remembers what it loaded. Any other module gets the same layers and the same names from peft itself."""
+    from peft import inject_adapter_in_model
+
+    if hasattr(transformer, "add_adapter"):
+        transformer.add_adapter(config, adapter_name=name)
+    else:
+        inject_adapter_in_model(config, transformer, adapter_name=name)
+
+
+def take_off(transformer: nn.Module) -> None:
+    """Takes all adapters off: every layer is the very one that was there before."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    if hasattr(transformer, "unload_lora"):
         transformer.unload_lora()
+        return
+    wrapped = {name: layer for name, layer in transformer.named_modules() if isinstance(layer, BaseTunerLayer)}
+    for name, layer in wrapped.items():
+        above, _, attribute = name.rpartition(".")
+        setattr(transformer.get_submodule(above), attribute, layer.get_base_layer())
+    if hasattr(transformer, "peft_config"):
+        del transformer.peft_config
 
 
 def read_lora(file: Path, transformer: nn.Module) -> tuple[dict[str, Tensor], "object"]:

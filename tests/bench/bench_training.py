@@ -170,7 +170,7 @@ def against_released(repeats: int, quick: bool) -> None:
                     with torch.no_grad():
                         for tensor, value in zip(moved, held, strict=True):
                             tensor.copy_(value)
-                    trainer.judge.asked = number
+                    trainer.parts.judge.asked = number
                     seconds, spent = step_seconds(trainer, 1 + number, update)
                     whole.append(seconds)
                     part.append(spent["losses"])

@@ -10,6 +10,7 @@ import torch
 from models.video.protocol import Condition, VideoModel
 from models.vlm.questions import NAMES
 from training.conditions.store import Pair
+from training.loop.parts import parts_of
 from training.loop.trainer import Trainer
 from training.options import TrainOptions
 from training.rewards.judgements import Judgements
@@ -106,4 +107,5 @@ def options(output: Path | str = "-", **given) -> TrainOptions:
 
 def trainer(model: VideoModel, chosen: TrainOptions, store: Conditions | None = None) -> Trainer:
     """A trainer over `model`, whose transformer gets the run's adapters."""
-    return Trainer(chosen, model, store or Conditions(model), InstantJudge(), Silent(), World())
+    store = store or Conditions(model)
+    return Trainer(chosen, model, store, parts_of(chosen, model, store, InstantJudge()), Silent(), World())

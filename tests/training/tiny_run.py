@@ -18,6 +18,7 @@ from models.vlm.protocol import LogOdds, Usage, VLMUnavailable
 from training.conditions.encoding import write_conditions
 from training.conditions.store import ConditionStore, Pair
 from training.loop.log import RunLog
+from training.loop.parts import parts_of
 from training.loop.trainer import Trainer
 from training.options import TrainOptions
 from training.rewards.judge import Judge
@@ -153,7 +154,7 @@ class Bench:
         store = ConditionStore(options.conditions, identity=model.identity, dataset_version=VERSION)
         judge = Judge(options.rewards.judge, vlm=vlm or Brightness())
         log = RunLog(output, options.run.steps, stream=open("/dev/null", "w"))  # noqa: SIM115
-        return Trainer(options, model, store, judge, log, world)
+        return Trainer(options, model, store, parts_of(options, model, store, judge), log, world)
 
 
 def bench(root: Path) -> Bench:

@@ -13,10 +13,9 @@ from storage.processes import asked_to_end
 from training import step_folders
 from training.conditions.store import ConditionStore
 from training.loop.checks import check_data, check_options
-from training.loop.evaluation import Evaluation, Results
-from training.loop.held_out import HeldOut
-from training.loop.held_out_scores import HeldOutScores
+from training.loop.evaluation import Results
 from training.loop.log import RunLog
+from training.loop.parts import parts_of
 from training.loop.pipes import reporter
 from training.loop.trainer import Trainer
 from training.options import TrainOptions
@@ -47,7 +46,8 @@ def run(options: TrainOptions, world: World, *, fresh: bool = False) -> dict:
         RunLog(output, options.run.steps, world.rank, report=report) as log,
     ):
         torch.manual_seed(options.run.seed)  # nothing draws from it so far; what might is then repeatable
-        trainer = Trainer(options, model, store, judge, log, world)
+        parts = parts_of(options, model, store, judge, exact)
+        trainer = Trainer(options, model, store, parts, log, world)
         state = trainer.state
         if fresh and world.first:  # so that the new run is never resumed from an old one's later step
             step_folders.clear(state.folder)
@@ -59,8 +59,7 @@ def run(options: TrainOptions, world: World, *, fresh: bool = False) -> dict:
             log.begin()
         if world.first:
             adapters.clear(output, after=state.step)
-        held_out = HeldOut(options, trainer.predictor, store, exact, world)
-        evaluation: Evaluation = HeldOutScores(state, held_out, log, trainer.stopping)
+        evaluation = parts.evaluation(state, trainer.predictor, log, trainer.stopping, world)
         evaluation.before()
         evaluation.after_step(state.step)  # of a resumed run: what a signal cut short
         trainer.run(evaluation.after_step)

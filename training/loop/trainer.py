@@ -12,39 +12,33 @@ from training.loop.checkpoint import RunState
 from training.loop.evaluation import Interrupted
 from training.loop.log import RunLog
 from training.loop.optimise import Optimise, prepare
+from training.loop.parts import Parts
 from training.methods.build import method_of
-from training.methods.contexts import Contexts, PairContexts
 from training.methods.protocol import Given
 from training.methods.rounds import learners_of
 from training.methods.tasks import share_of_rank
 from training.options import TrainOptions
 from training.policies.lora import Policies
 from training.policies.predictor import Predictor
-from training.rewards.judge import Judge
 from training.rewards.protocol import TooManyFailures
-from training.rewards.scorers import scorers_of
 from training.stopping import Dropped, Stopped, Stopping
 from training.world import World
 
 
 class Trainer:
-    """Trains the policies of one run by its method. `log` writes on the first process only.
-
-    `contexts`: what groups start from, where it is not the pairs of `store`.
-    """
+    """Trains the policies of one run by its method. `log` writes on the first process only."""
 
     def __init__(
         self,
         options: TrainOptions,
         model: VideoModel,
         store: ConditionStore,
-        judge: Judge,
+        parts: Parts,
         log: RunLog,
         world: World,
-        contexts: Contexts | None = None,
     ):
         self.options, self.model, self.store = options, model, store
-        self.judge, self.log, self.world = judge, log, world
+        self.parts, self.log, self.world = parts, log, world
         names = learners_of(options.method)
         self.policies = Policies(
             model.transformer,
@@ -68,8 +62,8 @@ class Trainer:
                 options=options,
                 predictor=self.predictor,
                 store=store,
-                contexts=contexts or PairContexts(store, options.run.seed, options.rollout.tasks),
-                scorers=scorers_of(options, judge, model),
+                contexts=parts.contexts,
+                scorers=parts.scorers,
                 learners=learners,
                 world=world,
                 stopping=self.stopping,

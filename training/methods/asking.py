@@ -37,8 +37,8 @@ class Pass:
 class Asking:
     """The model calls of one step: `sampled` sampler steps of each rollout, whose states are all `kept` or not; `known`
     states of its trajectory with the teacher's velocities, `told` of them asked for; then the `passes` of each update.
-    `judged`: whether rollouts are decoded and shown to the judge; `decoded`: whether to any scorer. Prefixes that a
-    context rolls out first are its own matter and not in it.
+    `judged`: whether rollouts are decoded and shown to the judge; `decoded`: whether to any scorer. `prefixes`:
+    rollouts that each group's context makes first, each with all sampler steps.
     """
 
     passes: tuple[Pass, ...]
@@ -49,6 +49,7 @@ class Asking:
     judged: bool = False
     decoded: bool = False
     updates: int = 1
+    prefixes: int = 0
 
 
 def asking(options: TrainOptions, step: int) -> Asking:
@@ -99,15 +100,16 @@ def asking_in(options: TrainOptions, part: Round) -> Asking:
         judged=part.judged,
         decoded=any(SOURCES[name].videos for name in part.scorers),
         updates=options.rollout.updates_per_rollout,
+        prefixes=part.prefixes,
     )
 
 
 def calls(options: TrainOptions, step: int = 1) -> Calls:
     """Model calls of one step (from 1) over all processes, in states: what `Predictor.calls` then counts.
 
-    An upper bound in two ways: rollouts with advantage 0 (failed judgements, groups without variance, neither best nor
-    worst) are not trained on where only the policy gradient would; and where `distill.timesteps` does not divide
-    `rollout.steps` two strata may draw one step.
+    An upper bound in three ways: a context may roll out fewer prefixes than its round allows; rollouts with advantage 0
+    (failed judgements, groups without variance, neither best nor worst) are not trained on where only the policy
+    gradient would; and where `distill.timesteps` does not divide `rollout.steps` two strata may draw one step.
     """
     return _counted(asking(options, step), options)
 
@@ -128,7 +130,10 @@ def _counted(plan: Asking, options: TrainOptions) -> Calls:
         found[one.learner, True] += one.states * plan.updates
         for name in one.beside:
             found[name, False] += one.states * plan.updates
-    return Counter({key: videos * states for key, states in found.items() if states})
+    found = Counter({key: videos * states for key, states in found.items() if states})
+    if plan.prefixes:
+        found["prefix", False] = options.rollout.tasks * plan.prefixes * plan.sampled
+    return found
 
 
 def judged_videos(options: TrainOptions, step: int = 1) -> int:
@@ -137,8 +142,9 @@ def judged_videos(options: TrainOptions, step: int = 1) -> int:
 
 
 def decoded_videos(options: TrainOptions, step: int = 1) -> int:
-    """Videos a step decodes for its scorers, over all processes."""
-    return options.rollout.tasks * options.rollout.group if asking(options, step).decoded else 0
+    """Videos a step decodes, over all processes: for its scorers, and prefixes, whose last frames are gone on from."""
+    plan, tasks = asking(options, step), options.rollout.tasks
+    return tasks * ((options.rollout.group if plan.decoded else 0) + plan.prefixes)
 
 
 def requests(options: TrainOptions, videos: int) -> int:

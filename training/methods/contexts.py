@@ -33,7 +33,8 @@ class Contexts(Protocol):
 
     def of_step(self, step: int, places: Sequence[int], roll: Roll) -> Context:
         """The contexts at `places` of the step (from 1). `roll` may be called to roll out a prefix first: a robot's
-        context is the history that its own rollout has led to."""
+        context is the history that its own rollout has led to. Plans count what the method's rounds say of it, so more
+        than `Round.prefixes` for each place are refused."""
 
 
 class PairContexts:

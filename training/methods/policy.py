@@ -82,10 +82,19 @@ class RolloutMethod:
         return velocity
 
     def context(self, number: int, part: Round) -> Context:
-        """The step's contexts on this process, on the model's device."""
-        steps, batch = self.options.rollout.steps, self.options.rollout.batch
+        """The step's contexts on this process, on the model's device. Raises ValueError where they roll out more
+        prefixes than the round counts."""
+        steps, batch = asking_in(self.options, part).sampled, self.options.rollout.batch
+        most, rolled = part.prefixes * len(self.given.places), 0
 
         def roll(condition: Condition, seeds: Sequence[int]) -> Tensor:
+            nonlocal rolled
+            rolled += len(seeds)
+            if rolled > most:
+                raise ValueError(
+                    f"contexts roll out {rolled} prefixes for {len(self.given.places)} groups: at most {part.prefixes} "
+                    f"for each is expected, as the round of method {self.options.method} says (Round.prefixes)"
+                )
             rows = Plan(torch.arange(len(seeds)), torch.arange(len(seeds)), tuple(seeds))
             field = self.field(part, counted="prefix")
             return sample(self.model, field, condition, rows, steps=steps, batch=batch, keep=False).clean

@@ -16,7 +16,8 @@ class Round:
 
     `rl`: its policy gradient. `scorers`: whose rewards it is about (training/rewards/scorers.py).
     `anchor`: the teacher is the Demonstrator at states of whoever rolled out (Eq. 11; Eq. 3 where the Demonstrator
-    did). `base_anchor`: the teacher is the base under the learner's own prompt (Algorithm 2, line 15).
+    did). `base_anchor`: the teacher is the base under the learner's own prompt (Algorithm 2, line 15). `prefixes`:
+    rollouts that each group's context makes first, at most (training/methods/contexts.py).
     """
 
     learner: Role
@@ -25,6 +26,7 @@ class Round:
     scorers: tuple[str, ...] = ()
     anchor: bool = False
     base_anchor: bool = False
+    prefixes: int = 0
 
     @property
     def judged(self) -> bool:

@@ -1,6 +1,8 @@
 """FLOPs and hours of a training run in closed form, from the shapes of a transformer's layers and the options."""
 
+import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.video.facts import Description
@@ -80,6 +82,13 @@ def lora_flops(model: Description, targets: tuple[str, ...], rank: int) -> float
     )
 
 
+def whole_flops(model: Description, names: Sequence[str]) -> float:
+    """What the gradients of linear layers that are trained whole add to one backward pass."""
+    weights = {name: f"{name}.weight" for name in model.layers}
+    named = [n for n, key in weights.items() if any(key == name or key.startswith(name + ".") for name in names)]
+    return sum(2.0 * math.prod(model.layers[name]) * rows_of(model, name) for name in named)
+
+
 def compute(model: Description, options: TrainOptions, ranks: int, gpu: GPU, mfu: float, targets) -> dict[str, dict]:
     """FLOPs and hours of one process: {"step": ..., "run": ...} by phase; a step is the run's mean.
 
@@ -88,12 +97,12 @@ def compute(model: Description, options: TrainOptions, ranks: int, gpu: GPU, mfu
     one, extra = forward_flops(model), lora_flops(model, targets, options.lora.rank)
     rate = gpu.flops * mfu * (1.0 if options.model.dtype == "bfloat16" else 0.5)
     again = one.forward + extra if options.memory.checkpointing else 0.0
-    backward = one.linear + FLASH_BACKWARD * one.attention + 2 * extra
+    backward = one.linear + FLASH_BACKWARD * one.attention + 2 * extra + whole_flops(model, options.lora.whole)
     run = {"rollout": 0.0, "teacher": 0.0, "update": 0.0, "decode": 0.0}
     for (who, grad), states in calls_of_run(options).items():
         if grad:
             run["update"] += states * (one.forward + extra + backward + again)
-        elif who == "rollout":
+        elif who in ("rollout", "prefix"):
             run["rollout"] += states * (one.forward + extra)
         elif who == "teacher":
             run["teacher"] += states * one.forward

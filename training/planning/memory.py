@@ -1,7 +1,8 @@
 """Bytes of one process of a training run in closed form, from the shapes of a transformer's layers and the options."""
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from models.video.facts import Description
 from training.methods.asking import Asking, asking, shadows
@@ -10,7 +11,8 @@ from training.options import TrainOptions
 from training.planning.flops import matches, rows_of
 
 RESERVE, CONTEXT = 0.06, 1.5e9  # share lost to fragments, and bytes of the CUDA context and libraries
-TRAINED_BYTES = 16  # float32: the tensor, its gradient, AdamW's two moments
+# float32: the tensor, its gradient, AdamW's two moments; of a matrix under Muon one.
+TRAINED_BYTES, MUON_BYTES = 16, 12
 
 
 def memory(model: Description, options: TrainOptions, ranks: int, targets: tuple[str, ...]) -> dict[str, float]:
@@ -22,13 +24,19 @@ def memory(model: Description, options: TrainOptions, ranks: int, targets: tuple
     element = 2 if options.model.dtype == "bfloat16" else 4
     plans = {asking(options, step) for step in range(1, options.run.steps + 1)}
     adapters = len(learners_of(options.method))
-    trained = lora_parameters(model.layers, targets, options.lora.rank)
+    lora = lora_parameters(model.layers, targets, options.lora.rank)
+    whole = whole_tensors(model, options.lora.whole)
+    trained = lora + sum(map(math.prod, whole))
+    matrices = lora + sum(math.prod(shape) for shape in whole if len(shape) == 2)
+    saved = (TRAINED_BYTES - MUON_BYTES) * matrices if options.optimizer.kind == "muon" else 0
+    # The base keeps its own copy (in `weights`); in another precision, tensors in use are cast to it.
+    shown = element * (trained - lora) if element != 4 else 0
     rl = any(part.rl for part in rounds_of(options.method))
     videos = options.rollout.tasks * options.rollout.group / ranks
     held = {
         "weights": float(element * model.parameters),
         "vae": model.vae.parameters * model.vae.element_bytes,
-        "trained": float(TRAINED_BYTES * trained * adapters),
+        "trained": float((TRAINED_BYTES * trained - saved) * adapters + shown),
         "shadows": float(4 * trained * adapters * len(shadows(options)) * rl),
         "states": 4.0 * model.state_size * videos * max(states_held(plan) for plan in plans),
         "conditions": 2.0 * options.rollout.tasks / ranks * model.context_tokens * model.hidden * element,
@@ -64,6 +72,18 @@ def block_activations(model: Description, targets: tuple[str, ...], element: int
 def lora_parameters(layers: Mapping[str, tuple[int, int]], targets: tuple[str, ...], rank: int) -> int:
     """Exactly what peft adds: rank x (in + out) for each linear layer that a target names, whole or by its end."""
     return sum(rank * (wide + out) for name, (wide, out) in layers.items() if matches(name, targets))
+
+
+def whole_tensors(model: Description, names: Sequence[str]) -> list[tuple[int, ...]]:
+    """The shapes of the parameters that `lora.whole` names, each itself or by a layer above it, once each. Raises
+    ValueError for a name that is neither."""
+    found = set()
+    for name in names:
+        below = [key for key in model.tensors if key == name or key.startswith(name + ".")]
+        if not below:
+            raise ValueError(f"lora.whole: {name!r} is no layer and no parameter of this {model.kind} model")
+        found |= set(below)
+    return [model.tensors[key] for key in sorted(found)]
 
 
 def states_sampled(plan: Asking) -> int:

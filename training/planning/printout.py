@@ -9,7 +9,7 @@ from training.planning.memory import CONTEXT, RESERVE
 TITLES = {  # of the parts of memory
     "weights": "frozen weights",
     "vae": "VAE",
-    "trained": "LoRA, gradients, AdamW",
+    "trained": "trained tensors, gradients, optimizer",
     "shadows": "old policy, EMA",
     "states": "rollout states",
     "conditions": "conditions of a step",
@@ -29,6 +29,7 @@ def text(plan: Mapping[str, Any]) -> str:
         f"{plan['processes']} x {gpu['name']}",
         f"model: {model['parameters'] / 1e9:.3g} B parameters, {model['tokens']:,} tokens a video; {model['source']}",
         f"LoRA: {plan['lora_parameters'] / 1e6:.4g} M trained parameters",
+        *([f"trained whole: {plan['whole_parameters'] / 1e6:.4g} M parameters"] if plan["whole_parameters"] else []),
     ]
     if plan["recipe_processes"] != plan["processes"]:
         lines.append(f"note: the recipe starts {plan['recipe_processes']} processes: set `processes` to your GPUs")

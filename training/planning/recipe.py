@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from storage.options import mistakes
 from storage.strict_yaml import read_yaml
 from training.options import TrainOptions
 
@@ -34,5 +35,5 @@ def recipe_options(path: Path, method: str | None = None) -> tuple[TrainOptions,
     try:
         return TrainOptions.model_validate(given), processes
     except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, item['loc'])) or 'options'}: {item['msg']}" for item in error.errors()]
+        lines = [f"  {one}" for one in mistakes(error)]
         raise ValueError("\n".join([f"{path}: {len(lines)} mistakes in the options:", *lines])) from error

@@ -33,10 +33,11 @@ class CardFacts:
     title: str = "Executor LoRA"
 
 
-def model_card(facts: CardFacts, family: Family, loads_itself: bool, weights: str) -> str:
+def model_card(facts: CardFacts, family: Family, loads_itself: bool, weights: str, whole: str = "") -> str:
     """README.md with the Hub's front matter. Paths of the machine it was made on and secrets are left out.
 
     `family` is the base model's; `loads_itself`: whether its pipeline can load the LoRA's file, named `weights`.
+    `whole`: the name of the file of tensors that were trained whole beside the LoRA; empty where none were.
     """
     import yaml
 
@@ -52,6 +53,7 @@ def model_card(facts: CardFacts, family: Family, loads_itself: bool, weights: st
     recipe = yaml.safe_dump(published(facts.recipe), sort_keys=False, allow_unicode=True)
     method = one_line(str(facts.recipe.get("method", "unknown")))
     licence = f"`{one_line(facts.licence)}`, as the base model's" if facts.licence else "that of the base model"
+    beside = f"- Trained whole: the tensors in `{whole}`, which take the place of the base model's\n" if whole else ""
     return f"""---
 {yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---
 
@@ -63,11 +65,11 @@ Model Self-Distillation (method `{method}`).
 - Base model: `{one_line(base)}`
 - Training data: version `{one_line(facts.dataset_version)}`
 - Licence: {licence}
-
+{beside}
 ## Use
 
 ```python
-{snippet(facts, family, loads_itself, weights)}```
+{snippet(facts, family, loads_itself, weights, whole)}```
 
 ## Scores on held-out tasks
 
@@ -80,7 +82,7 @@ The scores are shares of tasks, with 95 % intervals. Tasks whose judgement faile
 {fenced(recipe, "yaml")}"""
 
 
-def snippet(facts: CardFacts, family: Family, loads_itself: bool, weights: str) -> str:
+def snippet(facts: CardFacts, family: Family, loads_itself: bool, weights: str, whole: str = "") -> str:
     """Python that loads base and LoRA and makes one video, sampled as for the scores; runs in the card's own folder."""
     model, steps = facts.recipe.get("model", {}), facts.recipe.get("held_out", {}).get("steps", 8)
     base, dtype = public_name(facts.base_model), "float32" if model.get("dtype") == "float32" else "bfloat16"
@@ -95,9 +97,11 @@ def snippet(facts: CardFacts, family: Family, loads_itself: bool, weights: str) 
         "import torch",
         f"from diffusers import {family.pipeline}",
         "from diffusers.utils import export_to_video, load_image",
+        *(["from safetensors.torch import load_file"] if whole else []),
         *(f"import {module}  # of this project: a part of the base model" for module in modules),
         "",
         f"pipe = {family.pipeline}.from_pretrained({base!r}, dtype=torch.{dtype})",
+        *(whole_lines(whole) if whole else []),
         load,
         *before,
         'image = load_image("first_frame.png")',
@@ -109,6 +113,15 @@ def snippet(facts: CardFacts, family: Family, loads_itself: bool, weights: str) 
         f'export_to_video(frames, "video.mp4", fps={round(model.get("fps", 24))})',
     ]
     return "\n".join(lines) + "\n"
+
+
+def whole_lines(file: str) -> list[str]:
+    """Lines that put tensors trained whole in the base's place. They come before the LoRA, which renames layers."""
+    return [
+        f'whole = load_file("{file}")  # from the Hub: huggingface_hub.hf_hub_download(ID, "{file}")',
+        "unknown = pipe.transformer.load_state_dict(whole, strict=False).unexpected_keys",
+        'assert not unknown, f"another base model: {unknown}"',
+    ]
 
 
 def own_modules(base: Path) -> list[str]:

@@ -39,7 +39,7 @@ def export_lora(policies: Policies, name: str, out: Path, *, family: Family, car
     """
     with building(out) as folder:
         tensors = write_weights(policies, name, folder, family)
-        text = model_card(card, family, lora_writer(family.pipeline)[1], WEIGHTS)
+        text = model_card(card, family, lora_writer(family.pipeline)[1], WEIGHTS, WHOLE if policies.whole else "")
         (folder / CARD).write_text(text, encoding="utf-8")
         scores = json.dumps(dict(card.numbers), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
         (folder / SCORES).write_text(scores + "\n", encoding="utf-8")

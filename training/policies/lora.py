@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from models.video.lora import put_on
 from models.video.whole_tensors import places
 
 
@@ -44,7 +45,7 @@ class Policies:
         seed: int,
         whole: Sequence[str] = (),
     ):
-        from peft import LoraConfig, inject_adapter_in_model
+        from peft import LoraConfig
         from peft.tuners.lora import LoraLayer
 
         check_targets(transformer, targets)
@@ -61,10 +62,7 @@ class Policies:
                 config = LoraConfig(
                     r=rank, lora_alpha=alpha, target_modules=list(targets), init_lora_weights="gaussian"
                 )
-                if hasattr(transformer, "add_adapter"):  # diffusers' own, which remembers what it loaded
-                    transformer.add_adapter(config, adapter_name=name)
-                else:
-                    inject_adapter_in_model(config, transformer, adapter_name=name)
+                put_on(transformer, config, name)
         self._layers = [layer for layer in transformer.modules() if isinstance(layer, LoraLayer)]
         self._places = {key: (layer, attribute, layer._parameters[attribute]) for key, layer, attribute in whole_places}
         for name in self.names:

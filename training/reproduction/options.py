@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from storage import options
-from storage.options import Options, dotted
+from storage.options import Options, dotted, mistakes
 from training.options import TrainOptions
 from training.options.loop import RunOptions
 from training.options.methods import Method
@@ -106,10 +106,7 @@ class ReproductionOptions(Options):
         try:
             return TrainOptions.model_validate(given)
         except ValidationError as error:
-            said = "; ".join(
-                f"{'.'.join(map(str, item['loc'])) or 'options'}: {item['msg']}" for item in error.errors()
-            )
-            raise ValueError(f"experiment {experiment.name}: {said}") from error
+            raise ValueError(f"experiment {experiment.name}: {'; '.join(mistakes(error))}") from error
 
 
 def read_options(path: Path) -> ReproductionOptions:

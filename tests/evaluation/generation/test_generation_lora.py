@@ -42,7 +42,7 @@ def trained(tmp_path_factory):
     trainer = bench.trainer(root / "out", {"held_out": {"tasks": 2, "steps": 2, "seed": 9}})
     stir(trainer.policies)
     export_lora(trainer.policies, "executor", root / "lora", family=WAN, card=CARD)
-    held_out = HeldOut(trainer.options, trainer.predictor, trainer.store, trainer.judge, trainer.world)
+    held_out = HeldOut(trainer.options, trainer.predictor, trainer.store, trainer.parts.judge, trainer.world)
     jobs = {"task": [], "solution": []}
     for pair in held_out.pairs:
         path = root / f"{pair.pair_id}.png"

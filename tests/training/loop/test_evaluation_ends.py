@@ -20,7 +20,7 @@ from training.world import World
 
 
 def held_out(trainer, world: World = World()) -> HeldOut:
-    return HeldOut(trainer.options, trainer.predictor, trainer.store, trainer.judge, world)
+    return HeldOut(trainer.options, trainer.predictor, trainer.store, trainer.parts.judge, world)
 
 
 def signal_at_video(trainer, monkeypatch, number: int, at: int = 1) -> list[int]:

@@ -184,5 +184,5 @@ def test_outside_of_a_phase_a_signal_raises_nothing(tiny_bench, tmp_path):
         stopping.heed()
     trainer = tiny_bench.trainer(tmp_path / "run")
     trainer.stopping.asked = 15
-    held_out = HeldOut(trainer.options, trainer.predictor, trainer.store, trainer.judge, World())
+    held_out = HeldOut(trainer.options, trainer.predictor, trainer.store, trainer.parts.judge, World())
     assert held_out.videos(EXECUTOR, [0]).shape[0] == 1

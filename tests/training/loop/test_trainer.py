@@ -107,7 +107,7 @@ def test_a_judge_that_answers_when_asked_again_changes_nothing(tiny_bench, tmp_p
     vlm = Brightness(failures=2)
     retried = trained(tiny_bench, tmp_path / "b", vlm=vlm)
     assert apart(good, retried) == 0
-    assert vlm.requests == 3 * good.judge.vlm.requests
+    assert vlm.requests == 3 * good.parts.judge.vlm.requests
 
 
 def test_a_lost_judgement_is_masked_and_counted(tiny_bench, tmp_path):
@@ -128,7 +128,7 @@ def test_a_group_without_any_judgement_is_counted_and_left_out(tiny_bench, tmp_p
     changes = {"rewards": {"judge": {"max_failed_share": 0.5}}}
     trainer = tiny_bench.trainer(tmp_path / "run", changes, method="rl_only", vlm=Brightness())
     task = tasks(trainer, 1)[0]
-    trainer.judge.vlm.fails = lambda key: key[1] == task
+    trainer.parts.judge.vlm.fails = lambda key: key[1] == task
     metrics = trainer.train_step(1)
     assert (metrics["groups/empty"], metrics["groups/zero_variance"]) == (1, 0)
     assert trainer.predictor.calls["executor", True] == 2 * 3 and metrics["grad_norm"] > 0
@@ -266,7 +266,7 @@ def test_a_judge_that_is_down_stops_the_session_before_training(tiny_bench, tmp_
 def test_held_out_videos_are_let_go_as_they_are_judged(tiny_bench, tmp_path, monkeypatch):
     """Those of 200 tasks at full size are tens of gigabytes."""
     trainer = tiny_bench.trainer(tmp_path / "run", {"rollout": {"batch": 1}})
-    held_out = HeldOut(trainer.options, trainer.predictor, trainer.store, trainer.judge, World())
+    held_out = HeldOut(trainer.options, trainer.predictor, trainer.store, trainer.parts.judge, World())
     held_out.pairs, held_out.own = held_out.pairs * 4, range(8)
     real, made, alive = trainer.model.decode, [], []
 

@@ -58,7 +58,7 @@ def mean_reward(trainer, policy: str | None) -> float:
 
     clean = sample(trainer.model, field, under, rows, steps=4, batch=8, keep=False).clean
     texts = [pairs[i].task for i in rows.tasks.tolist()]
-    return float(trainer.judge.submit(trainer.model.decode(clean), texts, 4.0).result().log_odds["task"].mean())
+    return float(trainer.parts.judge.submit(trainer.model.decode(clean), texts, 4.0).result().log_odds["task"].mean())
 
 
 def fit_of(trainer, policy: str, x0: Tensor, condition) -> float:

@@ -2,6 +2,7 @@
 rollouts, tensors trained whole, another optimizer, a model in another parametrisation."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,10 +11,13 @@ import torch
 from models.video.protocol import Condition
 from tests.models.video.tiny_edm import TinyEDM
 from tests.training import rig, tiny_run
+from tests.training.planning.test_plan import small_model
 from training.loop.trainer import Trainer
-from training.methods.asking import asking_in, calls
+from training.methods.asking import asking_in, calls, calls_of_run
 from training.methods.contexts import Context, PairContexts
-from training.methods.rounds import round_of
+from training.methods.rounds import ROUNDS, round_of
+from training.planning.flops import compute
+from training.planning.gpus import gpu_named
 from training.rewards.protocol import Sampled, Scores, TooManyFailures
 from training.world import World
 
@@ -82,20 +86,60 @@ class AfterAPrefix:
         return Context(conditions, told.texts)
 
 
-def test_a_context_may_be_rolled_out_by_the_policy_whose_step_it_is():
-    trainer = edm(method="rl_only", objective=NFT)
+def after_prefixes(**given) -> tuple[Trainer, AfterAPrefix]:
+    trainer = edm(**given)
     contexts = AfterAPrefix(trainer)
-    other = Trainer(
-        trainer.options, TinyEDM(), trainer.store, rig.InstantJudge(), rig.Silent(), World(), contexts=contexts
+    parts = replace(trainer.parts, contexts=contexts)
+    return Trainer(trainer.options, TinyEDM(), trainer.store, parts, rig.Silent(), World()), contexts
+
+
+def with_prefixes(monkeypatch, method: str, count: int = 1) -> None:
+    """The method's rounds begin with prefixes, as those of a method for robots do."""
+    monkeypatch.setitem(ROUNDS, method, tuple(replace(part, prefixes=count) for part in ROUNDS[method]))
+
+
+@pytest.mark.parametrize("method", ["rl_only", "on_policy_anchor", "off_policy", "off_policy_teacher_rl"])
+def test_plans_count_the_calls_of_contexts_that_are_rolled_out(monkeypatch, method):
+    with_prefixes(monkeypatch, method)
+    objective = NFT if method == "rl_only" else {"kind": "awm", "timesteps": 2}
+    trainer, _ = after_prefixes(
+        method=method, objective=objective, run={"steps": 2}, distill={"timesteps": 2, "flow_time": False}
     )
-    sizes, steps = other.options.rollout, other.options.rollout.steps
-    other.train_step(1)
-    assert other.predictor.calls["prefix", False] == sizes.tasks * steps
-    rest = {key: count for key, count in other.predictor.calls.items() if key[0] != "prefix"}
-    assert rest == calls(other.options)
-    other.train_step(1)
+    sizes, steps = trainer.options.rollout, trainer.options.rollout.steps
+    for step in (1, 2):
+        before = trainer.predictor.calls.copy()
+        trainer.train_step(step)
+        made = trainer.predictor.calls - before
+        assert made["prefix", False] == sizes.tasks * steps
+        assert made == calls(trainer.options, step)
+    assert trainer.predictor.calls == calls_of_run(trainer.options)
+
+
+def test_prefixes_cost_time_in_plans(monkeypatch):
+    options = rig.options(method="rl_only")
+    plain = compute(small_model(), options, 1, gpu_named("h100"), 0.45, ("to_q",))["step"]
+    with_prefixes(monkeypatch, "rl_only", 3)
+    found = compute(small_model(), options, 1, gpu_named("h100"), 0.45, ("to_q",))["step"]
+    groups, group = options.rollout.tasks, options.rollout.group
+    share = 1 + 3 * groups / (groups * group)
+    for phase in ("rollout", "decode"):
+        assert found[phase]["flops"] == pytest.approx(share * plain[phase]["flops"])
+    assert found["update"] == plain["update"]
+
+
+def test_a_context_may_roll_out_no_more_prefixes_than_plans_count():
+    trainer, _ = after_prefixes(method="rl_only", objective=NFT)
+    with pytest.raises(ValueError, match=r"contexts roll out 2 prefixes for 2 groups: at most 0 .* method rl_only"):
+        trainer.train_step(1)
+
+
+def test_a_context_may_be_rolled_out_by_the_policy_whose_step_it_is(monkeypatch):
+    with_prefixes(monkeypatch, "rl_only")
+    trainer, contexts = after_prefixes(method="rl_only", objective=NFT)
+    for _ in range(2):
+        trainer.train_step(1)
     first, again = contexts.reached
-    assert first.shape == (sizes.tasks, 16, 16, 3)
+    assert first.shape == (trainer.options.rollout.tasks, 16, 16, 3)
     assert not torch.equal(first, again), "the policy has learned in between, and with it where its prefix leads"
 
 

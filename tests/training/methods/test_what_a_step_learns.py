@@ -65,12 +65,12 @@ def test_a_step_without_a_gradient_moves_nothing_and_is_counted(tiny_bench, tmp_
     }
     trainer = tiny_bench.trainer(tmp_path / "run", changes, method="rl_only")
     rates = [step(trainer)["lr"]]
-    trainer.judge.vlm.blind, before = "", everything(trainer)
+    trainer.parts.judge.vlm.blind, before = "", everything(trainer)
     metrics = step(trainer)
     after = everything(trainer)
     assert metrics["skipped"] == 1 and metrics["grad_norm"] == 0
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(before, after, strict=True))
-    trainer.judge.vlm.blind = None
+    trainer.parts.judge.vlm.blind = None
     rates += [metrics["lr"], (last := step(trainer))["lr"]]
     assert last["skipped"] == 0 and rates[0] > rates[1] > rates[2], "the schedule goes on"
     assert not all(torch.equal(ours, theirs) for ours, theirs in zip(after, everything(trainer), strict=True))

@@ -40,9 +40,9 @@ SCORES = "| | Task |\n| --- | --: |\n| base under T | 0.285 |"
 CARD = CardFacts(RECIPE, "v1|`x`", SCORES, "/home/someone/base", numbers={"task": {"base": 0.285}})
 
 
-def policies_of(transformer, targets, *, alpha: float = 6.0, names=("executor",)) -> Policies:
+def policies_of(transformer, targets, *, alpha: float = 6.0, names=("executor",), whole=()) -> Policies:
     """Stirred, so that the adapter shows."""
-    policies = Policies(transformer, names, rank=4, alpha=alpha, targets=targets, seed=3)
+    policies = Policies(transformer, names, rank=4, alpha=alpha, targets=targets, seed=3, whole=whole)
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for name in names:
@@ -146,6 +146,37 @@ def test_the_cards_snippet_runs(tiny_wan, tiny_parts, tmp_path: Path, repository
     assert ran.returncode == 0, ran.stderr[-3000:]
     assert ran.stdout.strip() == "8", "as many frames as in training"
     assert (tmp_path / "it" / "video.mp4").stat().st_size > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whole", [["proj_out", "scale_shift_table"], ["blocks.0.attn1.to_q"]])
+def test_the_cards_lines_load_tensors_trained_whole_besides_the_lora(
+    tiny_wan, tiny_parts, tmp_path: Path, whole: list[str]
+):
+    """Also where the LoRA lies on the very layer: then the order of the lines decides."""
+    from microworld.model.parts import save
+
+    save(tiny_parts, tmp_path / "it" / "base")
+    base = velocity(tiny_wan)
+    policies = policies_of(tiny_wan.transformer, tiny_wan.lora_targets, whole=whole)
+    with policies.use("executor"):
+        wanted = velocity(tiny_wan)
+    (tmp_path / "it").rename(tmp_path / "made")
+    card = replace(CARD, base_model="base")
+    export_lora(policies, "executor", tmp_path / "it", family=WAN, card=card)
+    (tmp_path / "it" / "base").symlink_to(tmp_path / "made" / "base")
+    text = (tmp_path / "it" / "README.md").read_text()
+    code = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
+    assert "- Trained whole: the tensors in `whole_tensors.safetensors`" in text
+    found: dict = {}
+    with working_in(tmp_path / "it"):
+        exec("import models.video.frame_vae\n" + code.split("image = load_image")[0], found)
+    tiny_wan.transformer = found["pipe"].transformer
+    assert torch.equal(velocity(tiny_wan), wanted) and (wanted - base).abs().max() > 1e-3
+
+
+def test_a_card_without_whole_tensors_says_nothing_of_them():
+    assert "whole" not in model_card(CARD, WAN, True, "w.safetensors")
 
 
 def test_the_folder_is_whole_and_the_same_in_every_process(tiny_wan, tmp_path: Path):
