@@ -31,6 +31,7 @@ Conditioning = Literal["task", "demonstrator", "vlm"]
 ORIGIN = ("training", "curve")  # in a RunRecord's `extra`: the training run of its adapter, and a curve it belongs to
 PART = "part"  # in a RunRecord's `extra`, true: asked for the benchmark's first samples alone, beside runs over more
 CUT = "cut"  # in a RunRecord's `extra`: {largest, mean, shares: {sample id: share}}, what is cut off first frames
+CONTROL = "control"  # in a RunRecord's `extra`: {kind, ...} of videos that no model made
 OK = ""  # `failure` of what went well
 IMAGE_MISSING = "image_missing"  # begins that of a video whose sample has no image
 Record = TypeVar("Record")

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evaluation.generation.controls import described as describe_control
+from evaluation.generation.controls import make_control
 from evaluation.generation.cutting import check_cut, picture_sizes
 from evaluation.generation.folder import LOCK, Job, RunFolder
 from evaluation.generation.options import GenerateOptions
@@ -65,11 +67,17 @@ def generate_runs(runs: Sequence[GenerateOptions], tell: Tell = to_stderr) -> li
                 sizes[options.benchmark] = picture_sizes(known[options.benchmark])
             check_expected(options, known[options.benchmark])
             cut[options.output] = check_cut(options, known[options.benchmark], sizes[options.benchmark])
-        prepared = [_prepare(options, known, cut[options.output], stack, tell) for options in runs]
+        modelled = [options for options in runs if not options.control]
+        prepared = [_prepare(options, known, cut[options.output], stack, tell) for options in modelled]
         done: dict[str, Generated] = {}
-        for model in dict.fromkeys(options.model for options in runs):
+        for model in dict.fromkeys(options.model for options in modelled):
             sharing = [one for one in prepared if one[0].options.model == model]
             done |= _make(sharing, tell)
+        for options in runs:  # last: a control may be made of the videos of a run of the same call
+            if options.control:
+                folder, _ = _prepare(options, known, cut[options.output], stack, tell)
+                make_control(folder)
+                done[options.output] = _finish(folder, tell)
         return [done[options.output] for options in runs]
 
 
@@ -85,7 +93,8 @@ def _prepare(
     benchmark = known[options.benchmark]
     lora = find_lora(options.lora, options.lora_revision) if options.lora else None
     told = (lora.source, lora.sha256) if lora else ("", "")
-    folder = RunFolder(options, benchmark, run_record(options, benchmark, known[options.model], told, cut))
+    controls = describe_control(options) if options.control else {}
+    folder = RunFolder(options, benchmark, run_record(options, benchmark, known[options.model], told, cut, controls))
     folder.open(tell)
     stack.callback(folder.journal.close)
     folder.plan()

@@ -12,6 +12,11 @@ from models.video.options import VideoModelOptions
 from models.vlm.options import VLMOptions
 from storage.options import Options
 
+Control = Literal["", "frozen", "shuffled", "truth"]
+CONTROL_TOLD = (
+    "Videos that no model makes. frozen: the first frame throughout. shuffled: another run's videos of other tasks. "
+    "truth: the task drawn (microworld). Empty: a run of the model."
+)
 MAX_CUT = (
     "Largest share of a first frame's area that may be cut away to fit it to the video's size; above, nothing is "
     "generated, and a size that keeps the frames is named."
@@ -68,6 +73,8 @@ class GenerateOptions(Options):
     dataset_version: str = Field("", description="Release that the adapter was trained on, for the record.")
     notes: tuple[str, ...] = Field((), description="What a reader must know, for the record and the report.")
     writer: WriterOptions = WriterOptions()
+    control: Control = Field("", description=CONTROL_TOLD)
+    control_of: str = Field("", description="shuffled: folder of the run whose videos are shuffled.")
     max_cut_share: float = Field(0.25, ge=0, le=1, description=MAX_CUT)
     replace: bool = Field(False, description="Begin anew where the folder holds a run made otherwise; false: refuse.")
 
@@ -84,6 +91,14 @@ class GenerateOptions(Options):
             raise ValueError(f"name {self.run_name!r}: up to 100 letters, digits, '.', '_' or '-' are expected")
         if self.lora_revision is not None and not self.lora:
             raise ValueError(f"lora_revision {self.lora_revision!r} is set and lora is not")
+        if bool(self.control_of) != (self.control == "shuffled"):
+            raise ValueError(
+                f"control {self.control!r}, control_of {self.control_of!r}: shuffled, and it alone, has one"
+            )
+        if self.control and (self.lora or self.conditioning != "task" or self.step is not None):
+            raise ValueError(
+                f"control {self.control!r}: a run without lora and step, of conditioning task, is expected"
+            )
         return self
 
     @property

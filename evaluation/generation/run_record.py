@@ -8,7 +8,7 @@ from typing import Any
 from evaluation.benchmarks.benchmark import BadBenchmark, Benchmark
 from evaluation.generation.options import GenerateOptions
 from evaluation.generation.writing import decides
-from evaluation.records import CUT, ORIGIN, PART, RunRecord
+from evaluation.records import CONTROL, CUT, ORIGIN, PART, RunRecord
 from storage.options import dotted
 
 # Labels, and where and how fast: what a resumed run may be told otherwise.
@@ -22,10 +22,15 @@ class ChangedRun(ValueError):
 
 
 def run_record(
-    options: GenerateOptions, benchmark: Benchmark, identity: str, lora: tuple[str, str], cut: dict[str, Any]
+    options: GenerateOptions,
+    benchmark: Benchmark,
+    identity: str,
+    lora: tuple[str, str],
+    cut: dict[str, Any],
+    controls: dict[str, Any],
 ) -> RunRecord:
     """What decides the run's videos. `lora`: its source and the SHA-256 of its weights, both "" without one; `cut`:
-    what is cut off first frames.
+    what is cut off first frames; `controls`: what decides the videos of a control run, {} for another.
     """
     by_vlm = options.conditioning == "vlm"
     vlm = options.writer.vlm
@@ -35,7 +40,7 @@ def run_record(
         benchmark_version=benchmark.version,
         conditioning=options.conditioning,
         model=options.model.model_dump(mode="json"),
-        identity=identity,
+        identity=f"control {controls['kind']}" if controls else identity,
         sampler=options.sampler.model_dump(mode="json", exclude={"eta"} if options.sampler.kind == "ode" else set()),
         seeds=options.seeds,
         samples=len(benchmark.samples[: options.samples]),
@@ -50,6 +55,7 @@ def run_record(
         extra={MADE_ON: [], CUT: cut}
         | {name: value for name in ORIGIN if (value := getattr(options, name))}
         | ({PART: True} if is_part(options, benchmark) else {})
+        | ({CONTROL: controls} if controls else {})
         | ({"writer": decides(options.writer)} if by_vlm else {}),
     )
 

@@ -57,6 +57,7 @@ def build_report(
     told = read_reproduction(reproduction) if reproduction else None
     if tell:
         tell(f"read {len(found)} runs, {sum(len(one.videos) for one in found)} videos")
+    every, found = found, [one for one in found if not one.control]  # controls stand apart
     left_out = parts(found)
     full = [one for one in shown_in_full(found) if one not in left_out]
     shown = sorted(full, key=lambda one: ORDER.get(one.role, len(ORDER)))
@@ -71,12 +72,13 @@ def build_report(
         "stripless": sum(1 for place in placed if not place.missing and not place.strip),
         "trust": trust(found, shown, exact_judge, expected),
         "ablations": ablations(told, usual_options(reproduction, told)) if told else None,
+        "controls": [one for one in every if one.control],
     } | _view(found, shown, grouped, told, reference)
     made = environment(HERE, ["style.css"], ["filters.js", "screens.js", "players.js"], beside=True)
     made.filters |= {"share": share, "named": label_of}
     made.globals |= {"interval_words": interval_words, "made_on": made_on, "cut": cut}
     page = out / PAGE
-    write_summary(out, found, [pair for _, some in view["pairs"] for pair in some], view["curves"])
+    write_summary(out, every, [pair for _, some in view["pairs"] for pair in some], view["curves"])
     write_bytes(page, made.get_template("page.html.j2").render(view).encode("utf-8"))
     if tell:
         tell(f"wrote {page}: {page.stat().st_size / 1e6:.1f} MB")

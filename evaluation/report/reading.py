@@ -6,6 +6,7 @@ from pathlib import Path
 
 from evaluation.preference.pickscore_file import read_skipped
 from evaluation.records import (
+    CONTROL,
     JUDGEMENTS,
     MANIFEST,
     ORIGIN,
@@ -59,6 +60,11 @@ class Evaluated:
             return ", ".join([self.name, *step])
         more = ", ".join(([] if self.name == self.role else [self.name]) + step)
         return role_label(self.role) + (f" ({more})" if more else "")
+
+    @property
+    def control(self) -> str:
+        """What kind of control it is, "" for a run of a model."""
+        return str(self.record.extra.get(CONTROL, {}).get("kind", ""))
 
     @property
     def benchmark(self) -> tuple[str, str]:

@@ -22,7 +22,7 @@ OTHERS = [page for page in PAGES if page.name not in ("docs/options.md", "CHANGE
 FILE = re.compile(r".*\.(py|md|json|jsonl|yaml|txt|log|png|html|toml|cff|csv|mp4)")
 MODEL = "frames: 8, height: 32, width: 32, fps: 4.0"  # in place of `...`
 # Of commands without an asset; docs/benchmarks.md says where they belong.
-OF_COMMANDS = {"step", "benchmark", "rewrites", "objective"}
+OF_COMMANDS = {"step", "benchmark", "rewrites", "objective", "gpt4o"}
 
 
 def known_paths() -> set[str]:

@@ -9,7 +9,7 @@ from assets.support.config_blocks import config_block
 from evaluation.benchmarks.dreamgen.options import DreamgenTableOptions
 from evaluation.benchmarks.vbvr.options import EvaluatorOptions
 from evaluation.checks import WORST_FAILURE_RATE
-from evaluation.generation.options import MAX_CUT, SamplerOptions, WriterOptions
+from evaluation.generation.options import CONTROL_TOLD, MAX_CUT, Control, SamplerOptions, WriterOptions
 from evaluation.generation.sources import AuthorsSource, DreamgenSource
 from evaluation.judging.options import JudgingOptions
 from evaluation.preference.options import PickScoreModel
@@ -89,11 +89,13 @@ class EvaluatedRun(dg.Config):
     )
     queries: Literal["full", "short"] = Field("full", description="vbvr: its own queries, or shortened ones.")
     notes: list[str] = Field([], description="What readers of these scores must know. The report shows it on top.")
+    control: Control = Field("", description=CONTROL_TOLD)
+    of: str = Field("", description="shuffled: name of the run whose videos are shuffled.")
     model: Model | None = Field(None, description="Model of this run. null: the block's.")
     sampler: Sampler | None = Field(None, description="Sampler of this run. null: the block's.")
 
     _named = field_validator("name")(run_name)
-    _trained = field_validator("training")(folder_name)
+    _trained = field_validator("training", "of")(folder_name)
 
     @model_validator(mode="after")
     def _one_lora(self) -> "EvaluatedRun":
@@ -103,6 +105,10 @@ class EvaluatedRun(dg.Config):
             raise ValueError(f"executor {self.executor!r} is set without training: name the training that holds it")
         if self.lora_revision is not None and not self.lora:
             raise ValueError(f"lora_revision {self.lora_revision!r} is set without lora: set lora to a Hub id")
+        if bool(self.of) != (self.control == "shuffled"):
+            raise ValueError(f"run {self.name!r}: `of` names the run that control shuffled takes, and is for it alone")
+        if self.control and (self.training or self.lora or self.conditioning != "task" or self.step is not None):
+            raise ValueError(f"run {self.name!r}: a control has no training, lora or step, and conditioning task")
         return self
 
 

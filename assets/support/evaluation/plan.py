@@ -78,6 +78,8 @@ def generate_options(
         dataset_version=dataset,
         notes=tuple(run.notes),
         writer=given["writer"],
+        control=run.control,
+        control_of=str(store.evaluated(run.of)) if run.of else "",
         max_cut_share=config.max_cut_share,
         replace=config.replace,
     )
