@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 import yaml
 
-from assets.support.evaluation.options import GeneratedVideosConfig, TrainingCurve
+from assets.support.evaluation.options import EvaluatedRun, GeneratedVideosConfig, TrainingCurve
 from assets.support.option_tables import anchor
 from assets.support.resources import VLMResource
 from assets.support.run_config import check_run_config
@@ -105,6 +105,8 @@ def check(block, where: str) -> None:
             assert [TrainingCurve(**curve) for curve in curves]
         case {"runs": _, "output": _}:
             ReportOptions(**block)
+        case [*rows] if all("control" in one for one in rows):
+            assert [EvaluatedRun(**one) for one in rows]
         case [*experiments] if all("method" in one for one in experiments):
             assert [Experiment(**one) for one in experiments]
         case _:

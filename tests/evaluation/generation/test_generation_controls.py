@@ -48,7 +48,7 @@ def test_a_shuffled_control_of_videos_that_were_made_anew_is_told(bench, tmp_pat
     control = bench.options(tmp_path / "shuffled", control="shuffled", control_of=base.output)
     generate_runs([base, control], quiet)
     generate(bench.options(tmp_path / "base", seeds=[1], sampler={"steps": 1}, replace=True), quiet)
-    with pytest.raises(ChangedRun, match="extra.control.videos"):
+    with pytest.raises(ChangedRun, match=r"extra\.control\.videos"):
         generate(control, quiet)
 
 
