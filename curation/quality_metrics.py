@@ -60,7 +60,7 @@ METRICS = (
             "min_laplacian_var",
             12.0,
             "blurred",
-            "Variance of the Laplacian (squared luma levels, short side at most 720 px); less is blurred",
+            "Variance of the Laplacian (squared luma levels, as of a picture of 720 lines); less is blurred",
             tries=(3, 6, 12, 25, 50, 100, 200),
         ),
         log=True,

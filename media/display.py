@@ -97,7 +97,6 @@ class Painter:
     def paint(self, frame: VideoFrame, pixel_aspect: Fraction | None) -> np.ndarray:
         """The frame as a contiguous uint8 [height, width, 3] BGR array."""
         width, height = stored_size(frame.width, frame.height, pixel_aspect, self.max_side_px)
-        same_size = (width, height) == (frame.width, frame.height)
         scaled = self._reformatter.reformat(
             frame,
             width=width,
@@ -105,8 +104,7 @@ class Painter:
             format="bgr24",
             src_colorspace=assumed_matrix(frame),
             dst_color_range=ColorRange.JPEG,
-            # At the same size nothing is interpolated but chroma, and the default takes swscale's fast path.
-            interpolation=Interpolation.BILINEAR if same_size else Interpolation.BICUBIC,
+            interpolation=Interpolation.BICUBIC,  # of chroma, even where the size stays
             threads=1,
         )
         return orientation(frame).apply(scaled.to_ndarray())

@@ -1,7 +1,7 @@
 """Low-level quality: rejects blurred, badly exposed and empty frames by the paper's thresholds (appendix A.6.1).
 
 Measured on the full-range luma of the written JPEG, scaled down (never up) to at most 720 pixels on the short side,
-because the variance of the Laplacian depends on the size.
+because the variance of the Laplacian depends on the size. Smaller frames get it as of 720 lines.
 """
 
 from pathlib import Path

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from curation.tasks.options import RuleOptions
 
 TASK = re.compile(r"\[(?P<agent>[^\[\]\n]+)\]: (?P<instruction>\S[^\n]*\.)")
-# Words that point at somebody without saying who: a task must pick its agent out by words alone.
+# Words that point at somebody without saying who: a task must pick its agent out by words alone. A game's player is
+# no such word: there is one, and the paper's authors name it so.
 UNNAMED = frozenset([
     "agent", "character", "person", "someone", "somebody", "it", "he", "she", "they", "object", "thing", "entity",
-    "subject", "player",
+    "subject", "anyone", "anybody", "nobody", "something", "none", "unknown", "unnamed", "unspecified", "name",
+    "description",
 ])  # fmt: skip
-ARTICLES = frozenset(("a", "an", "the", "this", "that"))
+ARTICLES = frozenset(("a", "an", "the", "this", "that", "some", "another"))
 # Where a finished paragraph may end, closing quotes and brackets allowed.
 FINISHED = re.compile(r"[.!?][\"')\]]*$")
 

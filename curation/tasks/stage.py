@@ -15,5 +15,5 @@ STAGE = Stage(
         "curation/vlm_calls.py",
         "models/vlm/tidy.py",
     ),
-    known={"b7e2b15e3375": "1"},
+    known={"b7e2b15e3375": "1", "0137f99973a0": "2"},
 )

@@ -31,11 +31,11 @@ def test_finished_collections_stay_what_they_are():
     """The versions that tables, journals and releases have had so far."""
     assert {name: code.version for name, code in DECIDED.items()} == {
         "clips": "2",
-        "frames": "1",
-        "quality": "1",
-        "aesthetics": "1",
+        "frames": "2",
+        "quality": "2",
+        "aesthetics": "2",
         "screening": "1",
-        "tasks": "1",
+        "tasks": "2",
         "taxonomy": "1",
         "worldtasks": "1",
         "published_dataset": "1",

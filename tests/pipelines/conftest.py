@@ -40,6 +40,7 @@ def small_recipe(root: Path, clips: int = 60) -> dict:
         "ops": {
             "clips": {"config": {"source": {"microworld": {"clips": clips, "seed": 1}}}},
             "frames": {"config": {"count": 2}},
+            "quality": {"config": {"min_laplacian_var": 1.5}},  # as in recipes/microworld.yaml
         },
         "loggers": {"console": {"config": {"log_level": "WARNING"}}},
     }

@@ -170,13 +170,17 @@ def test_wrong_options_are_named_at_the_start(options, words):
         AestheticsOptions(**options)
 
 
-def test_other_rules_make_a_new_cut_and_files_from_before_they_were_noted_still_hold(shard, table_scorer, tmp_path):
+def test_other_rules_make_a_new_cut(shard, table_scorer, tmp_path):
     rows, cut = shard([(float(i), 10.0 * i, 127.5) for i in range(12)]), tmp_path / "cut.json"
     score_frames(rows, tmp_path, OPTIONS, cut, table_scorer)
     content = json.loads(cut.read_bytes())
-    for rules, why in ((None, "first"), ("of another day", "rules changed")):
-        told = content | {"rules": rules} if rules else {name: content[name] for name in content if name != "rules"}
+    unnoted = {name: content[name] for name in content if name != "rules"}  # from before they were noted: version 1
+    for told, why in (
+        (content, "first"),
+        (content | {"rules": "of another day"}, "rules changed"),
+        (unnoted, "rules changed"),
+    ):
         cut.write_text(json.dumps(told))
         score_frames(rows[:5], tmp_path, OPTIONS, cut, table_scorer)
         assert Reference.load(cut).why == why
-    assert Reference.load(cut).population == 5
+        assert Reference.load(cut).population == (12 if why == "first" else 5)

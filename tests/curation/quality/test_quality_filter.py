@@ -23,7 +23,7 @@ def mostly(level: int, other: int, share: float = 0.9) -> np.ndarray:
 
 def test_each_kind_of_bad_frame_is_caught_with_its_value(texture, frame_row, tmp_path):
     frames = [
-        frame_row("a_00", texture(1)),
+        frame_row("a_00", texture(1, sigma=0.7)),
         frame_row("a_01", cv2.GaussianBlur(texture(1), (0, 0), 15)),
         frame_row("a_02", mostly(2, 60, 0.8)),
         frame_row("a_03", mostly(254, 200, 0.8)),

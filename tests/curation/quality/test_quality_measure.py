@@ -34,7 +34,8 @@ def distance(one: str, other: str) -> int:
 @given(LUMAS)
 def test_every_number_equals_its_definition_in_float64(luma):
     quality = measure(luma)
-    assert quality.laplacian_var == pytest.approx(laplacian_by_definition(luma).var(), rel=1e-12, abs=1e-9)
+    scale = (min(luma.shape) / 720) ** 2
+    assert quality.laplacian_var == pytest.approx(laplacian_by_definition(luma).var() * scale, rel=1e-12, abs=1e-9)
     assert quality.mean_luma == pytest.approx(luma.mean(), rel=1e-12)
     assert quality.luma_std == pytest.approx(luma.astype(np.float64).std(), rel=1e-12, abs=1e-9)
     assert quality.black_ratio == (luma <= 16).mean()
@@ -96,6 +97,42 @@ def test_numbers_are_taken_at_the_working_size(texture):
     scaled = cv2.resize(large, (1280, 720), interpolation=cv2.INTER_AREA)
     assert measure(large) == measure(scaled)
     assert measure(large).laplacian_var > 1.5 * cv2.Laplacian(large, cv2.CV_64F).var()  # so the size must be stated
+
+
+@pytest.mark.parametrize("height", [1080, 720, 360, 180])
+def test_a_blurred_picture_is_blurred_and_a_sharp_one_sharp_at_every_size(landscape, height):
+    """The same picture, sharp and blurred by 3.5 of 720 lines, as a source of `height` lines has it."""
+    size = (height * 16 // 9, height)
+    sharp = cv2.resize(landscape, size, interpolation=cv2.INTER_AREA)
+    blurred = cv2.resize(cv2.GaussianBlur(landscape, (0, 0), 3.5 * 1.5), size, interpolation=cv2.INTER_AREA)
+    assert measure(as_jpeg(blurred)).laplacian_var < 12
+    assert measure(as_jpeg(sharp)).laplacian_var > 4 * 12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("height", [720, 360, 180])
+def test_real_pictures_too(shared_data, height):
+    for path in sorted((shared_data / "worldtasks_images").glob("*.png")):
+        luma = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        size = (height * luma.shape[1] // luma.shape[0], height)
+        blurred = cv2.resize(cv2.GaussianBlur(luma, (0, 0), 3.5), size, interpolation=cv2.INTER_AREA)
+        sharp = cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
+        assert measure(as_jpeg(blurred)).laplacian_var < 12 < measure(as_jpeg(sharp)).laplacian_var
+
+
+def as_jpeg(luma):
+    return decode_luma(cv2.imencode(".jpg", luma, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes())
+
+
+@pytest.fixture(scope="module")
+def landscape():
+    """uint8 [1080, 1920]: noise with the 1/f spectrum of natural pictures, the same every time."""
+    height, width = 1080, 1920
+    rng = np.random.default_rng(5)
+    radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]) * height
+    spectrum = np.exp(2j * np.pi * rng.random(radius.shape)) / np.maximum(radius, 1)
+    picture = np.fft.irfft2(spectrum, (height, width))
+    return (128 + 45 * picture / picture.std()).clip(0, 255).astype(np.uint8)
 
 
 def test_luma_is_the_y_plane_of_the_jpeg(texture):

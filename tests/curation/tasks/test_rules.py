@@ -48,9 +48,32 @@ def test_every_rule_has_a_case():
 
 
 @pytest.mark.parametrize(
+    "agent",
+    [
+        "Person", "A person", "The character", "Someone", "She", "This object", "An entity", "The subject",
+        "Another person", "Some thing", "Unknown person", "Unnamed character", "Nobody", "Something", "None",
+        "Agent description", "agent name", "THE AGENT",
+    ],
+)  # fmt: skip
+def test_an_agent_that_nobody_could_find_in_the_picture_is_not_named(agent):
+    assert judge_pairs([Pair(f"[{agent}]: Step onto the marking.", SOLUTION)], OPTIONS)[0][0] == "agent_not_named"
+
+
+@pytest.mark.parametrize(
     "task",
     [
         TASK,
+        "[Player character]: Align the wire with the exposed terminal on the black box.",  # the authors' own
+        "[The player]: Open the wooden door.",
+        "[Player]: Open the wooden door.",
+        "[Playable character]: Open the wooden door.",
+        "[Main character]: Open the wooden door.",
+        "[Non-player character]: Open the wooden door.",
+        "[Person in red]: Open the wooden door.",
+        "[Object on the table]: Roll over the edge.",
+        "[Character holding the torch]: Open the wooden door.",
+        "[Unknown man in a hat]: Open the wooden door.",
+        "[Camera]: Pan to the wooden door.",
         "[First-person view]: Align the car's front bumper with the white track curb ahead.",
         "[Red disc]: Move to the blue frame.",
         "[穿蓝衬衫的男人]: 走到 黄线 上.",
