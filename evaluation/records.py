@@ -60,7 +60,9 @@ class VideoRecord:
 
     `path` below the run's folder; `prompt` is what the model saw; `seconds` wall time end to end (image and prompt in,
     file written out, a share of its batch's), `vlm_seconds` the part that a VLM took to write the prompt; `frames`,
-    `height`, `width`, `fps` of the file; `sha256` of the file; `image_sha256` of the first frame's file.
+    `height`, `width`, `fps` of the file; `sha256` of the file; `image_sha256` of the first frame's file;
+    `first_frame_ssim` of the video's first frame against the given picture, fitted to the video's size, None where it
+    was not measured.
     """
 
     video_id: str  # sample_id and seed: "<sample_id>-s<seed>"
@@ -77,6 +79,7 @@ class VideoRecord:
     seconds: float = 0.0
     vlm_seconds: float = 0.0
     failure: str = OK
+    first_frame_ssim: float | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from evaluation.generation.controls import described as describe_control
 from evaluation.generation.controls import make_control
 from evaluation.generation.cutting import check_cut, picture_sizes
+from evaluation.generation.first_frame import WINDOW, ssim
 from evaluation.generation.folder import LOCK, Job, RunFolder
+from evaluation.generation.images import read_image
 from evaluation.generation.options import GenerateOptions
 from evaluation.generation.run_record import check_expected, run_record
 from evaluation.generation.sampling import sample_videos
@@ -22,7 +24,10 @@ from evaluation.videos import write_video
 from storage.files import exclusive, sha256_file
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from models.video.lora import LoRA
+    from models.video.protocol import VideoShape
 
 Tell = Callable[[str], None]
 
@@ -156,8 +161,17 @@ def _make_batch(model, folder: RunFolder, jobs: Sequence[Job]) -> None:
                 model.shape.fps,
                 seconds=share + written + job.vlm_seconds,
                 vlm_seconds=job.vlm_seconds,
+                first_frame_ssim=kept_picture(job, video[0], model.shape),
             )
         )
+
+
+def kept_picture(job: Job, frame: "np.ndarray", shape: "VideoShape") -> float | None:
+    """SSIM of a video's first frame uint8 [H, W, 3] and the picture that the model was given; None for tiny videos."""
+    from models.video.pixels import fit
+
+    given = fit(read_image(job.image.read_bytes()), shape)
+    return round(ssim(given, frame), 6) if min(frame.shape[:2]) >= WINDOW else None
 
 
 def _finish(folder: RunFolder, tell: Tell) -> Generated:

@@ -76,7 +76,7 @@ def build_report(
     } | _view(found, shown, grouped, told, reference)
     made = environment(HERE, ["style.css"], ["filters.js", "screens.js", "players.js"], beside=True)
     made.filters |= {"share": share, "named": label_of}
-    made.globals |= {"interval_words": interval_words, "made_on": made_on, "cut": cut}
+    made.globals |= {"interval_words": interval_words, "made_on": made_on, "cut": cut, "kept": kept}
     page = out / PAGE
     write_summary(out, every, [pair for _, some in view["pairs"] for pair in some], view["curves"])
     write_bytes(page, made.get_template("page.html.j2").render(view).encode("utf-8"))
@@ -153,6 +153,16 @@ def cut(record: RunRecord) -> str:
     if not told["largest"]:
         return "first frames whole"
     return f"first frames cut by {told['largest']:.1%} at most, {told['mean']:.1%} on average"
+
+
+def kept(one: Evaluated) -> str:
+    """How well first frames keep the pictures that the model was given; "" where nobody measured it."""
+    found = [video.first_frame_ssim for video in one.videos if video.first_frame_ssim is not None]
+    if not found:
+        return ""
+    return (
+        f"frame 0 against the given picture: SSIM {sum(found) / len(found):.3f} on average, {min(found):.3f} at least"
+    )
 
 
 def share(value: float | None, decimals: int = 3) -> str:

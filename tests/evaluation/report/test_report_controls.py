@@ -1,5 +1,7 @@
 """Control runs stand apart: with a sentence on what they mean, in no leaderboard, pair or player; cuts are told."""
 
+from dataclasses import replace
+
 from evaluation.records import CONTROL, CUT
 from tests.evaluation.report.made_runs import MadeRun
 
@@ -23,3 +25,9 @@ def test_controls_alone_are_a_page_too(report, movies, tmp_path):
 
 def test_without_controls_there_is_no_word_of_them(four_page):
     assert "Controls" not in four_page.section("leaderboard")
+
+
+def test_the_page_says_how_first_frames_keep_the_given_picture(report, movies, tmp_path):
+    made = MadeRun(tmp_path / "base", 2, movies)
+    made.videos = [replace(one, first_frame_ssim=0.9 + n / 20) for n, one in enumerate(made.videos)]
+    assert "SSIM 0.925 on average, 0.900 at least" in report([made.write()]).section("evaluated")
