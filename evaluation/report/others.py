@@ -195,6 +195,13 @@ def _vbench(found: Sequence[tuple[Evaluated, VbenchTable]]) -> Other:
             for one in table.rows
         }
         rows.append(Row(run.label, "", cells))
+        for name in dict.fromkeys(one.run for one in table.compared):
+            gains = {
+                one.dimension.replace("_", " "): Cell(one.gain, one.low, one.high, f"{one.videos} pairs")
+                for one in table.compared
+                if one.run == name
+            }
+            rows.append(Row(name, f"gain on {run.label}", gains))
     return Other("VBench", "Means of the dimensions that need no prompts of its own, 0 to 1", _columns(rows),
                  tuple(rows), _notes((run.label, table.notes) for run, table in found))  # fmt: skip
 

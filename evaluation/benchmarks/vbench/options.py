@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from storage.options import Options
 
@@ -27,6 +27,7 @@ class VbenchOptions(Options):
     run: Path = Field(description="The run's folder, as generation left it.")
     out: Path | None = Field(None, description="Folder of videos, results and table; null: `vbench` in the run's.")
     seed: int | None = Field(None, description="Whose videos; null where the run has one seed only.")
+    others: tuple[Path, ...] = Field((), description="table: further scored runs, compared with `run` video by video.")
     dimensions: tuple[str, ...] = Field(DIMENSIONS, min_length=1, description="Those wanted, of custom input's.")
 
     @field_validator("dimensions")
@@ -35,6 +36,12 @@ class VbenchOptions(Options):
         if set(value) - set(DIMENSIONS) or len(set(value)) != len(value):
             raise ValueError(f"{list(value)}: each of {', '.join(DIMENSIONS)} at most once is expected")
         return value
+
+    @model_validator(mode="after")
+    def _own_folders(self) -> "VbenchOptions":
+        if self.out is not None and self.others:
+            raise ValueError("out and others: runs that are compared have their results in their own folders")
+        return self
 
     @property
     def place(self) -> Path:

@@ -118,3 +118,30 @@ def test_a_table_of_other_videos_than_the_runs_is_refused(capsys, tmp_path):
     status, _, said = told(capsys, tmp_path, step="table", run=str(run), dimensions=["dynamic_degree"])
     assert status == 1 and "1.mp4" in said
     assert told(capsys, tmp_path, step="table", run=str(run), dimensions=["human_action"])[0] == 2
+
+
+def scored(capsys, tmp_path, name: str, degrees: list[bool], smooth: list[float]):
+    run = layouts.run(tmp_path / name, [Sample(str(n), "gr1_env/0_x.png", "t") for n in range(len(smooth))])
+    assert told(capsys, tmp_path, step="export", run=str(run))[0] == 0
+    (run / "vbench" / "results").mkdir()
+    whole = {
+        "dynamic_degree": [sum(degrees) / len(degrees), rows(*degrees)],
+        "motion_smoothness": [sum(smooth) / len(smooth), rows(*smooth)],
+    }
+    results(run / "vbench" / "results" / "a_eval_results.json", whole)
+    return run
+
+
+def test_runs_are_compared_video_by_video(capsys, tmp_path):
+    from stats.rates import paired_interval
+
+    base = scored(capsys, tmp_path, "base", [False] * 4, [0.9, 0.5, 0.7, 0.3])
+    executor = scored(capsys, tmp_path, "executor", [True] * 4, [0.95, 0.45, 0.85, 0.4])
+    wanted = {"step": "table", "dimensions": ["dynamic_degree", "motion_smoothness"]}
+    status, out, _ = told(capsys, tmp_path, run=str(base), others=[str(executor)], **wanted)
+    assert status == 0 and "| executor - base | dynamic_degree | +1.000 [" in out
+    degree, smooth = json.loads((base / "vbench" / "table.json").read_text())["compared"]
+    assert degree["gain"] == 1 and (degree["low"], degree["high"]) == pytest.approx(paired_interval(4, 0, 4))
+    assert smooth["gain"] == pytest.approx((0.05 - 0.05 + 0.15 + 0.1) / 4) and smooth["videos"] == 4
+    assert -0.05 <= smooth["low"] < smooth["gain"] < smooth["high"] <= 0.15
+    assert told(capsys, tmp_path, run=str(base), others=[str(executor)], out=str(tmp_path / "x"), **wanted)[0] == 2
