@@ -19,7 +19,6 @@ from stats.bootstrap import percentiles, resampled_means
 from stats.rates import paired_interval
 from storage.files import write_bytes
 
-
 ALIKE = 1e-12  # differences that vary by less do not vary
 
 
