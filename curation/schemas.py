@@ -87,6 +87,7 @@ SCREENING = pa.schema([
     *ASKED,
     ("log_odds", pa.float64()),  # log p(yes) - log p(no), natural logarithm; null when the request failed
     ("exact", pa.bool_()),  # false when a missing token's log-probability was replaced by a floor
+    ("mass", pa.float64()),  # p(yes) + p(no), 0..1; null where it is not known
     ("threshold", pa.float64()),
     *VERDICT,
 ])  # fmt: skip

@@ -89,6 +89,7 @@ class Judgement:
     `log_odds` natural, log p(yes) - log p(no), None when failed; `yes` whether it is above 0, None when failed; `text`
     what the judge said, `exact` False when one of the two answers stood at a floor; `frames` the indices shown, with
     their `times_s`; `variant` names the prompt's wording (1: the one that scores are made of), `prompt_hash` its file.
+    `mass` is p(yes) + p(no) of what the judge was about to say, 0 to 1; None where it is not known.
     `failure` begins with one of malformed, refused, timeout, unavailable, undecodable.
     """
 
@@ -106,6 +107,7 @@ class Judgement:
     exact: bool = True
     text: str = ""
     failure: str = OK
+    mass: float | None = None
 
 
 @dataclass(frozen=True)

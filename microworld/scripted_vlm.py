@@ -22,7 +22,7 @@ from microworld.verdict_pool import VerdictPool
 from microworld.verdict_worker import judge_encoded
 from microworld.vision import Observation, decode, observe
 from models.vlm.answers import two_way
-from models.vlm.protocol import Completion, Image, LogOdds, Media, Prompt, Usage, Video
+from models.vlm.protocol import MIN_MASS, Completion, Image, LogOdds, Media, Prompt, Usage, Video
 from models.vlm.questions import by_name
 
 MODEL_ID = "scripted/microworld-1"
@@ -59,6 +59,7 @@ class ScriptedVLM:
             raise ValueError(f"flaw_rate {flaw_rate}: a share from 0 to 1 is expected")
         flaws = "" if flaw_rate == PAPER_RATE else f";flaw_rate={flaw_rate:g}"
         self.model_id = MODEL_ID + ("+photo" if photo_tasks else "") + flaws
+        self.min_mass = MIN_MASS
         self.flaw_rate, self.photo_tasks = flaw_rate, photo_tasks
         self.pool = VerdictPool(workers) if workers else None
         self._threads = ThreadPoolExecutor(max(workers, 1), "microworld-judge")
@@ -66,7 +67,14 @@ class ScriptedVLM:
         self._lock = threading.Lock()
 
     async def complete(
-        self, prompt: Prompt, media: Sequence[Media], schema: Mapping[str, Any], *, max_tokens: int, seed: int = 0
+        self,
+        prompt: Prompt,
+        media: Sequence[Media],
+        schema: Mapping[str, Any],
+        *,
+        max_tokens: int,
+        seed: int = 0,
+        again: bool = False,
     ) -> Completion:
         """Answers "tasks" and "solution" (one image), "taxonomy" (no media needed) and "video_task" (one video).
 

@@ -17,6 +17,7 @@ import dagster as dg
 from pydantic import ValidationError
 
 from assets.support.run_config import check_run_config, resolved
+from models.vlm.api_key import check_key
 from pipelines.definitions import defs
 from pipelines.recipes import job_of, load_recipe
 
@@ -58,7 +59,14 @@ def checked(recipe: Path, command: str) -> dict:
         raise ValueError(f"this recipe is for the job {job}. Run: make {takes} RECIPE={recipe}")
     dg.validate_run_config(defs.resolve_job_def(job), config)
     check_run_config(config)
-    return resolved(config)
+    whole = resolved(config)
+    # Before there is a run: Dagster's history keeps its config, in which the key itself may stand instead of a name.
+    vlm = ((whole.get("resources") or {}).get("vlm") or {}).get("config") or {}
+    try:
+        check_key(vlm.get("api_key_env") or "")
+    except ValueError as error:
+        raise ValueError(f"resources.vlm.config.{error}") from error
+    return whole
 
 
 def run_job(job: str, recipe: Path, tags: Mapping[str, str] | None = None) -> int:

@@ -2,8 +2,10 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from assets.support.resources import CollectionResource
+from models.vlm.api_key import check_name
 from storage.collection import Store
 from storage.strict_yaml import read_yaml
 
@@ -11,14 +13,33 @@ RECIPES = Path(__file__).resolve().parent.parent / "recipes"
 
 
 def load_recipe(path: Path) -> dict:
-    """The run config in `path`. Raises ValueError for a missing file, wrong YAML, or a duplicate key."""
+    """The run config in `path`.
+
+    Raises ValueError for a missing file, wrong YAML, a duplicate key, and a secret where the name of its
+    environment variable is expected: Dagster keeps run configs in its history.
+    """
     if not path.is_file():
         known = ", ".join(sorted(f"recipes/{item.name}" for item in RECIPES.glob("*.yaml")))
         raise ValueError(f"recipe {str(path)!r} is not a file. Recipes that ship with the project: {known}")
     config = read_yaml(path)
     if not isinstance(config, dict):
         raise ValueError(f"recipe {str(path)!r} is not a mapping: write a Dagster run config in YAML")
+    _refuse_secrets(config)
     return config
+
+
+def _refuse_secrets(value: Any, *place: str) -> None:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if name == "api_key_env" and isinstance(item, str):
+                try:
+                    check_name(item)
+                except ValueError as error:
+                    raise ValueError(f"{'.'.join(place)}.{error}") from None
+            _refuse_secrets(item, *place, str(name))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            _refuse_secrets(item, *place, str(number))
 
 
 def job_of(config: dict) -> str:

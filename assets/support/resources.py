@@ -9,7 +9,7 @@ from pydantic import Field
 from assets.support.alive import enter_run
 from curation.shards import KEYS
 from microworld.vlm import build_vlm
-from models.vlm.openai_server import check_key
+from models.vlm.api_key import check_key
 from models.vlm.options import VLMOptions
 from models.vlm.prompts import template_hash
 from models.vlm.protocol import VLM

@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field, field_validator
 
 from assets.support.config_blocks import part_of, plain, whole
-from models.vlm.openai_server import check_key
+from models.vlm.api_key import check_key
 from models.vlm.options import VLMOptions
 from storage.collection import NAME
 from training.conditions.folder import INCIDENTAL

@@ -44,11 +44,13 @@ def screen_frames(
 def _verdict(answer: LogOdds | VLMUnavailable, threshold: float) -> dict:
     if isinstance(answer, VLMUnavailable):
         verdict = {"status": REJECTED, "reason": failure_reason(answer), "detail": str(answer)}
-        return {"log_odds": None, "exact": None, "prompt_tokens": 0, "completion_tokens": 0} | verdict
+        none = {"log_odds": None, "exact": None, "mass": answer.mass, "prompt_tokens": 0, "completion_tokens": 0}
+        return none | verdict
     unsuitable = answer.value < threshold
     return {
         "log_odds": answer.value,
         "exact": answer.exact,
+        "mass": answer.mass,
         "prompt_tokens": answer.usage.prompt_tokens,
         "completion_tokens": answer.usage.completion_tokens,
         "status": REJECTED if unsuitable else KEPT,

@@ -13,6 +13,8 @@ STAGE = Stage(
         "curation/tasks/generate.py",
         "curation/tasks/rules.py",
         "curation/vlm_calls.py",
+        "models/vlm/json_answers.py",
+        "models/vlm/second_try.py",
         "models/vlm/tidy.py",
     ),
     known={"b7e2b15e3375": "1", "0137f99973a0": "2"},

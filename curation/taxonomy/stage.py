@@ -9,6 +9,11 @@ STAGE = Stage(
     unit="pairs",
     schema=TAXONOMY,
     upstream="tasks",
-    decided_by=("curation/taxonomy/classify.py", "curation/vlm_calls.py"),
+    decided_by=(
+        "curation/taxonomy/classify.py",
+        "curation/vlm_calls.py",
+        "models/vlm/json_answers.py",
+        "models/vlm/second_try.py",
+    ),
     known={"45a5238241a7": "1"},
 )

@@ -44,7 +44,7 @@ JOURNAL, LOCK = "judging.sqlite", ".judging.lock"
 @dataclass(frozen=True)
 class Judged:
     """What the judging of one run came to. `asked` counts requests to the judge, `known` answers found in the journal;
-    `failures` failed judgements by kind."""
+    `failures` failed judgements by kind; `unknown` answers found there without their mass, and asked for again."""
 
     folder: Path
     judge: str
@@ -52,6 +52,7 @@ class Judged:
     asked: int
     known: int
     failures: dict[str, int]
+    unknown: int = 0
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,11 @@ async def judging(
     for one in results:
         failed = ", ".join(f"{count} {kind}" for kind, count in one.failures.items()) or "none"
         tell(f"{one.folder.name}: {one.judgements} judgements, {one.asked} asked, {one.known} known, failed: {failed}")
+        if one.unknown:
+            tell(
+                f"{one.folder.name}: {one.unknown} answers were from before masses were kept, and were asked for again "
+                "(one that could not be had stays, its mass unknown)"
+            )
     video_judge.raise_when_gone()
     return results
 
@@ -202,7 +208,8 @@ def _written(run: Run, options: JudgingOptions, model_id: str) -> Judged:
     write_lines(run.folder / options.judgements_file, found)
     text = json.dumps(summary, ensure_ascii=False, allow_nan=False, indent=2)
     write_bytes(run.folder / options.summary_file, f"{text}\n".encode())
-    return Judged(run.folder, judge, len(found), run.counts.asked, run.counts.known, dict(sorted(failures.items())))
+    counts, failed = run.counts, dict(sorted(failures.items()))
+    return Judged(run.folder, judge, len(found), counts.asked, counts.known, failed, counts.unknown)
 
 
 def _manifest(folder: Path) -> list[VideoRecord]:

@@ -28,7 +28,7 @@ class JudgingOptions(AskOptions):
     )
     ask_failed_again: bool = Field(
         False,
-        description="Whether videos that the model itself refused, or said neither yes nor no to, are asked again.",
+        description="Whether videos that the model itself refused to judge are asked again.",
     )
 
     @field_validator("variants")

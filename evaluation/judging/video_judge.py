@@ -13,12 +13,15 @@ from typing import Any, Protocol
 from evaluation.judging.looking import Undecodable, verified
 from evaluation.records import Judgement, VideoRecord
 from models.vlm.asking import AskOptions, ask
+from models.vlm.failures import MALFORMED, NO_ANSWER, NO_LOGPROBS, REFUSED
 from models.vlm.journaled import request_key
 from models.vlm.protocol import VLM, Media, Prompt, VLMUnavailable
 from storage.journal import Journal
 
-KINDS = {"no_answer": "malformed", "no_logprobs": "malformed"} | {k: k for k in ("malformed", "refused", "timeout")}
+# A failure's kind -> how judgements name it; others are "unavailable".
+KINDS = {NO_ANSWER: MALFORMED, NO_LOGPROBS: MALFORMED} | {kind: kind for kind in (MALFORMED, REFUSED, "timeout")}
 LONGEST = 2000  # characters of a text that is kept
+MOST = 1e5  # nats: beyond any log-odds of a model
 
 
 class JudgeGone(RuntimeError):
@@ -35,10 +38,11 @@ class Look(Protocol):
 
 @dataclass
 class Counts:
-    """What a judging came to: requests made, answers found in the journal."""
+    """What a judging came to: requests made, answers found in the journal, and those found there without a mass."""
 
     asked: int = 0
     known: int = 0
+    unknown: int = 0
 
 
 # (video's file, its record, looks; None where nothing is to be shown) -> the media of each. Raises Undecodable.
@@ -47,6 +51,10 @@ Show = Callable[[Path, VideoRecord, Sequence[Look | None]], Sequence[Sequence[Me
 
 class VideoJudge:
     """Judges videos as `judge`. `failed` counts failed judgements; `gone` is why nothing more is asked.
+
+    Journaled are answers with their mass, and refusals. An answer below the `min_mass` of the options is none, and is
+    asked for in every judging: the server may have been told to think. An answer from before masses were kept is asked
+    for again too; where that leads to nothing, it stays, its mass unknown.
 
     `options` are its patience and how many requests may be in flight (asyncio.Semaphore: make it within the loop).
     Files are read and decoded in `threads`; None: asyncio's own.
@@ -70,7 +78,7 @@ class VideoJudge:
     def raise_when_gone(self) -> None:
         """Raises JudgeGone when the judge stopped answering."""
         if self.gone:
-            raise JudgeGone(f"{self.give_up_after} requests in a row had no answer, the last one: {self.gone}")
+            raise JudgeGone(self.gone)
 
     async def judge_video(
         self,
@@ -107,12 +115,13 @@ class VideoJudge:
                 for (_, prompt), one in zip(asked, looks, strict=True)
             ]
             found = [self._kept(journal, key) for key in keys]
-            wanted = [None if kept else one for kept, one in zip(found, looks, strict=True)]
+            wanted = [None if kept and _whole(kept) else one for kept, one in zip(found, looks, strict=True)]
             media = await self._in_thread(self._shown, show, path, record, wanted)
         except Undecodable as error:
             self.failed += len(made)
             return [replace(one, failure=clean(f"undecodable: {error}")) for one in made]
-        counts.known += sum(kept is not None for kept in found)
+        counts.known += sum(_whole(kept) for kept in found if kept)
+        counts.unknown += sum(not _whole(kept) for kept in found if kept)
         answers = await asyncio.gather(
             *(
                 self._answer(journal, key, kept, prompt, shown, counts)
@@ -135,14 +144,15 @@ class VideoJudge:
         counts: Counts,
     ) -> dict[str, Any]:
         """The fields of a judgement that the judge decides, journaled when they are final."""
-        if kept:
+        if kept and _whole(kept):
             return kept
         if self.gone:
-            return {"failure": clean(f"unavailable: not asked, since the judge was gone: {self.gone}")}
-        outcome = await ask(self.vlm, prompt, media, self.slots, self.options)
+            return kept or {"failure": clean(f"unavailable: not asked, since {self._why_gone()}")}
+        outcome = await ask(self.vlm, prompt, media, self.slots, self.options, self._why_gone)
         counts.asked += outcome.attempts
         if outcome.answer is None:
-            return self._failure(journal, key, outcome.failure)
+            failed = self._failure(journal, key, outcome.failure)
+            return failed if kept is None or outcome.failure.final else kept
         self.unanswered = 0
         given = outcome.answer
         answer = {
@@ -150,29 +160,46 @@ class VideoJudge:
             "yes": bool(given.value > 0),
             "exact": given.exact,
             "text": clean(given.text),
+            "mass": given.mass,
         }
         journal.put(key, answer)
         return answer
 
+    def _why_gone(self) -> str:
+        return f"the judge was gone: {self.gone}" if self.gone else ""
+
     def _failure(self, journal: Journal, key: str, failure: VLMUnavailable) -> dict[str, Any]:
         kind = KINDS.get(failure.kind, "unavailable")
         detail = failure.detail if kind == failure.kind else str(failure)
-        answer = {"failure": clean(f"{kind}: {detail}"), "text": clean(failure.text)}
-        if failure.final:
+        answer = {"failure": clean(f"{kind}: {detail}"), "text": clean(failure.text), "mass": failure.mass}
+        if failure.kind == REFUSED:
             self.unanswered = 0
             journal.put(key, answer)
-        elif kind in ("timeout", "unavailable"):
+        elif failure.kind == NO_LOGPROBS:
+            self.gone = self.gone or f"the judge cannot answer: {failure}"
+        elif failure.kind == NO_ANSWER or kind in ("timeout", "unavailable"):
             self.unanswered += 1
-            if self.unanswered >= self.give_up_after:
-                self.gone = self.gone or str(failure)
+            if self.unanswered >= self.give_up_after and not self.gone:
+                self.gone = f"{self.give_up_after} requests in a row had no answer, the last one: {failure}"
         return answer
 
     def _kept(self, journal: Journal, key: str) -> dict[str, Any] | None:
+        """What the journal holds and may be used: an answer, or a refusal that is not to be asked about again."""
         kept = journal.get(key)
-        return None if kept and "failure" in kept and self.ask_failed_again else kept
+        if kept is None:
+            return None
+        if "failure" in kept:
+            return kept if kept["failure"].startswith(REFUSED) and not self.ask_failed_again else None
+        mass = kept.get("mass")
+        return kept if abs(kept["log_odds"]) <= MOST and (mass is None or mass >= self.options.vlm.min_mass) else None
 
     async def _in_thread(self, function: Callable, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self.threads, function, *arguments)
+
+
+def _whole(kept: dict[str, Any]) -> bool:
+    """Whether a journaled answer is from when masses were kept."""
+    return "failure" in kept or "mass" in kept
 
 
 def clean(text: str) -> str:

@@ -2,23 +2,27 @@
 
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from models.vlm.protocol import Completion, LogOdds, Usage
+from models.vlm.failures import EMPTY, MALFORMED, NO_ANSWER, TRUNCATED
+from models.vlm.json_answers import find_object
+from models.vlm.protocol import Completion, LogOdds, Usage, VLMUnavailable
 
 YES = ("yes", "Yes", " yes", " Yes", "YES")
 NO = ("no", "No", " no", " No", "NO")
+MOST_TOKENS = 10**8  # of one request; sums of a few fit the tables' 32 bits
+LEAST_LOG_P = -9999.0  # what vLLM writes for a probability of 0
+SLACK = 0.01  # how far rounding may take probabilities that add up beyond 1
 
-FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*", re.DOTALL | re.IGNORECASE)
 
-
-def model_id(backend: str, model: str, revision: str, temperature: float, thinking: bool | None) -> str:
+def model_id(backend: str, model: str, revision: str, temperature: float | None, thinking: bool | None) -> str:
     """What was asked, for every row and journal key: with the settings that are not the defaults."""
     name = f"{backend}:{model}" + (f"@{revision}" if revision != "main" else "")
-    return name + (f";temperature={temperature:g}" if temperature else "") + (";thinking" if thinking else "")
+    heat = ";temperature=default" if temperature is None else f";temperature={temperature:g}" if temperature else ""
+    return name + heat + (";thinking" if thinking else "")
 
 
 def one_token_ids(tokenizer: Any, words: Sequence[str]) -> list[int]:
@@ -39,26 +43,26 @@ def schema_instruction(schema: Mapping[str, Any]) -> str:
     return f"Answer with one JSON object that fits this JSON Schema, and with nothing else:\n{text}"
 
 
-def completion(text: str | None, schema: Mapping[str, Any], usage: Usage, *, truncated: bool = False) -> Completion:
-    """The answer `text` as a Completion: parsed and valid against `schema`, or with the name of what is wrong.
+def completion(
+    text: str | None, schema: Mapping[str, Any], usage: Usage, *, truncated: bool = False, reasoning: str | None = None
+) -> Completion:
+    """The answer `text` as a Completion: its object, valid against `schema`, or the name of what is wrong.
 
-    A markdown fence around the whole answer is taken off. Text that cannot be stored as UTF-8, and numbers that JSON
-    does not know (NaN, 1e999), are invalid_json: what leaves here can always be written to a journal and a table.
+    The object is found within fences, prose and thoughts (models/vlm/json_answers.py), and in the `reasoning` where
+    the server put all of the answer there. What leaves here can always be written to a journal and a table: text that
+    is no Unicode, and numbers that JSON does not know (NaN, 1e999), are invalid_json.
     """
-    text = (text or "").encode("utf-8", "replace").decode()
+    text = _stored(text) if (text or "").strip() else _stored(reasoning) or _stored(text)
     if truncated:
-        return Completion(None, text, usage, "truncated")
+        return Completion(None, text, usage, TRUNCATED)
     if not text.strip():
-        return Completion(None, text, usage, "empty")
-    fenced = FENCED.fullmatch(text)
-    try:
-        value = json.loads(fenced[1] if fenced else text)
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except (ValueError, RecursionError):  # covers JSONDecodeError, lone surrogates and integers of 5,000 digits
-        return Completion(None, text, usage, "invalid_json")
-    if not _validator(json.dumps(schema, sort_keys=True)).is_valid(value):
-        return Completion(None, text, usage, "wrong_schema")
-    return Completion(value, text, usage)
+        return Completion(None, text, usage, EMPTY)
+    value, error = find_object(text, _validator(json.dumps(schema, sort_keys=True)).is_valid)
+    return Completion(value, text, usage, error)
+
+
+def _stored(text: str | None) -> str:
+    return (text or "").encode("utf-8", "replace").decode()
 
 
 @lru_cache(maxsize=64)
@@ -84,11 +88,38 @@ def log_odds(yes: list[float], no: list[float], usage: Usage, *, floor: float | 
     """
     log_p_yes = log_sum_exp(yes) if yes else floor
     log_p_no = log_sum_exp(no) if no else floor
-    return LogOdds(log_p_yes - log_p_no, log_p_yes, log_p_no, bool(yes and no), usage, text)
+    mass = math.fsum(map(math.exp, (*yes, *no)))
+    return LogOdds(log_p_yes - log_p_no, log_p_yes, log_p_no, bool(yes and no), usage, text, mass)
 
 
-def two_way(value: float, exact: bool, usage: Usage) -> LogOdds:
+def answered(odds: LogOdds, min_mass: float) -> LogOdds:
+    """`odds` when the model is about to say yes or no. Every backend's answer passes here.
+
+    Raises VLMUnavailable: `no_answer` when yes and no together have less than `min_mass` of the probability, since
+    their ratio then says nothing, and `malformed` when they have more than all of it.
+    """
+    if odds.mass is None or min_mass <= odds.mass <= 1.0:
+        return odds
+    if odds.mass > 1.0 + SLACK:
+        raise VLMUnavailable(MALFORMED, f"the probabilities of yes and no add up to {odds.mass:.3g}", odds.text)
+    if odds.mass > 1.0:
+        return replace(odds, mass=1.0)
+    raise no_answer(odds.mass, min_mass, f"it says {odds.text[:100]!r}" if odds.text else "", odds.text)
+
+
+def no_answer(mass: float, min_mass: float, said: str, text: str = "") -> VLMUnavailable:
+    """The failure of a model that is about to say neither yes nor no."""
+    return VLMUnavailable(
+        NO_ANSWER,
+        f"neither yes nor no: together they have {mass:.2g} of the probability, at least {min_mass:g} is expected "
+        f"(min_mass){'; ' if said else ''}{said}: is the model's thinking on, or does it refuse?",
+        text,
+        mass,
+    )
+
+
+def two_way(value: float, exact: bool, usage: Usage, mass: float | None = 1.0) -> LogOdds:
     """The answer of a choice between yes and no alone, with the log-odds `value`."""
     # Both log-probabilities without overflow.
     log_p_yes, log_p_no = -math.log1p(math.exp(-value)), -math.log1p(math.exp(value))
-    return LogOdds(value, log_p_yes, log_p_no, exact, usage, "yes" if value > 0 else "no")
+    return LogOdds(value, log_p_yes, log_p_no, exact, usage, "yes" if value > 0 else "no", mass)

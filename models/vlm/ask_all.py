@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from models.vlm.bounded import map_bounded
-from models.vlm.failures import MENDABLE, SERVER
+from models.vlm.failures import MENDABLE, NO_LOGPROBS, SERVER
 from models.vlm.journaled import Journaled
 from models.vlm.protocol import VLM, VLMUnavailable
 from models.vlm.tally import Tally, TooManyFailures
 from storage.journal import Journal
 
 Ask = Callable[[VLM, dict], Awaitable[Any]]
+
+
+class NoLogProbabilities(TooManyFailures):
+    """The server gives no log-probabilities, so no yes/no question can be answered: none is asked any more."""
 
 
 class VLMSession:
@@ -60,6 +64,7 @@ def ask_all(
     answered stays in the journal:
 
     - as soon as more than `max_failed_share` of the items, and more than one, got no answer;
+    - at the first answer without log-probabilities (NoLogProbabilities): that is the server's, whatever was asked;
     - when none of the items got one, however few they are;
     - when more than `max_malformed_share` of the answers of `tally` cannot be used: this journal then forgets them.
 
@@ -91,6 +96,8 @@ async def _ask_all(
             async for index, answer in finished:
                 answers[index] = answer
                 tally.add(answer, lambda client, item=items[index]: ask(client, item))
+                if isinstance(answer, VLMUnavailable) and answer.kind == NO_LOGPROBS:
+                    raise NoLogProbabilities(f"{answer}. Answers so far are kept")
                 failed += isinstance(answer, VLMUnavailable)
                 if failed > allowed:
                     raise TooManyFailures(

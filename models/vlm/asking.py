@@ -2,12 +2,13 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field, field_validator
 
+from models.vlm.failures import MALFORMED, NO_LOGPROBS
 from models.vlm.options import VLMOptions
 from models.vlm.prompts import prompt
 from models.vlm.protocol import VLM, LogOdds, Media, Prompt, VLMUnavailable
@@ -54,24 +55,32 @@ def judge_prompt(question: QuestionName, task: str, variant: int = SCORED) -> Pr
 
 
 async def ask(
-    vlm: VLM, question: Prompt, media: Sequence[Media], slots: asyncio.Semaphore, options: AskOptions
+    vlm: VLM,
+    question: Prompt,
+    media: Sequence[Media],
+    slots: asyncio.Semaphore,
+    options: AskOptions,
+    stopped: Callable[[], str] = lambda: "",
 ) -> Asked:
     """Asks while the transport fails, at most `options.retries` more times, each within `options.timeout_s`.
 
     A place of `slots` is held by each attempt and free while it waits for the next. A failure of the model's own (it
-    refuses, it says neither yes nor no) is final; log-odds that are no finite number are asked for again.
+    refuses, it says neither yes nor no) is final, and a server without log-probabilities stays one; log-odds that are
+    no finite number are asked for again. Once `stopped` gives a reason, nothing more is sent.
     """
     failure, attempt = None, 0
     for attempt in range(options.retries + 1):
         if attempt:
             await asyncio.sleep(options.retry_wait_s * 2 ** (attempt - 1))
         async with slots:
+            if why := stopped():
+                return Asked(None, attempt, failure or VLMUnavailable("unavailable", f"not asked, since {why}"))
             try:
                 async with asyncio.timeout(options.timeout_s):
                     answer = await vlm.log_odds(question, media)
             except VLMUnavailable as error:
                 failure = error
-                if error.final:
+                if error.final or error.kind == NO_LOGPROBS:
                     break
                 continue
             except TimeoutError:
@@ -79,5 +88,5 @@ async def ask(
                 continue
         if math.isfinite(answer.value):
             return Asked(answer, attempt + 1)
-        failure = VLMUnavailable("malformed", f"log-odds {answer.value} is no finite number", answer.text)
+        failure = VLMUnavailable(MALFORMED, f"log-odds {answer.value} is no finite number", answer.text)
     return Asked(None, attempt + 1, failure)

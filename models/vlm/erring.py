@@ -28,16 +28,27 @@ class Erring:
         told = (f";judge_noise={noise:g}" if noise else "") + (f";judge_flip={flip:g}" if flip else "")
         self.model_id = vlm.model_id + told
 
+    @property
+    def min_mass(self) -> float:
+        return self.vlm.min_mass
+
     async def complete(
-        self, prompt: Prompt, media: Sequence[Media], schema: Mapping[str, Any], *, max_tokens: int, seed: int = 0
+        self,
+        prompt: Prompt,
+        media: Sequence[Media],
+        schema: Mapping[str, Any],
+        *,
+        max_tokens: int,
+        seed: int = 0,
+        again: bool = False,
     ) -> Completion:
-        return await self.vlm.complete(prompt, media, schema, max_tokens=max_tokens, seed=seed)
+        return await self.vlm.complete(prompt, media, schema, max_tokens=max_tokens, seed=seed, again=again)
 
     async def log_odds(self, question: Prompt, media: Sequence[Media]) -> LogOdds:
         answer = await self.vlm.log_odds(question, media)
         if not any(isinstance(medium, Video) for medium in media):
             return answer
-        return two_way(self.erred(answer.value, question, media[0]), answer.exact, answer.usage)
+        return two_way(self.erred(answer.value, question, media[0]), answer.exact, answer.usage, answer.mass)
 
     def erred(self, value: float, question: Prompt, video: Video) -> float:
         """The log-odds `value` as this judge tells them."""

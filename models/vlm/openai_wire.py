@@ -6,20 +6,29 @@ Servers are strangers: an answer is checked here, at the border, and everything 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, Field
 
-from models.vlm.answers import NO, YES, log_odds
+from models.vlm.answers import LEAST_LOG_P, MOST_TOKENS, NO, YES, log_odds, no_answer
+from models.vlm.api_key import blotted
 from models.vlm.protocol import LogOdds, Usage
 
 TOP = 20  # the most that OpenAI allows and what vLLM's --max-logprobs defaults to
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0)]
+ROUNDING = 1e-4  # how far above 0 a logarithm may come out
+FLOAT32_LOWEST = -3.5e38  # llama.cpp writes the lowest float32 for a probability of 0
+
+# Strict: JSON's true is no number.
+LogProbability = Annotated[
+    float,
+    Field(strict=True, allow_inf_nan=False, ge=FLOAT32_LOWEST, le=ROUNDING),
+    AfterValidator(lambda value: min(0.0, max(value, LEAST_LOG_P))),
+]
+Count = Annotated[int, Field(strict=True, ge=0, le=MOST_TOKENS)]
 
 
 class Candidate(BaseModel):
     token: str
-    logprob: Finite
+    logprob: LogProbability
 
 
 class Position(BaseModel):
@@ -32,8 +41,11 @@ class LogProbs(BaseModel):
 
 
 class Message(BaseModel):
+    """`thoughts`: what a reasoning parser took for such; some servers put a whole answer there (vllm#18255)."""
+
     content: str | None = None
     refusal: str | None = None
+    thoughts: Annotated[Any, Field(validation_alias=AliasChoices("reasoning_content", "reasoning"))] = None
 
 
 class Choice(BaseModel):
@@ -56,6 +68,26 @@ class Answer(BaseModel):
     @property
     def choice(self) -> Choice:
         return self.choices[0]
+
+    @property
+    def refusal(self) -> str | None:
+        """Why the model or a content filter gives no answer ("" when it does not say); None when neither refuses."""
+        message = self.choice.message
+        return message.refusal or ("" if self.choice.finish_reason == "content_filter" else None)
+
+    def cut_at(self, max_tokens: int) -> bool:
+        """Whether the answer reached the limit; blanks up to it too, whatever the server calls their end."""
+        blank = not (self.choice.message.content or "").strip()
+        return self.choice.finish_reason == "length" or (blank and self.tokens.completion_tokens >= max_tokens)
+
+    def blot(self, key: str) -> None:
+        """Takes a server's key out of all that this answer says."""
+        message = self.choice.message
+        message.content, message.refusal = blotted(message.content, key), blotted(message.refusal, key)
+        message.thoughts = blotted(message.thoughts if isinstance(message.thoughts, str) else None, key)
+        for position in (self.choice.logprobs and self.choice.logprobs.content) or ():
+            for candidate in position.top_logprobs:
+                candidate.token = blotted(candidate.token, key)
 
     @property
     def tokens(self) -> Usage:
@@ -95,19 +127,22 @@ def log_odds_options(token_ids: Sequence[int]) -> dict[str, Any]:
 
 
 def read_log_odds(
-    candidates: Mapping[str, float], yes_ids: Sequence[int], no_ids: Sequence[int], usage: Usage, text: str = ""
+    candidates: Mapping[str, float],
+    yes_ids: Sequence[int],
+    no_ids: Sequence[int],
+    usage: Usage,
+    text: str = "",
+    min_mass: float = 0.0,
 ) -> LogOdds:
     """Log-odds from the `candidates` of the first position, named by id (`token_name`) or by text.
 
     Each token of a side that is not among them is at most as likely as the least likely candidate, where that side then
-    stands. Raises ValueError when neither side is there: the model was about to say something else.
+    stands. Raises VLMUnavailable("no_answer") when neither side is there: the model was about to say something else.
     """
     yes = [candidates[name] for name in (*YES, *map(token_name, yes_ids)) if name in candidates]
     no = [candidates[name] for name in (*NO, *map(token_name, no_ids)) if name in candidates]
     if not yes and not no:
         likeliest = sorted(candidates, key=candidates.__getitem__, reverse=True)[:5]
-        raise ValueError(
-            f"neither yes nor no among the {len(candidates)} returned tokens, the likeliest are {likeliest}: "
-            "an answer of one word is expected (is the model's thinking on?)"
-        )
+        said = f"among the {len(candidates)} returned tokens the likeliest are {likeliest}"
+        raise no_answer(0.0, min_mass, said, text)
     return log_odds(yes, no, usage, floor=min(candidates.values()), text=text)

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from models.vlm.protocol import MIN_MASS
 from storage.options import Options
 
 # What decides a completion, besides the prompt; not the server's address, its key, or how patiently it is asked.
@@ -19,7 +20,13 @@ DECIDES = {
     "flaw_rate",
     "photo_tasks",
     "engine_options",
+    "answer",
+    "answer_samples",
+    "answer_max_tokens",
+    "min_mass",
 }
+# Came later: named only where they are not at their defaults, so that results from before keep their fingerprints.
+LATER = {"answer", "answer_samples", "answer_max_tokens", "min_mass"}
 
 
 class VLMOptions(Options):
@@ -45,10 +52,34 @@ class VLMOptions(Options):
     max_retries: int = Field(6, ge=0, le=50, description="openai: further attempts after 408, 409, 429, 5xx, time-out.")
     backoff_s: float = Field(0.5, gt=0, le=60, description="openai: seconds of the first wait; doubles, with jitter.")
     backoff_max_s: float = Field(30.0, gt=0, le=600, description="openai: seconds of the longest wait of its own.")
-    temperature: float = Field(0.0, ge=0, le=2, description="Of completions; 0 is greedy. Log-odds need none.")
+    temperature: float | None = Field(
+        0.0,
+        ge=0,
+        le=2,
+        description="Of completions; 0 is greedy. Log-odds need none. null (openai) sends nothing, for models that "
+        "refuse it.",
+    )
     thinking: bool | None = Field(
         False,
         description="Whether the model may think first. null (openai) sends nothing, for servers that refuse it.",
+    )
+    min_mass: float = Field(
+        MIN_MASS,
+        ge=0,
+        le=1,
+        description="Least probability that yes and no must have together for an answer to a yes/no question; below it "
+        "the judgement failed (no_answer). 0 takes any.",
+    )
+    answer: Literal["logprobs", "text"] = Field(
+        "logprobs",
+        description="openai: how yes/no questions are answered. logprobs: by the first token's log-probabilities. "
+        "text: the model writes, and the last yes or no counts; for models without log-probabilities.",
+    )
+    answer_samples: int = Field(
+        1, ge=1, le=16, description="answer: text: requests a question; their share of yes makes the log-odds."
+    )
+    answer_max_tokens: int = Field(
+        4096, ge=16, le=131072, description="answer: text: token limit of one answer, its thoughts among them."
     )
     device: str = Field("auto", min_length=1, description="transformers: auto, cpu, cuda, cuda:1 ...")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="transformers: the weights'.")
@@ -71,7 +102,9 @@ class VLMOptions(Options):
 
     def decisive(self) -> dict[str, Any]:
         """The options that decide a completion, as JSON."""
-        return self.model_dump(mode="json", include=DECIDES)
+        decided = self.model_dump(mode="json", include=DECIDES)
+        usual = {name: type(self).model_fields[name].default for name in LATER}
+        return {name: value for name, value in decided.items() if name not in usual or value != usual[name]}
 
     @field_validator("base_url")
     @classmethod
@@ -93,6 +126,15 @@ class VLMOptions(Options):
             )
         if self.backend != "openai" and self.thinking is None:
             raise ValueError(f"thinking null: the backend {self.backend} takes true or false")
+        if self.backend != "openai" and self.temperature is None:
+            raise ValueError(f"temperature null: the backend {self.backend} takes a number")
+        if self.answer == "text" and self.backend != "openai":
+            raise ValueError(f"answer text: only the backend openai asks so; backend is {self.backend}")
+        if self.answer_samples > 1 and (self.answer != "text" or self.temperature == 0):
+            raise ValueError(
+                f"answer_samples {self.answer_samples}: several need answer: text, and a temperature above 0 or null, "
+                "since greedy answers are all alike"
+            )
         others = {"base_url": "openai", "api_key_env": "openai", "engine_options": "vllm"}
         for name, backend in others.items():
             if getattr(self, name) and self.backend != backend:

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from models.vlm.failures import FINAL, REJECTED
 
+MIN_MASS = 0.5  # of yes and no together, where a recipe names none
+
 
 @dataclass(frozen=True)
 class Image:
@@ -115,17 +117,32 @@ class VLMUnavailable(RuntimeError):
 
 
 class VLM(Protocol):
-    """A vision-language model. `model_id` names weights and backend, and is kept in every row."""
+    """A vision-language model. `model_id` names weights and backend, and is kept in every row.
+
+    `min_mass` is the least share of the probability, 0 to 1, that yes and no must have for their log-odds to count.
+    """
 
     model_id: str
+    min_mass: float
 
     async def complete(
-        self, prompt: Prompt, media: Sequence[Media], schema: Mapping[str, Any], *, max_tokens: int, seed: int = 0
+        self,
+        prompt: Prompt,
+        media: Sequence[Media],
+        schema: Mapping[str, Any],
+        *,
+        max_tokens: int,
+        seed: int = 0,
+        again: bool = False,
     ) -> Completion:
-        """Asks for one JSON object that fits `schema` (JSON Schema). Raises VLMUnavailable."""
+        """Asks for one JSON object that fits `schema` (JSON Schema). Raises VLMUnavailable.
+
+        `again`: a second try after a malformed answer, which is sampled where the first was greedy
+        (models/vlm/second_try.py).
+        """
 
     async def log_odds(self, question: Prompt, media: Sequence[Media]) -> LogOdds:
-        """Asks a yes/no question. Raises VLMUnavailable."""
+        """Asks a yes/no question. Raises VLMUnavailable, `no_answer` where the mass is below `min_mass`."""
 
     async def aclose(self) -> None:
         """Frees connections and weights."""

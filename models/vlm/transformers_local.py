@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from models.vlm.answers import NO, YES, completion, log_odds, model_id, one_token_ids, schema_instruction
+from models.vlm.answers import NO, YES, answered, completion, log_odds, model_id, one_token_ids, schema_instruction
 from models.vlm.chat_content import decode_rgb
 from models.vlm.options import VLMOptions
 from models.vlm.protocol import Completion, Image, LogOdds, Media, Prompt, Usage, Video
+from models.vlm.second_try import temperature_of
 
 Result = TypeVar("Result")
 TICKS_PER_S = 1000  # frame indices are given as milliseconds, so that frames at any times keep them
@@ -46,7 +47,7 @@ class TransformersVLM:
             path, revision=revision, dtype=options.dtype, use_safetensors=True, trust_remote_code=False
         )
         self.model.to(device).eval()
-        self.temperature, self.thinking = options.temperature, options.thinking
+        self.temperature, self.thinking, self.min_mass = options.temperature, options.thinking, options.min_mass
         self.model_id = model_id("transformers", path, revision, options.temperature, options.thinking)
         if options.dtype != "auto":
             self.model_id += f";dtype={options.dtype}"
@@ -54,10 +55,18 @@ class TransformersVLM:
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vlm")
 
     async def complete(
-        self, prompt: Prompt, media: Sequence[Media], schema: Mapping[str, Any], *, max_tokens: int, seed: int = 0
+        self,
+        prompt: Prompt,
+        media: Sequence[Media],
+        schema: Mapping[str, Any],
+        *,
+        max_tokens: int,
+        seed: int = 0,
+        again: bool = False,
     ) -> Completion:
         text = f"{prompt.text}\n\n{schema_instruction(schema)}"
-        return await self._in_worker(lambda: self._complete(text, media, schema, max_tokens, seed))
+        temperature = temperature_of(self.temperature, again)
+        return await self._in_worker(lambda: self._complete(text, media, schema, max_tokens, seed, temperature))
 
     async def log_odds(self, question: Prompt, media: Sequence[Media]) -> LogOdds:
         """Exact, from the logits at the first answered position."""
@@ -84,7 +93,8 @@ class TransformersVLM:
             [{"role": "user", "content": [*content, {"type": "text", "text": text}]}],
             tokenize=False,
             add_generation_prompt=True,
-            enable_thinking=self.thinking,
+            # A template that does not name it makes transformers take it for the processor's, and warn at each request.
+            **({"enable_thinking": self.thinking} if "enable_thinking" in str(self.processor.chat_template) else {}),
         )
         arguments: dict[str, Any] = {}
         if images:
@@ -107,20 +117,27 @@ class TransformersVLM:
         logprobs, length = self.token_logprobs(text, media)
         yes, no = logprobs[self.yes_ids].tolist(), logprobs[self.no_ids].tolist()
         said = self.processor.tokenizer.decode([int(logprobs.argmax())])
-        return log_odds(yes, no, Usage(prompt_tokens=length, completion_tokens=1), text=said)
+        odds = log_odds(yes, no, Usage(prompt_tokens=length, completion_tokens=1), text=said)
+        return answered(odds, self.min_mass)
 
     def _complete(
-        self, text: str, media: Sequence[Media], schema: Mapping[str, Any], max_tokens: int, seed: int
+        self,
+        text: str,
+        media: Sequence[Media],
+        schema: Mapping[str, Any],
+        max_tokens: int,
+        seed: int,
+        temperature: float,
     ) -> Completion:
         import torch
         from transformers import GenerationConfig
 
         stop = self.model.generation_config.eos_token_id
         stop = [self.processor.tokenizer.eos_token_id] if stop is None else stop if isinstance(stop, list) else [stop]
-        sampling = {"do_sample": True, "temperature": self.temperature} if self.temperature else {"do_sample": False}
+        sampling = {"do_sample": True, "temperature": temperature} if temperature else {"do_sample": False}
         config = GenerationConfig(max_new_tokens=max_tokens, eos_token_id=stop, pad_token_id=stop[0], **sampling)
         inputs = self.inputs(text, media)
-        with torch.inference_mode(), _seeded(seed) if self.temperature else contextlib.nullcontext():
+        with torch.inference_mode(), _seeded(seed) if temperature else contextlib.nullcontext():
             tokens = self.model.generate(**inputs, generation_config=config)[0, inputs["input_ids"].shape[1] :].tolist()
         usage = Usage(prompt_tokens=inputs["input_ids"].shape[1], completion_tokens=len(tokens))
         answer = self.processor.tokenizer.decode(tokens, skip_special_tokens=True)

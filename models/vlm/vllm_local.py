@@ -9,10 +9,21 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from models.vlm.answers import NO, YES, completion, log_odds, model_id, one_token_ids, schema_instruction
+from models.vlm.answers import (
+    LEAST_LOG_P,
+    NO,
+    YES,
+    answered,
+    completion,
+    log_odds,
+    model_id,
+    one_token_ids,
+    schema_instruction,
+)
 from models.vlm.chat_content import content_parts
 from models.vlm.options import VLMOptions
 from models.vlm.protocol import Completion, LogOdds, Media, Prompt, Usage, VLMUnavailable
+from models.vlm.second_try import temperature_of
 
 
 class VllmVLM:
@@ -30,7 +41,7 @@ class VllmVLM:
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
-        self.options = options
+        self.options, self.min_mass = options, options.min_mass
         self.model_id = model_id("vllm", options.model, options.revision, options.temperature, options.thinking)
         if options.engine_options:  # quantisation, pixel limits and the like change answers
             engine = json.dumps(dict(options.engine_options), sort_keys=True, default=str)
@@ -49,7 +60,14 @@ class VllmVLM:
         self._numbers = itertools.count()
 
     async def complete(
-        self, prompt: Prompt, media: Sequence[Media], schema: Mapping[str, Any], *, max_tokens: int, seed: int = 0
+        self,
+        prompt: Prompt,
+        media: Sequence[Media],
+        schema: Mapping[str, Any],
+        *,
+        max_tokens: int,
+        seed: int = 0,
+        again: bool = False,
     ) -> Completion:
         from vllm.sampling_params import StructuredOutputsParams
 
@@ -57,7 +75,7 @@ class VllmVLM:
             f"{prompt.text}\n\n{schema_instruction(schema)}",
             media,
             max_tokens=max_tokens,
-            temperature=self.options.temperature,
+            temperature=temperature_of(self.options.temperature, again),
             seed=seed,
             structured_outputs=StructuredOutputsParams(json=dict(schema)),
         )
@@ -70,8 +88,8 @@ class VllmVLM:
         answer = await self._generate(question.text, media, max_tokens=1, temperature=0.0, logprob_token_ids=token_ids)
         first = answer.outputs[0].logprobs[0]
         # A token of probability 0 comes as -inf; vLLM's own server writes -9999 for it, and so do we.
-        yes, no = ([max(first[i].logprob, -9999.0) for i in ids] for ids in (self.yes_ids, self.no_ids))
-        return log_odds(yes, no, _usage(answer), text=answer.outputs[0].text)
+        yes, no = ([max(first[i].logprob, LEAST_LOG_P) for i in ids] for ids in (self.yes_ids, self.no_ids))
+        return answered(log_odds(yes, no, _usage(answer), text=answer.outputs[0].text), self.min_mass)
 
     async def aclose(self) -> None:
         self._engine.shutdown()

@@ -16,7 +16,7 @@ from models.vlm.protocol import VLM, Prompt, Video
 from training.options.rewards import JudgeOptions
 from training.rewards.judgements import Judgements, checked
 
-Answer = tuple[float, int, str]  # log-odds (NaN: failed), attempts, the last error
+Answer = tuple[float, int, str, float]  # log-odds (NaN: failed), attempts, the last error, mass (NaN: not known)
 
 
 class Pending:
@@ -114,12 +114,20 @@ class Judge:
         log_odds = {q: np.array([answers[n, q][0] for n in of], np.float64) for q in self.options.questions}
         return Judgements(
             log_odds,
-            sum(attempts for _, attempts, _ in answers.values()),
-            next((error for value, _, error in answers.values() if math.isnan(value)), ""),
+            sum(attempts for _, attempts, _, _ in answers.values()),
+            next((error for value, _, error, _ in answers.values() if math.isnan(value)), ""),
+            np.array([least([answers[n, q][3] for q in self.options.questions]) for n in of], np.float64),
         )
 
     async def _ask(self, question: Prompt, video: Video) -> Answer:
         """One question about one video, asked again while it fails."""
         asked = await ask(self.vlm, question, [video], self._slots, self.options)
         value = math.nan if asked.answer is None else float(asked.answer.value)
-        return value, asked.attempts, f"{question.name}: {asked.failure}" if asked.failure else ""
+        told = asked.answer or asked.failure
+        mass = math.nan if told is None or told.mass is None else told.mass
+        return value, asked.attempts, f"{question.name}: {asked.failure}" if asked.failure else "", mass
+
+
+def least(masses: Sequence[float]) -> float:
+    """The smallest of those that are known; NaN where none is."""
+    return min((mass for mass in masses if not math.isnan(mass)), default=math.nan)

@@ -15,12 +15,19 @@ import numpy as np
 class Judgements:
     """Answers about N videos by question: `log_odds` float64 [N], NaN where the judge failed.
 
-    `requests` counts attempts, `last_error` is "" when none failed.
+    `requests` counts attempts, `last_error` is "" when none failed. `mass` float64 [N] is the least p(yes) + p(no) of
+    a video's answers, those that failed for want of it among them; NaN where none is known.
     """
 
     log_odds: dict[str, np.ndarray]
     requests: int
     last_error: str = ""
+    mass: np.ndarray | None = None
+
+    @property
+    def masses(self) -> np.ndarray:
+        """`mass`, NaN where there is none."""
+        return np.full(len(next(iter(self.log_odds.values()))), np.nan) if self.mass is None else self.mass
 
     @staticmethod
     def cat(parts: Sequence["Judgements"]) -> "Judgements":
@@ -29,6 +36,7 @@ class Judgements:
             {name: np.concatenate([part.log_odds[name] for part in parts]) for name in parts[0].log_odds},
             sum(part.requests for part in parts),
             next((part.last_error for part in reversed(parts) if part.last_error), ""),
+            np.concatenate([part.masses for part in parts]),
         )
 
 

@@ -71,8 +71,8 @@ class Scorer(Protocol):
         `heed` is to be called while it waits, and may raise.
         """
 
-    def summary(self, rewards: Mapping[str, Tensor]) -> dict[str, float]:
-        """Further metrics of a step from its rewards over all processes, float64 [N] by name."""
+    def summary(self, told: Mapping[str, Tensor]) -> dict[str, float]:
+        """Further metrics of a step from its rewards and what it measured, over all processes, float64 [N] by name."""
 
 
 def check_failures(rewards: Mapping[str, ArrayLike], share: float, error: str, what: str = "judgements") -> None:

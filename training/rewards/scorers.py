@@ -15,13 +15,17 @@ from training.rewards.protocol import Sampled, Scorer, Scores
 from training.rollouts import Rollouts
 
 HEED_S = 0.5  # how long a wait for the judge may ignore a signal
+MASS = "judge/mass"
 APART_BATCH = 64  # states whose disagreement is measured together
 
 
 class JudgeScorer:
-    """Log-odds of a judge's yes to each question about the video (WMSD section 4.1)."""
+    """Log-odds of a judge's yes to each question about the video (WMSD section 4.1).
 
-    measured = ()
+    It measures what share of the probability yes and no had, of the question where that is least.
+    """
+
+    measured = (MASS,)
 
     def __init__(self, judge: Judge, questions: Sequence[str], max_failed_share: float, fps: float):
         self.judge, self.rewards, self.max_failed_share, self.fps = judge, tuple(questions), max_failed_share, fps
@@ -34,13 +38,14 @@ class JudgeScorer:
             heed()
         judgements = Judgements.cat([one.result() for one in pending])
         rewards = {name: torch.from_numpy(judgements.log_odds[name]) for name in self.rewards}
-        return Scores(rewards, error=judgements.last_error)
+        return Scores(rewards, {MASS: torch.from_numpy(judgements.masses)}, judgements.last_error)
 
-    def summary(self, rewards: Mapping[str, Tensor]) -> dict[str, float]:
-        """`solved`: the share of rollouts whose task is done, by the judge."""
-        task = rewards["task"]
-        kept = task[torch.isfinite(task)]
-        return {"solved": float((kept > 0).double().mean())}
+    def summary(self, told: Mapping[str, Tensor]) -> dict[str, float]:
+        """`solved`: the share of rollouts whose task is done, by the judge; and the least mass of its answers."""
+        task, mass = told["task"], told[MASS]
+        kept, known = task[torch.isfinite(task)], mass[torch.isfinite(mass)]
+        least = {f"{MASS}_min": float(known.min())} if len(known) else {}
+        return {"solved": float((kept > 0).double().mean())} | least
 
 
 class DistillationScorer:
@@ -63,7 +68,7 @@ class DistillationScorer:
         weights = step_weights(rollouts.sigmas.cpu(), len(steps), self.flow_time, rollouts.stochastic)[steps]
         return Scores({"distill": distillation_reward(apart, weights)}, {"disagreement": apart.mean(0)})
 
-    def summary(self, rewards: Mapping[str, Tensor]) -> dict[str, float]:
+    def summary(self, told: Mapping[str, Tensor]) -> dict[str, float]:
         return {}
 
 

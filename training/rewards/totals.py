@@ -61,7 +61,8 @@ def advantages(
     """
     gathered = world.gather(told.rows.to(device)).cpu().T
     table = dict(zip([*told.columns, GROUP], gathered, strict=True))
-    metrics = {name: _mean(table[name]) for one in told.scorers.values() for name in one.measured}
+    measured = {name: _mean(table[name]) for one in told.scorers.values() for name in one.measured}
+    metrics = {name: value for name, value in measured.items() if not math.isnan(value)}  # of rollouts that have one
     if not rank:
         return None, metrics
     named = {name: table[name] for one in told.scorers.values() for name in one.rewards}
@@ -72,7 +73,7 @@ def advantages(
     total = combine(terms)
     groups, valid = table[GROUP].long(), torch.isfinite(total)
     for source, scorer in told.scorers.items():
-        metrics |= scorer.summary({name: named[name] for name in scorer.rewards})
+        metrics |= scorer.summary({name: table[name] for name in (*scorer.rewards, *scorer.measured)})
         if scorer.max_failed_share is not None:
             counted = {name: named[name] for name in scorer.rewards if weights[name]}
             error = f"{where}: {told.errors[source]}"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from models.vlm.openai_server import check_key
+from models.vlm.api_key import check_key
 from models.vlm.options import VLMOptions
 
 

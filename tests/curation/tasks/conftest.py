@@ -4,18 +4,19 @@ import json
 
 import pytest
 
-from models.vlm.protocol import Completion, LogOdds, Usage, VLMUnavailable
+from models.vlm.answers import two_way
+from models.vlm.protocol import Completion, Usage, VLMUnavailable
 
 
 class WrittenVLM:
     """Answers from a function of (prompt, media); counts what it was asked."""
 
-    model_id = "written/1"
+    model_id, min_mass = "written/1", 0.5
 
     def __init__(self, answer):
         self.answer, self.asked, self.closed = answer, [], False
 
-    async def complete(self, prompt, media, schema, *, max_tokens, seed=0):
+    async def complete(self, prompt, media, schema, *, max_tokens, seed=0, again=False):
         self.asked.append(prompt)
         value = self.answer(prompt, media)
         if isinstance(value, Exception):
@@ -29,7 +30,7 @@ class WrittenVLM:
         value = self.answer(question, media)
         if isinstance(value, VLMUnavailable):
             raise value
-        return LogOdds(value, -0.1, -0.1 - value, True, Usage(90, 1))
+        return two_way(value, True, Usage(90, 1))
 
     async def aclose(self):
         self.closed = True

@@ -6,6 +6,7 @@ from evaluation.judging.judge_runs import judge_runs
 from evaluation.judging.video_judge import JudgeGone
 from evaluation.videos import read_frames
 from models.vlm.protocol import LogOdds, Usage, VLMUnavailable
+from storage.journal import Journal
 from tests.evaluation.judging.judge_rig import change, make_run
 from tests.evaluation.judging.told import Told, failures, judgements, options
 from tests.models.vlm.chat_server import ChatServer, FixedScorer
@@ -41,15 +42,83 @@ def test_a_failed_answer_is_kept_as_a_failure_of_its_kind(run, server, behaviour
     assert len(failures(run)) == (kind == "refused")
 
 
-def test_an_answer_that_is_neither_yes_nor_no_is_malformed_and_keeps_what_was_said(run):
+def test_an_answer_that_is_neither_yes_nor_no_is_malformed_keeps_what_was_said_and_is_asked_for_again(run):
     with ChatServer(FixedScorer([-9.0] * 5 + [-0.1, -2.0]), tokenize=False, answer="maybe") as server:
         server.scorer.vocabulary = ("a", "b", "c", "d", "e", "maybe", "hm")
         judge_runs([run], options(server, questions=["task"]))
         assert set(failures(run).values()) == {"malformed"}
         one = judgements(run)[0]
         assert one.text == "maybe" and "neither yes nor no" in one.failure
+        assert (one.mass, one.log_odds, one.yes) == (0.0, None, None)
+        # The server was told not to think: nothing of before stands in its way.
+        server.scorer = FixedScorer()
         judge_runs([run], options(server, questions=["task"]))
-        assert len(server.bodies) == 6
+        assert len(server.bodies) == 12
+        assert not failures(run)
+
+
+class Thinking(FixedScorer):
+    """A judge that is about to think: yes and no have 3e-5 of the mass, in a ratio that looks like a verdict."""
+
+    vocabulary = ("yes", "Yes", " yes", "no", "No", "<think>", "hm")
+
+    def __init__(self):
+        super().__init__([-11.0, -12.0, -13.0, -12.5, -13.0, -0.0001, -14.0])
+
+
+@pytest.mark.parametrize("extensions", ["known", "ignored"])  # logprob_token_ids of vLLM, and the 20 likeliest
+def test_a_judge_that_thinks_never_looks_like_coin_flips(run, extensions):
+    with ChatServer(Thinking(), extensions=extensions, answer="<think>") as server:
+        (result,) = judge_runs([run], options(server))
+        assert result.failures == {"malformed": 18}
+        assert all(one.log_odds is None and one.mass < 1e-4 for one in judgements(run))
+        assert all("min_mass" in one.failure and "thinking" in one.failure for one in judgements(run))
+        taken = options(server, vlm={**options(server).vlm.model_dump(), "min_mass": 0.0})
+        (result,) = judge_runs([run], taken)
+        assert not result.failures and all(one.mass < 1e-4 for one in judgements(run))
+        (result,) = judge_runs([run], options(server))  # what a smaller min_mass took is not taken by a larger one
+        assert result.failures == {"malformed": 18}
+
+
+def test_a_judge_that_never_says_yes_or_no_is_not_asked_for_ever(run):
+    with (
+        ChatServer(Thinking(), answer="<think>") as server,
+        pytest.raises(JudgeGone, match=r"5 requests in a row .*no_answer.*thinking"),
+    ):
+        judge_runs([run], options(server, give_up_after=5, concurrency=1))
+    assert len(server.bodies) <= 6
+
+
+def test_a_judge_without_log_probabilities_is_stopped_at_its_first_answer_which_names_the_option(run, server):
+    server.gives_logprobs = False
+    with pytest.raises(JudgeGone, match=r"no_logprobs.*answer: text"):
+        judge_runs([run], options(server, concurrency=1, retries=2))
+    assert len(server.bodies) == 1
+    server.gives_logprobs = True
+    (result,) = judge_runs([run], options(server))
+    assert not result.failures
+
+
+def test_answers_from_before_masses_were_kept_are_asked_again_and_stay_where_nobody_answers(run, server):
+    said = []
+    judge_runs([run], options(server, questions=["task"]))
+    before = judgements(run)
+    with Journal(run / "judging.sqlite") as journal:
+        for key, kept in list(journal.items()):
+            journal.put(key, {name: value for name, value in kept.items() if name != "mass"})
+    with ChatServer() as dead:
+        pass
+    gone = options(server, questions=["task"], give_up_after=2, concurrency=1)
+    gone = gone.model_copy(update={"vlm": gone.vlm.model_copy(update={"base_url": dead.base_url})})
+    with pytest.raises(JudgeGone):
+        judge_runs([run], gone)
+    assert [(one.log_odds, one.mass, one.failure) for one in judgements(run)] == [(before[0].log_odds, None, "")] * 6
+    (result,) = judge_runs([run], options(server, questions=["task"]), tell=said.append)
+    assert (result.asked, result.known, result.unknown) == (6, 0, 6)
+    assert any("6 answers were from before masses were kept" in line for line in said)
+    assert judgements(run) == before and before[0].mass == pytest.approx(0.858, abs=1e-3)
+    (result,) = judge_runs([run], options(server, questions=["task"]))
+    assert (result.asked, result.known) == (0, 6)
 
 
 def test_log_odds_that_are_no_number_and_texts_that_are_no_text_do_not_get_into_the_file(run):

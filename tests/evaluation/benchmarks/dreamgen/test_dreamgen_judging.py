@@ -123,9 +123,9 @@ def test_the_server_is_given_as_many_requests_as_the_judge_may_have(dreamgen, tm
 def test_what_the_model_itself_refused_is_not_asked_again(dreamgen, tmp_path):
     _, samples = read_benchmark(dreamgen)
     run = read_run(layouts.run(tmp_path / "run", samples[:1]))
-    refusing = fake_judge.FakeJudge(lambda prompt: VLMUnavailable("no_answer", "0.6 for Maybe", "Maybe"))
+    refusing = fake_judge.FakeJudge(lambda prompt: VLMUnavailable("refused", "0.6 for Maybe", "Maybe"))
     made = judge(run, options(), vlm=refusing, read=frames_of)
-    assert made[0].failure.startswith("malformed: ") and made[0].text == "Maybe"
+    assert made[0].failure.startswith("refused: ") and made[0].text == "Maybe"
     again = fake_judge.FakeJudge()
     assert judge(run, options(), vlm=again, read=frames_of) == made and not again.asked
 
@@ -179,7 +179,7 @@ def test_real_vlm_classes_take_stills_and_footage(dreamgen, tmp_path):
     _, samples = read_benchmark(dreamgen)
     run = read_run(layouts.run(tmp_path / "run", samples[:1], pixels=True))
     model = tiny_qwen.build(tmp_path / "qwen", "qwen2_5_vl")
-    vlm = TransformersVLM(VLMOptions(backend="transformers", model=str(model), device="cpu"))
+    vlm = TransformersVLM(VLMOptions(backend="transformers", model=str(model), device="cpu", min_mass=0.0))
     made = judge(run, DreamgenJudgeOptions(frames=49), vlm=vlm)
     assert not any(one.failure for one in made) and all(np.isfinite(one.log_odds) for one in made)
     assert [len(one.frames) for one in made] == [49, 49, 5] and made[0].judge.endswith(";frames=49@0.3")
