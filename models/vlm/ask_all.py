@@ -64,7 +64,7 @@ def ask_all(
     answered stays in the journal:
 
     - as soon as more than `max_failed_share` of the items, and more than one, got no answer;
-    - at the first answer without log-probabilities (NoLogProbabilities): that is the server's, whatever was asked;
+    - at the first answer without log-probabilities (NoLogProbabilities), unless the server has answered before;
     - when none of the items got one, however few they are;
     - when more than `max_malformed_share` of the answers of `tally` cannot be used: this journal then forgets them.
 
@@ -96,8 +96,10 @@ async def _ask_all(
             async for index, answer in finished:
                 answers[index] = answer
                 tally.add(answer, lambda client, item=items[index]: ask(client, item))
-                if isinstance(answer, VLMUnavailable) and answer.kind == NO_LOGPROBS:
-                    raise NoLogProbabilities(f"{answer}. Answers so far are kept")
+                if isinstance(answer, VLMUnavailable) and answer.kind == NO_LOGPROBS and not tally.answers:
+                    raise NoLogProbabilities(
+                        f"none of the {len(items)} requests to {vlm.model_id} can be answered; the first: {answer}"
+                    )
                 failed += isinstance(answer, VLMUnavailable)
                 if failed > allowed:
                     raise TooManyFailures(

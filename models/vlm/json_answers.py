@@ -116,6 +116,8 @@ def _mended(text: str) -> Any | None:
     import json_repair
 
     part = text[start:end]
+    if part.count("{") > part.count("}") or part.count("[") > part.count("]"):  # perhaps cut
+        return None
     try:
         value = json_repair.loads(part, skip_json_loads=True)
     except (ValueError, TypeError, LookupError, RecursionError):

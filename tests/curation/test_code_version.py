@@ -34,9 +34,9 @@ def test_finished_collections_stay_what_they_are():
         "frames": "2",
         "quality": "2",
         "aesthetics": "2",
-        "screening": "1",
-        "tasks": "2",
-        "taxonomy": "1",
+        "screening": "2",
+        "tasks": "3",
+        "taxonomy": "2",
         "worldtasks": "1",
         "published_dataset": "1",
     }
