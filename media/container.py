@@ -47,7 +47,7 @@ def check_readable(path: Path) -> None:
 
 @contextlib.contextmanager
 def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container and its first real video stream (cover pictures are none), one decoding thread, other streams
+    """The container and its video stream (see video_stream), one decoding thread, other streams
     discarded.
 
     Raises MediaError with a reason of a file, also for what FFmpeg raises while the block runs.
@@ -69,11 +69,13 @@ def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[InputCont
 
 
 def video_stream(container: InputContainer, name: str) -> VideoStream:
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            if stream.codec_context is None:
-                raise MediaError("unsupported_codec", f"{name!r}: no decoder for tag {stream.codec_tag!r}")
-            return stream
+    """The stream that players show: FFmpeg's best one, by disposition first; cover pictures are none."""
+    real = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    best = container.streams.best("video")
+    for stream in ([best] if best in real else []) + real:
+        if stream.codec_context is None:
+            raise MediaError("unsupported_codec", f"{name!r}: no decoder for tag {stream.codec_tag!r}")
+        return stream
     kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "none"
     raise MediaError("no_video_stream", f"{name!r} has no video stream; its streams: {kinds}")
 

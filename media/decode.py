@@ -4,10 +4,16 @@ Three savings, none of which changes a pixel. A keyframe is decoded alone and dr
 reordering delay would decode its neighbours. A run ends by draining once the packets of its targets are in. And a
 frame that no other refers to is dropped unread when it is not wanted. A planned frame that does not come out that way
 is tried again with the last two off.
+
+Containers call packets keyframes that are none: 6-byte placeholders in XviD AVI, every sample of an MP4 without `stss`,
+points at which recovery only begins. So a run's frames count from the first one on that the decoder calls a keyframe. A
+frame that is missing then is looked for from an earlier keyframe, and at last from the beginning of the file.
 """
 
+import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import av.error
@@ -22,6 +28,12 @@ from media.display import Painter
 from media.errors import MediaError
 from media.plan import Plan, Run
 from media.probe import pixel_aspect
+
+# How far before its keyframe a frame is looked for that did not come out from there: 0 is the keyframe before.
+BACK_S = (0, 12)
+# The last resort decodes from the beginning. Four minutes of film at 25 frames a second take about as long to decode as
+# a file is given (60 s); in a longer file a frame that is still missing is given up.
+PLAIN_PACKETS = 6000
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,22 +50,35 @@ def decode_stills(
 ) -> Iterator[Still]:
     """Yields one Still for each wanted frame, run by run, holding one picture at a time.
 
-    A still is delivered only when its presentation time is the planned one. Raises MediaError for the file as a whole.
+    A still is delivered only when its presentation time is the planned one. AVI files with B-frames are decoded from
+    their beginning, as far as PLAIN_PACKETS; beyond, a frame may be another than its time says, by a few.
+
+    Raises MediaError for the file as a whole.
     """
     with opened(path, max_pixels) as (container, stream):
         reader = Reader(container, stream)
         painter = Painter(max_side_px)
+        left = {pts: False for run in plan.runs for pts in run.targets}  # whether a packet on the way was damaged
+        if reader.counts:
+            for frame, sound in reader.frames(reader.all_packets(), frozenset(left), careful=True):
+                del left[frame.pts]
+                yield still(frame, sound, stream, painter, max_pixels)
         for run in plan.runs:
-            missing, reader.damaged = set(run.targets), False
-            for careful in (False, True):
-                for frame, sound in reader.frames(run, frozenset(missing), careful):
-                    missing.discard(frame.pts)
-                    yield still(frame, sound, stream, painter, max_pixels)
-                if not missing:
+            reader.damaged = False
+            for packets, careful in reader.ways(run):
+                if not (missing := left.keys() & set(run.targets)):
                     break
-            for pts in sorted(missing):
-                reason = "corrupt_frame" if reader.damaged else "frame_not_delivered"
-                yield Still(pts, error=MediaError(reason, f"no frame at {pts} came out of the decoder"))
+                for frame, sound in reader.frames(packets, frozenset(missing), careful):
+                    del left[frame.pts]
+                    yield still(frame, sound, stream, painter, max_pixels)
+            left |= dict.fromkeys(left.keys() & set(run.targets), reader.damaged)
+        if left and not reader.counts:
+            for frame, sound in reader.frames(reader.all_packets(), frozenset(left), careful=True):
+                del left[frame.pts]
+                yield still(frame, sound, stream, painter, max_pixels)
+        for pts, damaged in sorted(left.items()):
+            reason = "corrupt_frame" if damaged else "frame_not_delivered"
+            yield Still(pts, error=MediaError(reason, f"no frame at {pts} came out of the decoder"))
 
 
 def still(frame: VideoFrame, sound: bool, stream: VideoStream, painter: Painter, max_pixels: int) -> Still:
@@ -62,7 +87,13 @@ def still(frame: VideoFrame, sound: bool, stream: VideoStream, painter: Painter,
             frame.pts, error=MediaError("corrupt_frame", f"the frame at {frame.pts} or one it needs is damaged")
         )
     check_pixels(frame.width, frame.height, max_pixels)
-    return Still(frame.pts, painter.paint(frame, pixel_aspect(stream)))
+    try:
+        return Still(frame.pts, painter.paint(frame, pixel_aspect(stream)))
+    except av.error.MemoryError:
+        raise
+    except (av.error.FFmpegError, ValueError) as error:  # a colour matrix or pixel format that swscale does not know
+        detail = f"{frame.format.name}, colour matrix {frame.colorspace}: {error}"
+        return Still(frame.pts, error=MediaError("unsupported_colour", detail))
 
 
 class Reader:
@@ -72,23 +103,41 @@ class Reader:
         self.container = container
         self.stream = stream
         self.context = stream.codec_context
-        self.can_skip = drops_only_unused(stream)
+        # AVI stores no presentation times, and FFmpeg gives packets those of the coding order. Which frame is the n-th
+        # is known for sure only from the beginning of the file.
+        self.counts = container.format.name == "avi" and self.context.has_b_frames
+        self.can_skip = not self.counts and drops_only_unused(stream)
         self.damaged = False  # whether the decoder refused a packet of the latest run
 
-    def frames(self, run: Run, wanted: frozenset[int], careful: bool) -> Iterator[tuple[VideoFrame, bool]]:
-        """The frames of a run whose times are wanted, each with whether it is sound.
+    def ways(self, run: Run) -> Iterator[tuple[Iterator[Packet], bool]]:
+        """(packets, careful): the ways to a run's frames, the cheapest first."""
+        yield self.packets(run.start), False
+        yield self.packets(run.start), True
+        for back_s in BACK_S:
+            yield self.packets_before(run.start, back_s), True
+
+    def frames(
+        self, packets: Iterator[Packet], wanted: frozenset[int], careful: bool
+    ) -> Iterator[tuple[VideoFrame, bool]]:
+        """The frames whose times are wanted, from the first keyframe on, each with whether it is sound.
 
         Unsound: the decoder reported an error in this frame or in one since the last keyframe, which this one may
-        refer to. `careful`: decode everything, and wait for the frames instead of draining.
+        refer to. `careful`: decode everything, and wait for the frames instead of draining. Where `counts`, the n-th
+        frame that comes out has the n-th smallest time that went in.
         """
         missing, unfed, end = set(wanted), set(wanted), max(wanted)
         damage: int | None = None
-        for packet in self.packets(run.start):
+        begun, fed = False, []
+        for packet in packets:
             self.context.skip_frame = (
                 "NONREF" if self.can_skip and not careful and packet.pts not in wanted else "DEFAULT"
             )
             unfed.discard(packet.pts)
+            # A keyframe that an edit list hides does not come out: the container's word has to do.
+            begun = begun or (packet.is_keyframe and packet.is_discard)
             last = not packet.size or (not unfed and not careful)
+            if self.counts and packet.size and packet.pts is not None:
+                heapq.heappush(fed, packet.pts)
             try:
                 frames = self.context.decode(packet if packet.size else None)
                 if last and packet.size:
@@ -97,12 +146,18 @@ class Reader:
                 raise
             except av.error.FFmpegError:
                 frames, damage, self.damaged = [], later(damage, packet.pts), True
+                if packet.pts in fed:  # it gave no frame
+                    fed.remove(packet.pts)
+                    heapq.heapify(fed)
             for frame in frames:
+                if self.counts and fed:
+                    frame.pts = heapq.heappop(fed)
                 if frame.is_corrupt:
                     damage = later(damage, frame.pts)
                 elif frame.key_frame and damage is not None and frame.pts > damage:
                     damage = None
-                if frame.pts in missing:
+                begun = begun or bool(frame.key_frame)
+                if begun and frame.pts in missing:
                     missing.discard(frame.pts)
                     yield frame, damage is None or (frame.key_frame and not frame.is_corrupt)
                 # Frames come out in the order they are shown: what is missing now will not come.
@@ -118,19 +173,42 @@ class Reader:
         """
         for back_s in (0, 1, 10, None):
             offset = start - round(back_s / self.stream.time_base) if back_s is not None else -(2**62)
-            try:
-                self.container.seek(offset, stream=self.stream)
-            except av.error.FFmpegError:
-                continue
-            packets = self.container.demux(self.stream)
-            for packet in packets:
+            for packet in (packets := self.sought(offset)):
                 if packet.pts == start and packet.is_keyframe:
                     yield packet
-                    # An empty packet with a time is a frame dropped when recording; fed, it would end the decoding.
-                    yield from (packet for packet in packets if packet.size or packet.pts is None)
+                    yield from packets
                     return
                 if packet.pts is not None and packet.is_keyframe and packet.pts > start:
                     break
+
+    def packets_before(self, start: int, back_s: float) -> Iterator[Packet]:
+        """Packets from a keyframe earlier than `start` on, by `back_s` seconds or a little more where there is one."""
+        packets = self.sought(start - 1 - round(back_s / self.stream.time_base))
+        for packet in packets:
+            if packet.pts is not None and packet.pts >= start:
+                return
+            if packet.is_keyframe:
+                yield packet
+                yield from packets
+                return
+
+    def all_packets(self) -> Iterator[Packet]:
+        """The file's first PLAIN_PACKETS packets."""
+        # AVI refuses times before its beginning.
+        for offset in (-(2**62), self.stream.start_time or 0):
+            for packet in (packets := self.sought(offset)):
+                yield packet
+                yield from islice(packets, PLAIN_PACKETS - 1)
+                return
+
+    def sought(self, offset: int) -> Iterator[Packet]:
+        """Packets from where a seek to `offset` lands; none where it fails."""
+        try:
+            self.container.seek(offset, stream=self.stream)
+        except av.error.FFmpegError:
+            return
+        # An empty packet with a time is a frame dropped when recording; fed, it would end the decoding.
+        yield from (packet for packet in self.container.demux(self.stream) if packet.size or packet.pts is None)
 
 
 def later(damage: int | None, pts: int | None) -> int | None:

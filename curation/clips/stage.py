@@ -17,5 +17,5 @@ STAGE = Stage(
         "media/index.py",
         "media/probe.py",
     ),
-    known={"6de8e7a69ad5": "2", "20c314c5e71a": "2"},
+    known={"6de8e7a69ad5": "2", "20c314c5e71a": "2", "0239199bbd40": "3"},
 )

@@ -19,5 +19,5 @@ STAGE = Stage(
         "media/probe.py",
         "media/stills.py",
     ),
-    known={"14beba8e5678": "1", "97b29c24007b": "2"},
+    known={"14beba8e5678": "1", "97b29c24007b": "2", "a62b508bf431": "2"},
 )

@@ -30,7 +30,7 @@ def test_every_digest_of_today_is_known():
 def test_finished_collections_stay_what_they_are():
     """The versions that tables, journals and releases have had so far."""
     assert {name: code.version for name, code in DECIDED.items()} == {
-        "clips": "2",
+        "clips": "3",
         "frames": "2",
         "quality": "2",
         "aesthetics": "2",

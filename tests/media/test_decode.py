@@ -128,9 +128,15 @@ def test_a_frame_that_is_not_there_is_an_error_of_that_frame_never_its_neighbour
     ]
 
 
-def test_a_run_from_a_keyframe_that_is_not_there_is_an_error_of_its_frames(clips):
+def test_a_run_from_a_keyframe_that_is_not_there_starts_at_the_one_before(clips):
     wanted = (Wanted(6144, 0.5, 0.5),)
     (still,) = decode_stills(clips["plain"], Plan("keyframe", wanted, (Run(5000, (6144,)),)))
+    assert np.array_equal(still.picture, make.full_decode(clips["plain"])[6144])
+
+
+def test_a_frame_that_is_not_there_is_an_error(clips):
+    wanted = (Wanted(6145, 0.5, 0.5),)
+    (still,) = decode_stills(clips["plain"], Plan("exact", wanted, (Run(0, (6145,)),)))
     assert still.error.reason == "frame_not_delivered"
 
 
