@@ -1,7 +1,4 @@
-"""From a decoded frame to the picture a viewer would see: 8-bit BGR, upright, square pixels, no larger than asked.
-
-No tone mapping: HDR (PQ, HLG) frames keep their transfer curve and look flat, as in most players without it.
-"""
+"""From a decoded frame to the picture a viewer would see: 8-bit BGR, upright, square pixels, no larger than asked."""
 
 import math
 from dataclasses import dataclass
@@ -11,6 +8,8 @@ import numpy as np
 from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+
+from media.tone_map import is_hdr, tone_mapped
 
 # A pixel aspect beyond 8:1 is a damaged header, not a picture, and is ignored.
 MAX_PIXEL_ASPECT = 8
@@ -90,31 +89,38 @@ def rounded(size: Fraction) -> int:
 class Painter:
     """Turns frames into BGR arrays; one object per stream, because it keeps swscale's tables between frames."""
 
-    def __init__(self, max_side_px: int | None = 1280):
+    def __init__(self, max_side_px: int | None = 1280, tone_map: bool = True):
         self.max_side_px = max_side_px
+        self.tone_map = tone_map  # else HDR frames keep their transfer curve and look flat
         self._reformatter = VideoReformatter()
 
     def paint(self, frame: VideoFrame, pixel_aspect: Fraction | None) -> np.ndarray:
         """The frame as a contiguous uint8 [height, width, 3] BGR array."""
+        hdr = self.tone_map and is_hdr(frame)
         width, height = stored_size(frame.width, frame.height, pixel_aspect, self.max_side_px)
         scaled = self._reformatter.reformat(
             frame,
             width=width,
             height=height,
-            format="bgr24",
+            format="rgb48le" if hdr else "bgr24",
             src_colorspace=assumed_matrix(frame),
             dst_color_range=ColorRange.JPEG,
             interpolation=Interpolation.BICUBIC,  # of chroma, even where the size stays
             threads=1,
         )
-        return orientation(frame).apply(scaled.to_ndarray())
+        picture = scaled.to_ndarray()
+        if hdr:
+            picture = tone_mapped(picture, int(frame.color_trc), int(frame.color_primaries))[..., ::-1]
+        return orientation(frame).apply(picture)
 
 
 def assumed_matrix(frame: VideoFrame) -> int | None:
     """The colour matrix to assume:
 
-    None (as tagged), or for untagged YUV what players assume, BT.709 for HD, else BT.601.
+    None (as tagged), or for untagged YUV what players assume, BT.2020 for HDR, BT.709 for HD, else BT.601.
     """
     if frame.colorspace not in UNSPECIFIED_MATRICES or frame.format.is_rgb:
         return None
+    if is_hdr(frame):
+        return Colorspace.BT2020
     return Colorspace.ITU709 if frame.width >= 1280 or frame.height > 576 else Colorspace.ITU601

@@ -18,6 +18,7 @@ STAGE = Stage(
         "media/plan.py",
         "media/probe.py",
         "media/stills.py",
+        "media/tone_map.py",
     ),
-    known={"14beba8e5678": "1", "97b29c24007b": "2", "a62b508bf431": "2"},
+    known={"14beba8e5678": "1", "97b29c24007b": "2", "a62b508bf431": "2", "fcf1f119832e": "3"},
 )

@@ -31,7 +31,7 @@ def test_finished_collections_stay_what_they_are():
     """The versions that tables, journals and releases have had so far."""
     assert {name: code.version for name, code in DECIDED.items()} == {
         "clips": "3",
-        "frames": "2",
+        "frames": "3",
         "quality": "2",
         "aesthetics": "2",
         "screening": "2",
