@@ -20,6 +20,7 @@ from models.vlm.journaled import request_key
 from models.vlm.options import VLMOptions
 from models.vlm.prompts import prompt, template_hash
 from models.vlm.protocol import VLM, Image, VLMUnavailable
+from models.vlm.second_try import tried_twice
 from storage.journal import Journal
 
 PROMPT, VERSION = "solution", 1
@@ -124,7 +125,16 @@ async def _ask_all(
     async def ask(name: str) -> Solution:
         request, began = missing[name], shares.begin()
         try:
-            answer = await vlm.complete(request.prompt, [request.image], SCHEMA, max_tokens=writer.max_tokens)
+            answer = await tried_twice(
+                lambda seed, again: vlm.complete(
+                    request.prompt,
+                    [request.image],
+                    SCHEMA,
+                    max_tokens=writer.max_tokens,
+                    **({"seed": seed, "again": True} if again else {}),
+                ),
+                0,
+            )
         finally:
             seconds = shares.end(began)
         text = " ".join(answer.value["solution"].split()) if answer.value else ""

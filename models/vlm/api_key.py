@@ -36,7 +36,12 @@ def key_of(api_key_env: str) -> str:
 
 def without_key(text: str, key: str) -> str:
     """What a server said, for errors: servers echo headers into them, and errors go into tables and logs."""
-    return text if key == NO_KEY else text.replace(key, BLOT)
+    return text if key == NO_KEY else re.sub(_spellings(key), lambda _: BLOT, text)
+
+
+def _spellings(key: str) -> str:
+    """A pattern of the key as it is and as JSON may escape it, once or within JSON that is a text of other JSON."""
+    return "".join(rf"(?:\\{{1,4}}(?i:u{ord(mark):04x})|\\{{0,4}}{re.escape(mark)})" for mark in key)
 
 
 def blotted(value: Any, key: str) -> Any:
@@ -44,7 +49,7 @@ def blotted(value: Any, key: str) -> Any:
     if key == NO_KEY or len(key) < SHORTEST:
         return value
     if isinstance(value, str):
-        return value.replace(key, BLOT)
+        return without_key(value, key)
     if isinstance(value, dict):
         return {blotted(name, key): blotted(item, key) for name, item in value.items()}
     return [blotted(item, key) for item in value] if isinstance(value, list) else value

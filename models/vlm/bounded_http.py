@@ -11,7 +11,7 @@ UNPACKED_NOW = ("content-encoding", "content-length", "transfer-encoding")
 
 
 class Unreadable(Exception):
-    """An answer that is too large, or packed in a way that is not read. The openai client wraps it."""
+    """An answer that is too large, or packed in a way that is not read."""
 
 
 class BoundedClient(openai.DefaultAsyncHttpxClient):

@@ -88,6 +88,8 @@ class Posting:
         import httpx2
         import openai
 
+        from models.vlm.bounded_http import Unreadable
+
         self.traffic.sent += 1
         try:
             async with asyncio.timeout(limit_s):
@@ -97,7 +99,9 @@ class Posting:
         except openai.APIStatusError as error:
             raise self._refused(error) from None
         except openai.APIConnectionError as error:
-            raise self._broken(error) from None
+            raise AttemptFailed("connection", self.shown(f"{error} {error.__cause__ or ''}".strip(), 500)) from None
+        except Unreadable as error:
+            raise AttemptFailed(MALFORMED, self.shown(str(error), 500)) from None
         try:
             answer = expected.model_validate_json(text)
         except pydantic.ValidationError as error:
@@ -124,13 +128,6 @@ class Posting:
         retried = status in RETRIED_STATUSES or status >= 500
         detail = f"{self.shown(response.reason_phrase, 100)}: {self.shown(response.text, 500)}"
         return AttemptFailed(f"http_{status}", detail, retry_after_s(response.headers), retried)
-
-    def _broken(self, error) -> AttemptFailed:
-        from models.vlm.bounded_http import Unreadable
-
-        if isinstance(error.__cause__, Unreadable):
-            return AttemptFailed(MALFORMED, str(error.__cause__))
-        return AttemptFailed("connection", self.shown(f"{error} {error.__cause__ or ''}".strip(), 500))
 
 
 def _host(location: str) -> str:

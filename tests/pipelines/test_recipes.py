@@ -113,3 +113,32 @@ def test_the_options_that_are_checked_early_exist():
     for dotted in OPTIONS.values():
         module, name = dotted.rsplit(".", 1)
         assert issubclass(getattr(importlib.import_module(module), name), dg.Config)
+
+
+SERVED = "{backend: openai, model: m, base_url: http://127.0.0.1:1/v1, api_key_env: %s}"
+VLM_BLOCKS = {
+    "resources.vlm.config": "resources: {vlm: {config: %s}}",
+    "ops.executor.config.rewards.judge.vlm": "ops: {executor: {config: {rewards: {judge: {vlm: %s}}}}}",
+    "ops.judgements.config.further.0.vlm": "ops: {judgements: {config: {further: [{name: a, vlm: %s}]}}}",
+}
+
+
+@pytest.mark.parametrize("place", VLM_BLOCKS)
+@pytest.mark.parametrize("secret", ["sk-proj-aVery/secret", "0a1b2c3d4e5f", "Bearer abc", "k.e.y"])
+def test_a_key_in_place_of_its_variables_name_is_refused_before_a_run_and_not_repeated(tmp_path, place, secret):
+    path = tmp_path / "secret.yaml"
+    path.write_text(VLM_BLOCKS[place] % (SERVED % repr(secret)))
+    with pytest.raises(ValueError, match=f"{place}.api_key_env .*NAME of an environment variable") as caught:
+        load_recipe(path)
+    assert secret not in str(caught.value)
+
+
+@pytest.mark.parametrize("named", ["sk_live_aVery_secret", "NOT_SET_ANYWHERE"])
+def test_build_refuses_a_variable_that_is_not_set_before_there_is_a_run(tmp_path, named):
+    from pipelines.commands import checked
+
+    path = tmp_path / "unset.yaml"
+    path.write_text(VLM_BLOCKS["resources.vlm.config"] % (SERVED % named))
+    with pytest.raises(ValueError, match=r"resources\.vlm\.config\.api_key_env .*not set") as caught:
+        checked(path, "build")
+    assert (named in str(caught.value)) is named.isupper()

@@ -1,5 +1,8 @@
 """Screening, tasks and taxonomy turn answers, good and bad, into rows; nothing is lost and nothing is asked twice."""
 
+import asyncio
+import random
+
 import pyarrow as pa
 import pytest
 from jsonschema import Draft202012Validator
@@ -14,6 +17,8 @@ from curation.taxonomy.options import TaxonomyOptions
 from models.vlm.ask_all import TooManyFailures, VLMSession
 from models.vlm.prompts import prompt, template
 from models.vlm.protocol import VLMUnavailable
+from storage.tables import write_table
+from tests.curation.tasks.conftest import WrittenVLM
 
 SOLUTION = "The red disc glides three cells to the right along the middle row, slows down and rests at the blue frame."
 GONE = VLMUnavailable("timeout", "no answer in 60 s")
@@ -117,6 +122,45 @@ def test_rows_do_not_depend_on_the_order_in_which_answers_come(tmp_path, written
         for n in (1, 4)
     ]
     assert runs[0] == runs[1]
+
+
+def test_a_server_that_answers_in_any_order_gives_the_same_tables_to_the_byte(tmp_path, frame_rows):
+    """Twelve requests in flight, answered as a shuffled order wills; screening as well as tasks."""
+    tables = []
+    for seed in range(4):
+        times = random.Random(seed).sample([0.002 * place for place in range(12)], 12)
+
+        class Shuffled(WrittenVLM):
+            async def complete(self, prompt, media, schema, **more):
+                await asyncio.sleep(times[int(media[0].data.split()[-1])])  # noqa: B023
+                return await super().complete(prompt, media, schema, **more)
+
+            async def log_odds(self, question, media):
+                await asyncio.sleep(times[int(media[0].data.split()[-1])])  # noqa: B023
+                return await super().log_odds(question, media)
+
+        def answer(request, media):
+            number = int(media[0].data.split()[-1])
+            kinds = {3: "truncated", 5: "refused"}
+            if request.name == "screening":
+                return number - 4.0
+            return kinds.get(number) or sound_pairs(request, media)
+
+        vlm, folder = Shuffled(answer), tmp_path / str(seed)
+        screened = screen_frames(frame_rows(12), tmp_path, vlm, folder / "s.sqlite", ScreeningOptions(), 12)
+        pairs = write_tasks(frame_rows(12), tmp_path, vlm, folder / "t.sqlite", TasksOptions(), 12)
+        for name, rows, schema in (("s", screened, SCREENING), ("t", pairs, TASKS)):
+            write_table(folder / f"{name}.parquet", rows, schema, {})
+        tables.append([(folder / f"{name}.parquet").read_bytes() for name in "st"])
+    assert all(one == tables[0] for one in tables)
+
+
+def test_a_screened_frame_keeps_the_mass_of_its_answer_and_of_the_lack_of_one(tmp_path, written_vlm, frame_rows):
+    thinks = VLMUnavailable("no_answer", "it says '<think>'", mass=3e-5)
+    vlm = written_vlm(lambda question, media: thinks if media[0].data == b"picture 1" else 1.0)
+    rows = screen_frames(frame_rows(6), tmp_path, vlm, tmp_path / "j.sqlite", ScreeningOptions(), 1)
+    assert [row["mass"] for row in rows[:3]] == [1.0, 3e-5, 1.0]
+    assert (rows[1]["log_odds"], rows[1]["reason"]) == (None, "vlm_no_answer")
 
 
 def kept_tasks(tmp_path, written_vlm, frame_rows, count):

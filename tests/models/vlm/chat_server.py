@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import gzip
 import io
 import json
 import socket
@@ -79,6 +80,7 @@ class ChatServer:
     """`misbehave("429", "reset")` decides what the next chat requests get; without a plan they are answered.
 
     extensions: "known" (vLLM), "ignored" (unknown fields are dropped) or "refused" (unknown fields are a 400).
+    tokenize: True, False (a 404), "hang", or a status.
     """
 
     def __init__(self, scorer=None, *, tokenize=True, extensions="known", delay_s=0.0, answer=GOOD):
@@ -89,7 +91,7 @@ class ChatServer:
         self.headers: list[dict] = []
         self.tokenized: list[str] = []
         self.answered: list[str] = []  # texts of the requests whose whole answer was sent
-        self.in_flight = self.most_in_flight = 0
+        self.in_flight = self.most_in_flight = self.sent = 0
         self.lock, self.closing = threading.Lock(), threading.Event()
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"server_state": self}))
         self.http.daemon_threads = True
@@ -124,6 +126,12 @@ class Handler(BaseHTTPRequestHandler):
             state.headers.append({name.lower(): value for name, value in self.headers.items()})
         if self.path == "/tokenize" and state.tokenize:
             state.tokenized.append(body["prompt"])
+            if state.tokenize == "hang":
+                state.closing.wait(60)
+                self.close_connection = True
+                return None
+            if state.tokenize is not True:
+                return self.reply(int(state.tokenize), {"error": {"message": "not here"}})
             return self.reply(200, {"count": 1, "max_model_len": 1, "tokens": state.scorer.tokenize(body["prompt"])})
         if self.path != "/v1/chat/completions":
             return self.reply(404, {"error": {"message": f"no {self.path}"}})
@@ -186,6 +194,23 @@ class Handler(BaseHTTPRequestHandler):
                 self.reply(200, self.completion(body, '{"wo', finish_reason="abort"))
             case ["text", *text]:
                 self.reply(200, self.completion(body, "=".join(text)))
+            case ["raw", *text]:
+                self.reply(200, None, {}, "=".join(text).encode())
+            case ["gzip", *text]:
+                packed = gzip.compress("=".join(text).encode() or b" " * 600_000_000, 1)
+                self.reply(200, None, {"Content-Encoding": "gzip"}, packed)
+            case ["packed", name]:
+                self.reply(200, None, {"Content-Encoding": name}, b"{}")
+            case ["endless", *status]:
+                self.send_response(int(status[0]) if status else 200)
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                self.close_connection = True
+                for _ in range(4000):  # 256 MB
+                    self.wfile.write(b" " * 65536)
+                    self.server_state.sent += 65536
+            case ["redirect", status, *place]:
+                self.reply(int(status), {}, {"Location": "=".join(place)})
             case _:
                 unknown = {"logprob_token_ids", "return_tokens_as_token_ids"} & body.keys()
                 if state.extensions == "refused" and unknown:

@@ -1,12 +1,13 @@
 """Real Qwen-VL classes with tiny random weights: what the in-process client answers, alone and over HTTP."""
 
 import asyncio
+import math
 
 import pytest
 
 from models.vlm.openai_server import OpenAIServer
 from models.vlm.options import VLMOptions
-from models.vlm.protocol import Prompt, Video
+from models.vlm.protocol import Prompt, Video, VLMUnavailable
 from models.vlm.transformers_local import TransformersVLM
 from tests.models.vlm.chat_server import SCHEMA, ChatServer, ModelScorer
 
@@ -158,3 +159,30 @@ def test_a_model_without_one_token_for_yes_is_refused(tiny, monkeypatch):
     monkeypatch.setattr("models.vlm.transformers_local.YES", ("yes indeed",))
     with pytest.raises(ValueError, match="'yes indeed' is one token"):
         TransformersVLM(local(tiny))
+
+
+def test_a_chat_template_that_does_not_know_of_thinking_gives_no_warning_a_request(vlm, images, question, monkeypatch):
+    import logging
+
+    said = []
+    handler = logging.Handler()
+    handler.emit = said.append
+    logger = logging.getLogger("transformers.processing_utils")
+    logger.addHandler(handler)
+    plain = vlm.processor.chat_template.replace("enable_thinking", "unnamed")
+    monkeypatch.setattr(vlm.processor, "chat_template", plain)
+    try:
+        asyncio.run(vlm.log_odds(question, images[:1]))
+    finally:
+        logger.removeHandler(handler)
+    assert not said
+
+
+def test_the_mass_is_that_of_both_sides_and_below_min_mass_there_is_no_answer(vlm, images, question, monkeypatch):
+    odds = asyncio.run(vlm.log_odds(question, images[:1]))
+    assert 0 < odds.mass < 0.5  # random weights: yes and no are two of hundreds
+    assert odds.mass == pytest.approx(math.exp(odds.log_p_yes) + math.exp(odds.log_p_no))
+    monkeypatch.setattr(vlm, "min_mass", 0.5)
+    with pytest.raises(VLMUnavailable, match="no_answer") as caught:
+        asyncio.run(vlm.log_odds(question, images[:1]))
+    assert caught.value.mass == odds.mass
