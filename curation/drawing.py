@@ -45,7 +45,7 @@ def bars_png(labels: Sequence[str], counts: Sequence[float], title: str) -> byte
     After 20 bars the rest is one bar, "and N more". Raises ValueError when labels and counts differ in number.
     """
     if len(labels) != len(counts):
-        raise ValueError(f"{len(labels)} labels with {len(counts)} counts: one count a label is expected")
+        raise ValueError(f"{len(labels)} labels with {len(counts)} counts: give one count for each label")
     names, numbers = list(map(str, labels)), [float(count) for count in counts]
     if len(names) > MAX_BARS:
         rest = len(names) - MAX_BARS + 1
@@ -69,9 +69,9 @@ def contact_sheet_jpeg(
     from PIL import Image, ImageDraw
 
     if not images or columns < 1 or tile_px < 8:
-        raise ValueError(f"{len(images)} images, {columns} columns of {tile_px} px: at least 1, 1 and 8 are expected")
+        raise ValueError(f"{len(images)} images, {columns} columns of {tile_px} px: give at least 1, 1 and 8")
     if captions is not None and len(captions) != len(images):
-        raise ValueError(f"{len(captions)} captions for {len(images)} images: one an image is expected")
+        raise ValueError(f"{len(captions)} captions for {len(images)} images: give one for each image")
     columns, gap, text_px = min(columns, len(images)), 4, 14 if captions else 0
     tiles = [_thumbnail(path, tile_px) for path in images]
     rows = [range(start, min(start + columns, len(tiles))) for start in range(0, len(tiles), columns)]

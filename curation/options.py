@@ -22,14 +22,14 @@ class AskOptions(Options):
 
     incidental = ("max_failed_share", "max_malformed_share")
 
-    prompt_version: int | None = Field(None, ge=1, description="Version of the prompt file; the newest when not given.")
+    prompt_version: int | None = Field(None, ge=1, description="Version of the prompt file. null: the newest.")
     max_failed_share: float = Field(
-        0.03, ge=0, le=1, description="Share of requests that may go unanswered before the stage fails."
+        0.03, ge=0, le=1, description="Share of requests that may fail. With more the stage fails."
     )
     max_malformed_share: float = Field(
         0.1,
         ge=0,
         le=1,
-        description="Share of answers that may be cut, empty or no JSON of the wanted form before the stage fails. "
-        "They are counted over the run, from 50 answers on.",
+        description="Share of answers that may be cut, empty or wrong JSON. With more the stage fails. They are "
+        "counted over the run, from 50 answers on.",
     )

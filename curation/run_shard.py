@@ -78,7 +78,7 @@ def run_shard(
 def _upstream(store: Store, stage: Stage, shard: str) -> str:
     table = store.table(stage.upstream, shard)
     if not table.exists():
-        raise NotBuilt(f"{stage.name} needs {stage.upstream} of {shard}, which is not there: build it first")
+        raise NotBuilt(f"{stage.name} needs {stage.upstream} of {shard}, which does not exist: build it first")
     return sha256_file(table)
 
 

@@ -12,7 +12,7 @@ def shard_count(text: str | None) -> int:
     if text is None:
         return DEFAULT_COUNT
     if not text.isdecimal() or not 1 <= int(text) <= LARGEST_COUNT:
-        raise ValueError(f"WMSD_SHARDS={text!r}: a whole number from 1 to {LARGEST_COUNT} is expected")
+        raise ValueError(f"WMSD_SHARDS={text!r}: use a whole number from 1 to {LARGEST_COUNT}")
     return int(text)
 
 

@@ -20,7 +20,7 @@ DECIDED: dict[str, CodeVersion] = {stage.name: stage.code for stage in STAGES} |
 
 def main() -> None:
     for name, code in (DECIDED | {"curation_report": REPORT}).items():
-        told = f"version {code.version}" if code.digest in code.known else "not in `known`: a version of its own"
+        told = f"version {code.version}" if code.digest in code.known else "not in `known`: its digest is its version"
         print(f"{name:18} {code.digest}  {told}")
 
 

@@ -57,7 +57,7 @@ def no_missing_video(
     excused = [one for one in failed if missing_images and videos[one].failure.startswith(IMAGE_MISSING)]
     whole = None if record.aside else expected
     short = [number for number in (record.samples, whole) if number is not None and number != len(samples)]
-    reasons = [f"{len(samples)} samples where {number} are expected" for number in dict.fromkeys(short)]
+    reasons = [f"{len(samples)} samples instead of {number}" for number in dict.fromkeys(short)]
     for places, what in ((missing, "are missing"), (failed, "could not be made")):
         if places:
             shown = ", ".join(f"{sample_id} seed {seed}" for sample_id, seed in places[:SHOWN])
@@ -108,7 +108,7 @@ def same_judge(runs: Sequence[RunScores]) -> CheckResult:
         not reasons,
         True,
         " | ".join(reasons[:SHOWN]) + (f" | and {len(reasons) - SHOWN} more pairs" if len(reasons) > SHOWN else "")
-        or f"{len(runs)} runs, judged alike by {', '.join(judges) or 'none'}",
+        or f"{len(runs)} runs, all judged the same way by {', '.join(judges) or 'none'}",
         {"runs": len(runs), "pairs_that_differ": len(reasons), "judges": ", ".join(judges)},
     )
 
@@ -133,7 +133,7 @@ def constant_judge(runs: Sequence[RunScores]) -> CheckResult:
         "constant_judge",
         not constant,
         False,
-        "; ".join(said) or f"both answers occur over {len(runs)} runs, or fewer than {ENOUGH} were given",
+        "; ".join(said) or f"over {len(runs)} runs both answers occur, or fewer than {ENOUGH} answers were given",
         {
             f"yes/{question}": f"{seen[0]} of {seen[1]} by {judge}"
             for (judge, question), seen in sorted(answers.items())

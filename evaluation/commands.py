@@ -31,7 +31,7 @@ def stopping() -> Iterator[None]:
     """Within it SIGTERM and SIGINT raise Stopped in the main thread, so that what is open is closed."""
 
     def stop(number: int, _) -> None:
-        raise Stopped(f"stopped by {signal.Signals(number).name}; what is finished is kept")
+        raise Stopped(f"stopped by {signal.Signals(number).name}. Finished work is kept")
 
     with asked_to_end(stop):
         yield

@@ -32,7 +32,7 @@ async def _until_told(runs: Sequence[Run], options: JudgeCommand) -> list[Judged
     try:
         return await work
     except asyncio.CancelledError:
-        raise Stopped(f"stopped by {told[0].name}; what has an answer is kept") from None
+        raise Stopped(f"stopped by {told[0].name}. Answers so far are kept") from None
 
 
 def _tell(line: str) -> None:

@@ -37,4 +37,4 @@ def _unheard() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        print(f"the run that started this one no longer listens ({error})", file=sys.stderr)
+        print(f"Dagster no longer listens to this program ({error})", file=sys.stderr)

@@ -185,7 +185,7 @@ def make(values: Any, kind: type[Record], text: str | None = None) -> Record:
     Raises ValueError for unknown or missing fields, and for values of other types.
     """
     if not isinstance(values, dict):
-        raise ValueError(f"{type(values).__name__} where an object with the fields of {kind.__name__} is expected")
+        raise ValueError(f"{type(values).__name__} instead of an object with the fields of {kind.__name__}")
     known = {one.name: one for one in dataclasses.fields(kind)}
     missing = [
         name

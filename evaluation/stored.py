@@ -27,7 +27,7 @@ def runs_of_report(store: Store, chosen: Sequence[str]) -> list[str]:
     if missing or not names:
         what = f"run {missing[0]!r} is not" if missing else "no judged run is"
         known = ", ".join(there) or "none"
-        raise FileNotFoundError(f"{what} in {store.evaluated_runs}; there are: {known}")
+        raise FileNotFoundError(f"{what} in {store.evaluated_runs}. Judged runs: {known}")
     return names
 
 

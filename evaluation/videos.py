@@ -66,9 +66,9 @@ def write_video(path: Path, frames: np.ndarray, fps: float) -> tuple[int, int]:
     from av.video.reformatter import ColorRange, Colorspace
 
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.size:
-        raise ValueError(f"frames are {frames.dtype} {list(frames.shape)}: uint8 [T, H, W, 3] is expected")
+        raise ValueError(f"frames are {frames.dtype} {list(frames.shape)}: give uint8 [T, H, W, 3]")
     if not 0 < fps <= 240:
-        raise ValueError(f"{fps} frames a second: a rate above 0 and up to 240 is expected")
+        raise ValueError(f"{fps} frames a second: give a rate above 0 and up to 240")
     height, width = frames.shape[1:3]
     scale = enlargement(height, width)
     tall, wide = fitted_size(scale, height, width)
@@ -119,7 +119,7 @@ def read_frames(path: Path, expected: int | None = None) -> np.ndarray:
         raise BadVideo("undecodable", f"{path} has no frame")
     frames = np.frombuffer(data, np.uint8).reshape(-1, *shape)
     if promised and promised != len(frames):
-        raise BadVideo("undecodable", f"{path} promises {promised} frames, {len(frames)} decode")
+        raise BadVideo("undecodable", f"{path} says it has {promised} frames, but {len(frames)} decode")
     if expected is not None and len(frames) != expected:
         raise BadVideo("wrong_frame_count", f"{path} has {len(frames)} frames, {expected} are expected")
     return frames

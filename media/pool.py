@@ -46,9 +46,9 @@ class MediaPool:
     ):
         self.workers = len(os.sched_getaffinity(0)) if workers is None else workers
         if self.workers < 1:
-            raise ValueError(f"workers {workers}: at least 1 is expected")
+            raise ValueError(f"workers {workers}: use at least 1")
         if not timeout_s > 0:
-            raise ValueError(f"timeout_s {timeout_s}: a positive number of seconds is expected")
+            raise ValueError(f"timeout_s {timeout_s}: use a positive number of seconds")
         self.timeout_s = timeout_s
         self._command = [sys.executable, "-m", "media.worker", verbs, str(memory_bytes), str(os.getpid())]
         self._idle: collections.deque[Worker] = collections.deque()

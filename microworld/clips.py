@@ -45,7 +45,7 @@ def make_clips(folder: Path, count: int = 60, seed: int = 0, size: int = SIZE) -
     that is no multiple of 4 from 32 on.
     """
     if count < 1 or size < 32 or size % 4:
-        raise ValueError(f"{count} clips of {size} pixels: at least 1, and a multiple of 4 from 32 on, are expected")
+        raise ValueError(f"{count} clips of {size} pixels: ask for at least 1 clip, and a multiple of 4 from 32 on")
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         path = confined(folder, file_name(number))

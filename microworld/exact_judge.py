@@ -47,10 +47,10 @@ def judge(frames: Sequence[np.ndarray], task: str) -> Verdict:
     that is no task of the microworld.
     """
     if len(frames) < 2:
-        raise ValueError(f"{len(frames)} frames: a video of at least 2 is expected")
+        raise ValueError(f"{len(frames)} frames: a video needs at least 2")
     parse(task)
     if len({frame.shape for frame in frames}) != 1:
-        raise ValueError(f"frames of shapes {sorted({frame.shape for frame in frames})}: all of one shape are expected")
+        raise ValueError(f"frames have the shapes {sorted({frame.shape for frame in frames})}: all must have one shape")
     try:
         return assess(track(frames), task)
     except Untraceable as error:

@@ -93,7 +93,7 @@ def parse(text: str) -> Instruction:
     """The instruction that `text` (T) spells, whatever its capitals. Raises TaskNotUnderstood."""
     match = _TASK.fullmatch(" ".join(text.lower().split()))
     if match is None:
-        raise TaskNotUnderstood(f"{text[:200]!r} is no task: '[Red disc]: Move to the blue frame.' would be one")
+        raise TaskNotUnderstood(f"{text[:200]!r} is not a task like '[Red disc]: Move to the blue frame.'")
     parts = [match["first"], match["last"]] if match["first"] else [match["last"]]
     return Instruction(match["agent"], tuple(_clause(part, text) for part in parts))
 
@@ -103,7 +103,7 @@ def _clause(words: str, text: str) -> Clause:
         match = re.fullmatch(pattern, words)
         if match:
             return Clause(verb, match.groups())
-    raise TaskNotUnderstood(f"{words[:200]!r} in {text[:200]!r} is none of the actions {', '.join(CLAUSES)}")
+    raise TaskNotUnderstood(f"{words[:200]!r} in {text[:200]!r} is not one of the actions {', '.join(CLAUSES)}")
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def label_video(frames: Sequence[np.ndarray]) -> str:
     fewer than two frames.
     """
     if len(frames) < 2:
-        raise ValueError(f"{len(frames)} frames: a video of at least 2 is expected")
+        raise ValueError(f"{len(frames)} frames: a video needs at least 2")
     try:
         tracks = track(frames)
     except Untraceable:

@@ -51,7 +51,7 @@ def states(layout: Layout, program: Program, frames: int) -> tuple[np.ndarray, n
     One frame is the first one, at rest. Raises ValueError for fewer.
     """
     if frames < 1:
-        raise ValueError(f"{frames} frames: at least 1 is expected")
+        raise ValueError(f"{frames} frames: ask for at least 1")
     time = np.linspace(0.0, 1.0, frames) if frames > 1 else np.zeros(1)
     active = (time - START) / (END - START)
     positions = np.tile(np.array([(t.y, t.x) for t in layout.things], np.float32).reshape(1, -1, 2), (frames, 1, 1))

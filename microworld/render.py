@@ -100,6 +100,6 @@ def background(kind: Background, height: int, width: int, cell_px: float) -> np.
             grid = rng.uniform(0, 1, (round(3 * height / cell_px), round(3 * width / cell_px))).astype(np.float32)
             mix = np.clip(cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1) * 0.9
         case other:
-            raise ValueError(f"{other!r} is no background: one of flat, gradient, checker, stripes, noise is expected")
+            raise ValueError(f"{other!r} is not a background: use flat, gradient, checker, stripes or noise")
     base, accent = np.array(kind.base, np.float32), np.array(kind.accent, np.float32)
     return (base + (accent - base) * mix[..., None] + 0.5).astype(np.uint8)

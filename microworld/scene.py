@@ -79,7 +79,7 @@ class Layout:
         found = [i for i, thing in enumerate(self.things) if thing.name == name]
         if len(found) != 1:
             names = ", ".join(thing.name for thing in self.things) or "nothing"
-            raise ValueError(f"{len(found)} things are called {name!r}, exactly one is needed; the scene holds {names}")
+            raise ValueError(f"{len(found)} things are called {name!r}, but exactly one must be. The scene has {names}")
         return found[0]
 
 

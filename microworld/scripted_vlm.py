@@ -56,7 +56,7 @@ class ScriptedVLM:
         workers: int = 0,
     ):
         if not 0 <= flaw_rate <= 1:
-            raise ValueError(f"flaw_rate {flaw_rate}: a share from 0 to 1 is expected")
+            raise ValueError(f"flaw_rate {flaw_rate}: use a share from 0 to 1")
         flaws = "" if flaw_rate == PAPER_RATE else f";flaw_rate={flaw_rate:g}"
         self.model_id = MODEL_ID + ("+photo" if photo_tasks else "") + flaws
         self.min_mass = MIN_MASS
@@ -234,7 +234,7 @@ def _is_microworld(seen: Observation) -> bool:
 def _only(media: Sequence[Media], kind: type, prompt: Prompt):
     if len(media) != 1 or not isinstance(media[0], kind):
         got = [type(one).__name__ for one in media]
-        raise ValueError(f"{prompt.name} got {got}: exactly one {kind.__name__} is expected")
+        raise ValueError(f"{prompt.name} got {got}: give it exactly one {kind.__name__}")
     return media[0]
 
 

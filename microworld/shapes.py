@@ -35,7 +35,7 @@ def distance(shape: str, dy: np.ndarray, dx: np.ndarray) -> np.ndarray:
             return np.hypot(np.maximum(ay - 0.34, 0), np.maximum(ax - 0.34, 0)) - 0.11
         case "stone":
             return np.hypot(dy, dx) - 0.14
-    raise ValueError(f"{shape!r} is no shape of the microworld")
+    raise ValueError(f"{shape!r} is not a shape of the microworld")
 
 
 def coverage(shape: str, dy: np.ndarray, dx: np.ndarray, cell_px: float) -> np.ndarray:

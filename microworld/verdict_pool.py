@@ -28,7 +28,7 @@ class VerdictPool:
 
     def __init__(self, workers: int, command: Sequence[str] = COMMAND):
         if workers < 1:
-            raise ValueError(f"workers {workers}: at least 1 is expected")
+            raise ValueError(f"workers {workers}: use at least 1")
         self._command = list(command)
         self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()  # last in, first out: what runs is used first
         for _ in range(workers):

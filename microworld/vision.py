@@ -99,7 +99,7 @@ def decode(data: bytes) -> np.ndarray:
     """An encoded JPEG or PNG as uint8 [H, W, 3] RGB. Raises ValueError when it is neither."""
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if image is None:
-        raise ValueError(f"{len(data)} bytes are no image: a JPEG or PNG is expected")
+        raise ValueError(f"{len(data)} bytes are not an image: give a JPEG or PNG")
     return image[:, :, ::-1]
 
 
@@ -112,7 +112,7 @@ def grid(height: int, width: int) -> tuple[int, int]:
 def small(image: np.ndarray) -> np.ndarray:
     """`image` (uint8 [H, W, 3] RGB) at CELL_PX pixels a cell: float32 0..1. Raises ValueError for a wrong shape."""
     if image.ndim != 3 or image.shape[2] != 3 or min(image.shape[:2]) < LEAST_PX:
-        raise ValueError(f"an image of shape {image.shape}: [H, W, 3] with {LEAST_PX} pixels a side is the least")
+        raise ValueError(f"an image of shape {image.shape}: give [H, W, 3] with at least {LEAST_PX} pixels a side")
     rows, cols = grid(*image.shape[:2])
     size = (cols * CELL_PX, rows * CELL_PX)
     shrinks = image.shape[0] >= size[1]

@@ -54,7 +54,7 @@ class PickScore:
         from transformers import CLIPModel, CLIPProcessor
 
         if not any((settings / name).is_file() for name in PROCESSOR_FILES):
-            raise FileNotFoundError(f"{settings} holds no {' or '.join(PROCESSOR_FILES)}: a CLIPProcessor is expected")
+            raise FileNotFoundError(f"{settings} has no {' or '.join(PROCESSOR_FILES)}: give a CLIPProcessor")
         files = weight_files(folder)
         for file in files:
             check_whole(file)
@@ -76,7 +76,7 @@ class PickScore:
         import torch
 
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.size:
-            raise ValueError(f"frames are {frames.dtype} {list(frames.shape)}: uint8 [N, H, W, 3] is expected")
+            raise ValueError(f"frames are {frames.dtype} {list(frames.shape)}: give uint8 [N, H, W, 3]")
         with torch.inference_mode():
             text = self._tokenized(prompt, padding="max_length", truncation=True, return_tensors="pt").to(self.device)
             towards = _unit(self._model.get_text_features(**text).pooler_output)
@@ -105,7 +105,7 @@ def found(where: str, wanted: tuple[str, ...], download: bool) -> Path:
     if folder.is_dir():
         return folder
     if not HUB_ID.fullmatch(where):
-        raise WeightsAbsent(f"no folder {where!r}: a folder or a Hub id owner/name is expected")
+        raise WeightsAbsent(f"no folder {where!r}: give a folder or a Hub id owner/name")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -115,7 +115,7 @@ def found(where: str, wanted: tuple[str, ...], download: bool) -> Path:
         help_ = "the Hub could not be reached" if download else "give a folder, or allow its download (several GB)"
         raise WeightsAbsent(f"{where} is not in the Hub's cache here: {help_}") from error
     except HfHubHTTPError as error:
-        raise WeightsAbsent(f"{where} could not be had from the Hub: {error}") from error
+        raise WeightsAbsent(f"{where} could not be downloaded from the Hub: {error}") from error
 
 
 def _unit(features):

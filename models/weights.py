@@ -20,13 +20,13 @@ HEADER_LIMIT = 100 * 2**20  # the format's own limit
 def read_json(path: Path) -> dict:
     """The JSON object in `path`; raises FileNotFoundError, or ValueError naming the file when it is something else."""
     if not path.is_file():
-        raise FileNotFoundError(f"no {path}: the checkpoint is not whole")
+        raise FileNotFoundError(f"{path} is missing: the checkpoint is incomplete")
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise ValueError(f"{path} holds a {type(value).__name__}: a JSON object is expected")
+        raise ValueError(f"{path} holds a {type(value).__name__}: it must be a JSON object")
     return value
 
 
@@ -46,14 +46,14 @@ def weight_files(folder: Path) -> list[Path]:
         if (folder / name).is_file():
             return [folder / name]
     pickles = [path.name for path in folder.iterdir() if path.suffix in {".bin", ".pt", ".pth", ".ckpt"}]
-    hint = f"; {', '.join(sorted(pickles))} could run code when loaded and is not read" if pickles else ""
-    raise FileNotFoundError(f"{folder} holds no weights: {' or '.join(WEIGHTS)} is expected{hint}")
+    hint = f"; {', '.join(sorted(pickles))} is not read, because it could run code when loaded" if pickles else ""
+    raise FileNotFoundError(f"{folder} has no weights: it needs {' or '.join(WEIGHTS)}{hint}")
 
 
 def _inside(folder: Path, shard: str) -> Path:
     """`shard` in `folder`. Hub caches link their files elsewhere, so the name is judged, not where a link leads."""
     if Path(shard).name != shard:
-        raise PathOutsideRoot(f"the index in {folder} names the shard {shard!r}: a plain file name is expected")
+        raise PathOutsideRoot(f"the index in {folder} names the shard {shard!r}: it must be a plain file name")
     return folder / shard
 
 
@@ -66,7 +66,7 @@ def check_whole(file: Path) -> None:
             pass
     except SafetensorError as error:
         raise ValueError(
-            f"{file} ({file.stat().st_size} bytes) is no whole safetensors file: {error}; fetch it again"
+            f"{file} ({file.stat().st_size} bytes) is not a complete safetensors file: {error}. Fetch it again"
         ) from error
 
 

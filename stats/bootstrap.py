@@ -22,7 +22,7 @@ def resampled(columns: np.ndarray, seed: int = 0) -> np.ndarray:
     """
     table = np.asarray(columns, np.float64)
     if not len(table):
-        raise ValueError("no samples to draw from: at least 1 is expected")
+        raise ValueError("there are no samples to draw from: give at least 1")
     # Columns that repeat each other, or are one number throughout, as counts without failures are, cost nothing more.
     varying = [place for place, column in enumerate(table.T) if (column != column[0]).any()]
     first = {table[:, place].tobytes(): place for place in reversed(varying)}

@@ -39,11 +39,11 @@ def corrected(judged: Rate, sensitivity: Rate, specificity: Rate) -> Corrected:
     """
     for name, rate in (("judged", judged), ("sensitivity", sensitivity), ("specificity", specificity)):
         if not rate.valid:
-            raise ValueError(f"{name} rests on no answer: at least 1 is expected")
+            raise ValueError(f"{name} is based on no answers: it needs at least 1")
     informedness = sensitivity.share + specificity.share - 1
     if informedness <= 0:
         raise Uninformative(
-            f"sensitivity {sensitivity.share:.3f} and specificity {specificity.share:.3f}: a sum above 1 is expected"
+            f"sensitivity {sensitivity.share:.3f} and specificity {specificity.share:.3f}: their sum must be above 1"
         )
     raw = (judged.share + specificity.share - 1) / informedness
     low, high = _interval(judged, sensitivity, specificity)

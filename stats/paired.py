@@ -39,11 +39,11 @@ def compare(ours: np.ndarray, theirs: np.ndarray, seed: int = 0) -> Comparison:
     """
     first, second = by_sample(ours), by_sample(theirs)
     if first.shape != second.shape:
-        raise ValueError(f"log-odds of shapes {np.shape(ours)} and {np.shape(theirs)}: one shape is expected")
+        raise ValueError(f"log-odds of shapes {np.shape(ours)} and {np.shape(theirs)}: both must have one shape")
     better, worse, both = outcomes(first, second)
     pairs, won, lost = int(both.sum()), int(better.sum()), int(worse.sum())
     if not pairs:
-        raise ValueError(f"none of {first.size} pairs is judged for both: there is nothing to compare")
+        raise ValueError(f"there is nothing to compare: none of {first.size} pairs is judged for both")
     gains = better.astype(np.float64) - worse
     drawn = resampled_means(gains.sum(axis=1)[:, None], both.sum(axis=1)[:, None], seed)[:, 0]
     low, high = percentiles(drawn) if vary(drawn) else alike_interval(gains, both)
@@ -82,7 +82,7 @@ def by_sample(log_odds: np.ndarray) -> np.ndarray:
     """float64 [N] or [N, seeds] as [N, seeds]. Raises ValueError for other shapes."""
     values = np.asarray(log_odds, np.float64)
     if values.ndim not in (1, 2):
-        raise ValueError(f"log-odds of shape {values.shape}: [N] or [N, seeds] is expected")
+        raise ValueError(f"log-odds of shape {values.shape}: give [N] or [N, seeds]")
     return values.reshape(len(values), -1)
 
 

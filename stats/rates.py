@@ -23,9 +23,9 @@ class Rate:
 
     def __post_init__(self):
         if not 0 <= self.successes <= self.valid:
-            raise ValueError(f"{self.successes} successes of {self.valid}: 0 <= successes <= valid is expected")
+            raise ValueError(f"{self.successes} successes of {self.valid}: successes must be from 0 to valid")
         if self.failed < 0:
-            raise ValueError(f"{self.failed} failed judgements: at least 0 is expected")
+            raise ValueError(f"{self.failed} failed judgements: the number cannot be below 0")
 
     @property
     def total(self) -> int:
@@ -53,7 +53,7 @@ def interval(successes: int, n: int) -> tuple[float, float]:
     Raises ValueError unless 0 <= successes <= n.
     """
     if not 0 <= successes <= n:
-        raise ValueError(f"{successes} successes of {n}: 0 <= successes <= n is expected")
+        raise ValueError(f"{successes} successes of {n}: successes must be from 0 to n")
     return _wilson(successes / n, n) if n else (0.0, 1.0)
 
 
@@ -73,7 +73,7 @@ def paired_interval(better: float, worse: float, n: int) -> tuple[float, float]:
     vary less than whole ones do. (-1, 1) when n is 0. Raises ValueError unless 0 <= better + worse <= n.
     """
     if better < 0 or worse < 0 or better + worse > n * (1 + 1e-9):
-        raise ValueError(f"{better} better and {worse} worse of {n} pairs: 0 <= better + worse <= pairs is expected")
+        raise ValueError(f"{better} better and {worse} worse of {n} pairs: their sum must be from 0 to the pairs")
     if not n:
         return -1.0, 1.0
     gain = (better - worse) / n

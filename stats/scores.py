@@ -37,7 +37,7 @@ def score(name: str, log_odds: Mapping[str, np.ndarray], seed: int = 0) -> Score
     tables = {question: by_sample(values) for question, values in log_odds.items()}
     sizes = {question: table.size for question, table in tables.items()}
     if len({table.shape for table in tables.values()}) != 1 or 0 in sizes.values():
-        raise ValueError(f"{name}: judgements by question {sizes}: the same number, at least 1, is expected for each")
+        raise ValueError(f"{name}: judgements by question {sizes}: each needs the same number, at least 1")
     table = np.stack(list(tables.values()), axis=-1)
     rates = {question: rate(values) for question, values in tables.items()}
     mean = float(np.mean([one.share for one in rates.values()]))

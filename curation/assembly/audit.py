@@ -29,7 +29,7 @@ def counts_problems(store: Store) -> list[str]:
         for upstream, stage, columns in LINKS:
             before, after = store.table(upstream, shard), store.table(stage, shard)
             if before.exists() and not after.exists():
-                problems.append(f"{shard}: {stage} is missing, {upstream} is there: materialize {stage}")
+                problems.append(f"{shard}: {upstream} is there, but {stage} is missing: materialize {stage}")
             elif before.exists():
                 problems += _link_problems(before, after, columns, f"{shard}: {stage}")
     problems += _assembly_problems(store)
@@ -60,7 +60,7 @@ def _keys(path: Path, columns: list[str], kept_only: bool) -> set[str]:
 def _assembly_problems(store: Store) -> list[str]:
     pairs = sum(pq.read_metadata(path).num_rows for path in store.tables("taxonomy"))
     rows = pq.read_metadata(store.worldtasks).num_rows
-    return [f"worldtasks has {rows} rows, taxonomy {pairs}: materialize worldtasks"] if rows != pairs else []
+    return [f"worldtasks has {rows} rows, but taxonomy has {pairs}: materialize worldtasks"] if rows != pairs else []
 
 
 def schema_problems(worldtasks: Path) -> list[str]:
@@ -68,7 +68,7 @@ def schema_problems(worldtasks: Path) -> list[str]:
     with pq.ParquetFile(worldtasks) as file:
         schema = file.schema_arrow.remove_metadata()
         if schema != WORLDTASKS.remove_metadata():
-            return [f"columns are {schema.names}, {WORLDTASKS.names} are expected"]
+            return [f"columns are {schema.names}, but must be {WORLDTASKS.names}"]
         problems, ids = [], []
         for batch in file.iter_batches(columns=["sample_id", "task", "solution", "image", "status", "split"]):
             kept = batch.filter(pc.equal(batch["status"], KEPT))
@@ -79,11 +79,11 @@ def schema_problems(worldtasks: Path) -> list[str]:
                     problems.append(f"{empty} kept rows have no {name}")
             splits = set(pc.unique(kept["split"]).to_pylist()) - {"train", "bench"}
             if splits:
-                problems.append(f"splits {sorted(map(str, splits))}: train or bench are expected")
+                problems.append(f"splits are {sorted(map(str, splits))}, but must be train and bench")
     everything = pa.chunked_array(ids) if ids else pa.chunked_array([pa.array([], pa.string())])
     repeated = len(everything) - pc.count_distinct(everything).as_py()
     if repeated:
-        problems.append(f"{repeated} sample ids stand twice")
+        problems.append(f"{repeated} sample ids appear twice")
     return problems
 
 
@@ -98,7 +98,7 @@ def size_problems(worldtasks: Path) -> list[str]:
     options, sizes = read_meta(worldtasks)["options"], split_sizes(worldtasks)
     wanted = {split: options[f"min_{split}_pairs"] for split in SPLITS}
     return [
-        f"{split} has {sizes.get(split, 0)} pairs, at least {least} are asked for (min_{split}_pairs)"
+        f"{split} has {sizes.get(split, 0)} pairs, but min_{split}_pairs asks for at least {least}"
         for split, least in wanted.items()
         if sizes.get(split, 0) < least
     ]
@@ -121,7 +121,7 @@ def shard_problems(store: Store) -> list[str]:
 def drift(rates: dict[str, float], before: dict[str, float], tolerance: float) -> list[str]:
     """Sentences for stages whose share of kept rows moved by more than `tolerance` since the last release."""
     return [
-        f"{stage} keeps {rates[stage]:.1%}, the last release kept {before[stage]:.1%}"
+        f"{stage} keeps {rates[stage]:.1%}, but the last release kept {before[stage]:.1%}"
         for stage in rates
         if stage in before and abs(rates[stage] - before[stage]) > tolerance
     ]
@@ -153,7 +153,7 @@ def leaks(worldtasks: Path, distance: int | None = None) -> list[str]:
                     found.add(f"train image {image} has the bytes of bench image {name}")
                 elif other <= distance:
                     found.add(
-                        f"train image {image} is {other} bits from bench image {name} (more than {distance} wanted)"
+                        f"train image {image} is {other} bits from bench image {name}, but must be more than {distance}"
                     )
         if len(found) >= LEAKS_LISTED:
             break

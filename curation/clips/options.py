@@ -8,10 +8,10 @@ from curation.options import Options
 
 
 class MicroworldSource(Options):
-    """Small scenes drawn by the project itself, with some deliberately bad clips among them."""
+    """Small scenes that the project draws itself. Some clips are bad on purpose."""
 
     kind: Literal["microworld"] = "microworld"
-    clips: int = Field(60, ge=1, le=100_000, description="Number of clips, bad ones included.")
+    clips: int = Field(60, ge=1, le=100_000, description="Number of clips, including the bad ones.")
     seed: int = Field(7, ge=0, description="Seed of scenes and motions.")
 
 
@@ -22,7 +22,7 @@ class FolderSource(Options):
     folder: str = Field(description="Folder of videos, searched with its subfolders.")
     redistributable: bool = Field(
         False,
-        description="Whether frames of these videos may be published; if not, only the ids-only release has them.",
+        description="Whether frames of these videos may be published. false: they appear only in the ids-only release.",
     )
 
 
@@ -31,7 +31,7 @@ class MiraDataSource(Options):
 
     kind: Literal["miradata"] = "miradata"
     csv: str = Field(description="The metadata CSV, v0 or v1.")
-    folder: str = Field(description="Folder with the clips' files; absent ones are listed as absent.")
+    folder: str = Field(description="Folder with the clips' files. Missing ones are listed as absent.")
 
 
 Source = MicroworldSource | FolderSource | MiraDataSource
@@ -42,6 +42,6 @@ class ClipsOptions(Options):
 
     incidental = ("workers",)
 
-    source: Source = Field(default=MicroworldSource(), discriminator="kind", description="Where the videos come from.")
-    workers: int = Field(2, ge=1, le=256, description="Files opened at once.")
-    timeout_s: float = Field(60.0, gt=0, description="Hard limit for opening one file, in seconds.")
+    source: Source = Field(default=MicroworldSource(), discriminator="kind", description="Source of the videos.")
+    workers: int = Field(2, ge=1, le=256, description="Files opened at the same time.")
+    timeout_s: float = Field(60.0, gt=0, description="Seconds after which opening a file is given up.")

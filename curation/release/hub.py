@@ -32,7 +32,7 @@ def push(tree: Path, repo_id: str, token: str, branch: str, tag: str, private: b
     if not token:
         raise ValueError("the Hub token is empty: set the environment variable HF_TOKEN")
     if not json.loads((tree / "manifest.json").read_text())["contact"]:
-        raise ValueError("contact is empty: a public dataset must say whom to ask for a removal")
+        raise ValueError("contact is empty: a dataset on the Hub must say whom to ask for a removal")
     with errors_without(token):
         if api is None:
             from huggingface_hub import HfApi
@@ -45,7 +45,7 @@ def push(tree: Path, repo_id: str, token: str, branch: str, tag: str, private: b
         if any(ref.name == tag for ref in refs.tags):
             other = difference(api, repo, tag, tree, files)
             if other:
-                raise TagTaken(f"tag {tag!r} of {repo_id} exists with other content ({other}): choose another tag")
+                raise TagTaken(f"tag {tag!r} of {repo_id} has other content already ({other}): choose another tag")
             return address
         if branch not in {ref.name for ref in refs.branches}:
             api.create_branch(**repo, branch=branch, exist_ok=True)
@@ -55,7 +55,7 @@ def push(tree: Path, repo_id: str, token: str, branch: str, tag: str, private: b
         other = difference(api, repo, commit.oid, tree, files)
         if other:
             raise PushFailed(
-                f"{repo_id} at {commit.oid} is not the local release ({other}): push again; no tag was set"
+                f"{repo_id} at {commit.oid} differs from the local release ({other}). No tag was set: push again"
             )
         api.create_tag(**repo, tag=tag, revision=commit.oid, tag_message=f"Release {tag}")
     return address
@@ -65,7 +65,7 @@ def local_files(tree: Path) -> list[str]:
     """Paths below `tree`, sorted. Raises ValueError when there are more than the Hub takes."""
     files = sorted(path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file())
     if len(files) >= MOST_FILES:
-        raise ValueError(f"{len(files)} files, the Hub takes fewer than {MOST_FILES}: publish with image_files off")
+        raise ValueError(f"{len(files)} files, but the Hub takes fewer than {MOST_FILES}: set image_files: false")
     folders: dict[str, int] = {}
     for file in files:
         folder = file.rpartition("/")[0]
@@ -73,7 +73,7 @@ def local_files(tree: Path) -> list[str]:
     for folder, count in folders.items():
         if count >= MOST_IN_FOLDER:
             raise ValueError(
-                f"{folder} has {count} files, the Hub takes fewer than {MOST_IN_FOLDER}: set images_per_folder"
+                f"{folder} has {count} files, but the Hub takes fewer than {MOST_IN_FOLDER}: lower images_per_folder"
             )
     return files
 

@@ -50,7 +50,7 @@ def _publish_once(store: Store, facts: dict[str, Any], options: PublishOptions) 
         built = publish_tree(store.worldtasks, store.folder, store.published, facts, options)
     except DamagedImage as error:
         error.path.unlink()
-        again = f"{error}. It was removed: run again, and `frames` will make it anew"
+        again = f"{error}. It was removed: run again, and `frames` will make it again"
         raise DamagedImage(error.path, again) from error
     _link_latest(store, built["version"])
     write_bytes(note, json.dumps({"version": built["version"], "fingerprint": fingerprint}).encode())
@@ -61,7 +61,7 @@ def _publish_once(store: Store, facts: dict[str, Any], options: PublishOptions) 
 def find_release(store: Store, version: str) -> Path | None:
     """The folder of a whole release; None when it is not there. Raises ValueError for a name that is none."""
     if version and not NAME.fullmatch(version):
-        raise ValueError(f"version {version!r}: the name of a folder in {store.published} is expected")
+        raise ValueError(f"version {version!r}: give the name of a folder in {store.published}")
     if not (store.published / (version or "latest")).exists():
         return None
     # `latest` is a link to a version beside it.

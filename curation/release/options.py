@@ -18,24 +18,24 @@ class HubTarget(Options):
     """A dataset repository on the Hugging Face Hub. The token is read from the environment variable HF_TOKEN."""
 
     kind: Literal["hub"] = "hub"
-    branch: str = Field("main", min_length=1, description="Branch that gets the commit.")
-    tag: str = Field("", description="Tag of the commit; v and the version when empty.")
+    branch: str = Field("main", min_length=1, description="Branch to commit to.")
+    tag: str = Field("", description="Tag of the commit. Empty: v and the version.")
     private: bool = Field(True, description="Whether a new repository is private.")
 
 
 class PublishOptions(Options):
-    """What the release says about itself and how it is cut into files."""
+    """What the release says about itself, and how it is split into files."""
 
     title: str = Field("WorldTasks", min_length=1, max_length=100, description="The dataset's name on its card")
     license: str = Field("other", min_length=1, description="Licence id as the Hub lists them, e.g. cc-by-4.0 or other")
-    license_name: str = Field("see-sources", description="Name of the licence where `license` is other")
-    license_link: str = Field("", description="Address of the licence's text where `license` is other")
+    license_name: str = Field("see-sources", description="Name of the licence, if `license` is other")
+    license_link: str = Field("", description="Address of the licence's text, if `license` is other")
     language: str = Field("en", description="Language code of the tasks")
-    contact: str = Field("", description="Mail or web address for removal requests; required for a Hub release")
-    repo_id: str = Field("", description="owner/name on the Hub, for the card's examples; empty for a local release")
+    contact: str = Field("", description="Mail or web address for removal requests. A Hub release needs it")
+    repo_id: str = Field("", description="owner/name on the Hub. Empty for a local release")
     shard_mb: int = Field(400, ge=1, le=500, description="Largest size of one Parquet file with images, MB")
-    images_per_folder: int = Field(5000, ge=1, le=9999, description="Image files a folder; the Hub takes under 10,000")
-    image_files: bool = Field(True, description="Also write the images as files in the authors' own layout")
+    images_per_folder: int = Field(5000, ge=1, le=9999, description="Image files a folder. The Hub takes under 10,000")
+    image_files: bool = Field(True, description="Also write the images as files in the authors' layout")
 
 
 class ReleaseOptions(PublishOptions):

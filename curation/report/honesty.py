@@ -7,12 +7,12 @@ from typing import Any
 KINDS = {
     "scripted": (
         "a scripted program, not a language model",
-        "It recognises its own drawn scenes and writes from templates. Verdicts and texts below exercise the pipeline; "
-        "they say nothing about what a vision-language model would find.",
+        "It recognises its own drawn scenes and writes from templates. Its verdicts and texts only exercise the "
+        "pipeline. They do not show what a vision-language model would answer.",
     ),
     "tiny": (
         "a tiny test model with random weights",
-        "Its verdicts and texts are noise of the right form: they exercise the pipeline and are worth nothing as data.",
+        "Its verdicts and texts are noise of the right form. They only exercise the pipeline and are useless as data.",
     ),
     "model": ("a vision-language model", "Its verdicts and texts were not checked by people."),
 }
@@ -43,7 +43,7 @@ def answered_by(tokens: Mapping[str, Any], facts: Mapping[str, Any]) -> list[Ans
     """
     told = facts.get("vlm_kind") or ""
     if told and told not in KINDS:
-        raise ValueError(f"facts['vlm_kind'] is {told!r}: one of {', '.join(KINDS)} is expected")
+        raise ValueError(f"facts['vlm_kind'] is {told!r}: choose from {', '.join(KINDS)}")
     stages: dict[str, list[str]] = {}
     for stage, entry in tokens.items():
         for model in entry.get("models", ()):

@@ -21,7 +21,7 @@ def batches(paths: Iterable[Path], columns: Sequence[str]) -> Iterator[pa.Table]
         with pq.ParquetFile(path) as file:
             missing = [name for name in columns if name not in file.schema_arrow.names]
             if missing:
-                raise ValueError(f"{path}: no column {', '.join(missing)}; there are {file.schema_arrow.names}")
+                raise ValueError(f"{path} has no column {', '.join(missing)}. It has {file.schema_arrow.names}")
             for batch in file.iter_batches(batch_size=BATCH, columns=list(columns)):
                 yield pa.Table.from_batches([batch]).select(list(columns))
 

@@ -42,7 +42,7 @@ def funnel(tables: Tables) -> list[StageCount]:
     """
     unknown = sorted(set(tables) - set(ORDER))
     if unknown:
-        raise ValueError(f"stages {unknown} are not known: expected some of {', '.join(ORDER)}")
+        raise ValueError(f"stages {unknown} are not known: choose from {', '.join(ORDER)}")
     return [_count(stage, tables) for stage in ORDER if tables.get(stage)]
 
 
@@ -68,8 +68,8 @@ def gaps(stages: Sequence[StageCount]) -> list[str]:
         adjacent = ORDER.index(after.stage) == ORDER.index(before.stage) + 1
         if adjacent and before.unit == after.unit and before.kept != after.rows_in:
             told.append(
-                f"{before.stage} kept {before.kept:,} {before.unit} but {after.stage} has {after.rows_in:,}: "
-                f"some shards of {after.stage} are missing or older"
+                f"{before.stage} kept {before.kept:,} {before.unit}, but {after.stage} has {after.rows_in:,}: "
+                f"some shards of {after.stage} are missing or out of date"
             )
     return told
 

@@ -33,7 +33,7 @@ class Thumbnails:
         frame is exactly the one that may not open.
         """
         if not image:
-            return "", "there is no picture of it"
+            return "", "it has no picture"
         if image in self.withheld:
             return "", "removed on request"
         if self.spent >= self.budget:

@@ -8,4 +8,4 @@ from curation.options import AskOptions
 class ScreeningOptions(AskOptions):
     """What decides the screening."""
 
-    threshold: float = Field(0.0, description="Frames with log p(yes) - log p(no) below this are rejected; in nats.")
+    threshold: float = Field(0.0, description="Frames with log p(yes) - log p(no) below this are rejected (nats).")

@@ -8,16 +8,16 @@ from curation.options import AskOptions, Options
 class RuleOptions(Options):
     """Length bounds of the rules, in words."""
 
-    min_instruction_words: int = Field(2, ge=1, description="Shortest instruction, without the agent.")
-    max_instruction_words: int = Field(40, ge=1, description="Longest instruction, without the agent.")
-    max_agent_words: int = Field(15, ge=1, description="Longest agent description.")
-    min_solution_words: int = Field(15, ge=1, description="Shortest solution: a detailed one cannot be shorter.")
-    max_solution_words: int = Field(200, ge=1, description="Longest solution.")
+    min_instruction_words: int = Field(2, ge=1, description="Fewest words of an instruction, without the agent.")
+    max_instruction_words: int = Field(40, ge=1, description="Most words of an instruction, without the agent.")
+    max_agent_words: int = Field(15, ge=1, description="Most words of an agent description.")
+    min_solution_words: int = Field(15, ge=1, description="Fewest words of a solution, so that it is detailed.")
+    max_solution_words: int = Field(200, ge=1, description="Most words of a solution.")
 
 
 class TasksOptions(RuleOptions, AskOptions):
     """What decides the pairs."""
 
-    count: int = Field(8, ge=1, le=32, description="Pairs asked for a frame; the paper's is 8.")
-    max_tokens: int = Field(2400, ge=64, description="Token limit of one answer; an answer cut there is dropped whole.")
-    seed: int = Field(0, ge=0, description="Sampling seed handed to the VLM.")
+    count: int = Field(8, ge=1, le=32, description="Pairs to write for each frame (paper: 8).")
+    max_tokens: int = Field(2400, ge=64, description="Token limit of one answer. A cut answer is dropped whole.")
+    seed: int = Field(0, ge=0, description="Sampling seed for the VLM.")

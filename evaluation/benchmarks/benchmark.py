@@ -39,21 +39,21 @@ def image_path(folder: Path, image: str, where: str, missing_allowed: bool = Fal
     except (PathOutsideRoot, ValueError) as error:  # ValueError: a null byte in the name
         raise BadBenchmark(f"{where}, image: {error}") from error
     if not missing_allowed and not path.is_file():
-        raise BadBenchmark(f"{where}, image: {path} is not there")
+        raise BadBenchmark(f"{where}, image: {path} does not exist")
     return path
 
 
 def check_samples(samples: Sequence[Sample], where: Sequence[str]) -> None:
     """Raises BadBenchmark, naming the place in `where`, for an empty or doubled id, an empty task; and for none."""
     if not samples:
-        raise BadBenchmark("the benchmark has no samples: at least one is expected")
+        raise BadBenchmark("the benchmark has no samples: it needs at least one")
     seen: dict[str, str] = {}
     for sample, place in zip(samples, where, strict=True):
         for name in ("sample_id", "task", "image"):
             if not getattr(sample, name).strip():
-                raise BadBenchmark(f"{place}, {name}: it is empty")
+                raise BadBenchmark(f"{place}: {name} is empty")
         if sample.sample_id in seen:
-            raise BadBenchmark(f"{place}, id: {sample.sample_id!r} stands in {seen[sample.sample_id]} already")
+            raise BadBenchmark(f"{place}, id: {sample.sample_id!r} is already used in {seen[sample.sample_id]}")
         seen[sample.sample_id] = place
 
 

@@ -19,11 +19,11 @@ def read_text(path: Path, most_bytes: int = MOST_BYTES) -> str:
     """A UTF-8 file (a byte order mark is dropped). Raises OSError, and ValueError for other text or a larger file."""
     size = path.stat().st_size
     if size > most_bytes:
-        raise ValueError(f"{path}: {size} bytes, where at most {most_bytes} are expected")
+        raise ValueError(f"{path} has {size} bytes, more than the {most_bytes} that are read")
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 at byte {error.start}") from error
+        raise ValueError(f"{path} is not UTF-8 at byte {error.start}") from error
 
 
 def read_json(path: Path) -> Any:
@@ -48,7 +48,7 @@ def read_csv(path: Path) -> list[list[str]]:
     """
     text = read_text(path)
     if "\0" in text:
-        raise ValueError(f"{path}: it holds a NUL character, so it is no CSV")
+        raise ValueError(f"{path} holds a NUL character, so it is not a CSV file")
     lines = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         return [cells for cells in lines if cells]
@@ -72,12 +72,12 @@ def harmless(text: str) -> str:
 
 
 def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)!r} stands twice in one object")
+        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)!r} appears twice in one object")
     return found

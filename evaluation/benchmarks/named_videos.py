@@ -57,7 +57,7 @@ class Run:
             elif video.failure:
                 found.append(f"{sample_id}: {video.failure}")
             elif not confined(self.folder, video.path).is_file():
-                found.append(f"{sample_id}: {video.path} is not there")
+                found.append(f"{sample_id}: {video.path} does not exist")
         return found
 
 
@@ -70,13 +70,13 @@ def read_run(folder: Path, seed: int | None = None) -> Run:
     record = read_one(folder / RUN, RunRecord)
     samples = {sample.sample_id: sample for sample in read_lines(folder / SAMPLES, Sample)}
     if not samples:
-        raise ValueError(f"{folder / SAMPLES}: a run's samples are expected, one a line; it has none")
+        raise ValueError(f"{folder / SAMPLES} has no samples: a run has one a line")
     if seed is None:
         if len(record.seeds) != 1:
-            raise ValueError(f"{folder}: videos of seeds {list(record.seeds)}: name one with the option seed")
+            raise ValueError(f"{folder} has videos of seeds {list(record.seeds)}: choose one with the option seed")
         seed = record.seeds[0]
     elif seed not in record.seeds:
-        raise ValueError(f"seed {seed}: {folder} has videos of seeds {list(record.seeds)}")
+        raise ValueError(f"seed {seed}: {folder} only has videos of seeds {list(record.seeds)}")
     videos: dict[str, VideoRecord] = {}
     for video in read_lines(folder / MANIFEST, VideoRecord):
         if video.seed != seed or videos.get(video.sample_id) == video:
@@ -102,7 +102,7 @@ def export(run: Run, out: Path, name: Callable[[Sample], str]) -> list[Exported]
         if video.failure or not source.is_file():
             continue
         if video.sha256 and sha256_file(source) != video.sha256:
-            raise ValueError(f"{source}: its content is not what the run's manifest says; generate it again")
+            raise ValueError(f"{source} has changed since the run's manifest was written: generate it again")
         relative = name(run.samples[sample_id])
         if relative in taken:
             raise ValueError(f"{relative!r} is the name of two videos, of {taken[relative]} and {sample_id}")

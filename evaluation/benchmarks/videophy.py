@@ -64,25 +64,23 @@ def read_output(path: Path, version: Version = 1) -> list[PhysicsScore]:
         header, *lines = lines or [[]]
         lacking = {"videopath", "score"} - set(header)
         if lacking:
-            raise ValueError(f"{path}: columns {header}, which lack {', '.join(sorted(lacking))}")
+            raise ValueError(f"{path}: columns {header} lack {', '.join(sorted(lacking))}")
     else:
         header = [*COLUMNS, "score"]
         lines = [cells for cells in lines if [cell.strip().lower() for cell in cells] != header]
     found: dict[str, PhysicsScore] = {}
     for number, cells in enumerate(lines, 2 if version == 2 else 1):
         if len(cells) != len(header):
-            raise ValueError(
-                f"{path}, row {number}: {len(cells)} cells, {len(header)} ({', '.join(header)}) are expected"
-            )
+            raise ValueError(f"{path}, row {number}: {len(cells)} cells instead of {len(header)} ({', '.join(header)})")
         row = dict(zip(header, cells, strict=True))
         score = _score(f"{path}, row {number}", row["score"], version)
         one = PhysicsScore(row["videopath"], row.get("caption", ""), score, version)
         if found.setdefault(one.videopath, one).score != one.score:
             raise ValueError(
-                f"{path}, row {number}: a second, other score of {one.videopath}: delete the file, run again"
+                f"{path}, row {number}: a second, different score of {one.videopath}: delete the file and run it again"
             )
     if not found:
-        raise ValueError(f"{path}: no scores; {', '.join(header)} are expected, a row a video")
+        raise ValueError(f"{path} has no scores: it needs {', '.join(header)}, one row for each video")
     return list(found.values())
 
 
@@ -120,7 +118,7 @@ def _score(where: str, text: str, version: int) -> float | None:
     whole = version == 1 or value == int(value) if math.isfinite(value) else False
     if not (whole and low <= value <= high):
         raise ValueError(
-            f"{where}: score {text!r}: {'0 to 1' if version == 1 else 'a whole number, 1 to 5'} is expected"
+            f"{where}: score {text!r} must be {'from 0 to 1' if version == 1 else 'a whole number from 1 to 5'}"
         )
     return None if version == 2 and value == 0 else value
 
@@ -128,4 +126,4 @@ def _score(where: str, text: str, version: int) -> float | None:
 def _once(path: Path, videos: list[str]) -> None:
     if len(set(videos)) < len(videos):
         twice = next(video for video in videos if videos.count(video) > 1)
-        raise ValueError(f"{path.name}: {twice} would stand in it twice: scores are told apart by their path")
+        raise ValueError(f"{path.name} would have {twice} twice, but scores are told apart by path")

@@ -64,10 +64,9 @@ def check_cut(options: GenerateOptions, benchmark: Benchmark, sizes: Mapping[str
         most = max(over, key=lambda name: shares[name])
         wanted = [sizes[name] for name in shares]
         raise CutAway(
-            f"run {options.run_name!r}: {shares[most]:.0%} of the first frame of {most} ({_words(sizes[most])}) would "
-            f"be cut away for videos of {_words(video)}; {len(over)} of {len(shares)} first frames would lose more "
-            f"than {options.max_cut_share:.0%}. {_advice(wanted, video, options.max_cut_share)}, or a larger "
-            "max_cut_share"
+            f"run {options.run_name!r}: videos of {_words(video)} would cut away {shares[most]:.0%} of the first frame "
+            f"of {most} ({_words(sizes[most])}). {len(over)} of {len(shares)} first frames would lose more than "
+            f"{options.max_cut_share:.0%}. {_advice(wanted, video, options.max_cut_share)}, or raise max_cut_share"
         )
     return described(shares)
 
@@ -95,9 +94,9 @@ def keeping(sizes: Sequence[Size], video: Size) -> tuple[Size, float]:
 def _advice(sizes: Sequence[Size], video: Size, most: float) -> str:
     best, cut = keeping(sizes, video)
     if cut > most:
-        return f"No one size keeps them all: the best, {_words(best)}, still cuts {cut:.0%}. Pictures of one shape"
+        return f"No size keeps them all: the best, {_words(best)}, still cuts {cut:.0%}. Use pictures of one shape"
     told = "keeps them whole" if cut == 0 else f"cuts at most {cut:.1%}"
-    return f"{_words(best)} {told}: that size"
+    return f"{_words(best)} {told}: use that size"
 
 
 def _words(size: Size) -> str:

@@ -158,8 +158,8 @@ class RunFolder:
                 told = {s.sample_id: Solution(s.solution, failure=OK if s.solution else missing) for s in self.samples}
                 if all(solution.failure for solution in told.values()):
                     raise ValueError(
-                        f"conditioning demonstrator: no sample of {self.benchmark.name} has a solution (the authors' "
-                        "layout has none); use conditioning vlm, or a release of ours"
+                        f"conditioning demonstrator needs solutions, but no sample of {self.benchmark.name} has one "
+                        "(the authors' layout has none): use conditioning vlm, or a release of this project"
                     )
                 return told
         asked = {s.sample_id: (s.task, images[s.sample_id][0]) for s in self.samples if not images[s.sample_id][2]}

@@ -18,8 +18,8 @@ CONTROL_TOLD = (
     "truth: the task drawn (microworld). Empty: a run of the model."
 )
 MAX_CUT = (
-    "Largest share of a first frame's area that may be cut away to fit it to the video's size; above, nothing is "
-    "generated, and a size that keeps the frames is named."
+    "Largest share of a first frame's area that may be cut away to fit the video's size. If more would be cut, nothing "
+    "is generated, and the error names a size that keeps the frames."
 )
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -27,9 +27,9 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 class SamplerOptions(Options):
     """From noise to data."""
 
-    kind: Literal["ode", "sde"] = Field("ode", description="ode: Euler's steps. sde: Flow-GRPO's stochastic ones.")
+    kind: Literal["ode", "sde"] = Field("ode", description="ode: Euler steps. sde: Flow-GRPO's stochastic steps.")
     steps: int = Field(8, ge=1, le=1000, description="Sampler steps.")
-    eta: float = Field(0.7, gt=0, description="sde: noise of each step but the last.")
+    eta: float = Field(0.7, gt=0, description="sde: noise of each step except the last.")
 
 
 class WriterOptions(Options):
@@ -38,11 +38,11 @@ class WriterOptions(Options):
     vlm: VLMOptions = VLMOptions()
     max_tokens: int = Field(512, ge=16, le=16384, description="Token limit of a solution.")
     max_failed_share: float = Field(
-        0.03, ge=0, le=1, description="Share of requests that may go unanswered; above, the run ends with an error."
+        0.03, ge=0, le=1, description="Share of requests that may fail. With more the run ends with an error."
     )
     ask_failed_again: bool = Field(
         False,
-        description="Ask again for solutions that the VLM refused or broke off; their failures are final otherwise.",
+        description="Ask again for solutions that the VLM refused or broke off. false: these failures are final.",
     )
 
 
@@ -50,55 +50,53 @@ class GenerateOptions(Options):
     """One run: a model, an optional LoRA, a conditioning, a sampler and seeds, on one benchmark."""
 
     output: str = Field(min_length=1, description="The run's folder.")
-    name: str = Field("", description="The run's name; empty: that of its folder.")
-    role: str = Field("", description="What it stands for in comparisons: base, demonstrator, executor, vlm or other.")
-    step: int | None = Field(None, ge=0, description="Training step of the adapter; null: of no checkpoint.")
-    training: str = Field("", description="Training run that the adapter is of, for the record.")
-    curve: str = Field("", description="Curve that the run is a point of, for the record; empty: that of its training.")
+    name: str = Field("", description="Name of the run. Empty: its folder's name.")
+    role: str = Field("", description="What the run stands for: base, demonstrator, executor, vlm or other.")
+    step: int | None = Field(None, ge=0, description="Training step of the LoRA. null: no checkpoint.")
+    training: str = Field("", description="Training run of the LoRA, for the record.")
+    curve: str = Field("", description="Curve that the run is on, for the record. Empty: its training's.")
     benchmark: AnySource
-    samples: int | None = Field(None, ge=1, description="Only the benchmark's first samples; null: all.")
-    part: bool = Field(False, description="Whether `samples` are fewer than those of the runs that it stands beside.")
+    samples: int | None = Field(None, ge=1, description="Make only this many first samples. null: all.")
+    part: bool = Field(False, description="Whether this run has fewer samples than the runs beside it.")
     expected: int | None = Field(
-        None, ge=1, description="Samples of the whole benchmark; nothing is made where it has others. Null: any number."
+        None, ge=1, description="Samples of the whole benchmark. Another number is refused. null: any number."
     )
     model: VideoModelOptions
-    lora: str = Field("", description="LoRA: a folder, a .safetensors file, or a Hub id owner/name; empty: the base.")
+    lora: str = Field("", description="A folder, a .safetensors file, or a Hub id owner/name. Empty: the base.")
     lora_revision: str | None = Field(None, description="Branch, tag or commit of a LoRA from the Hub.")
     conditioning: Literal["task", "demonstrator", "vlm"] = Field(
-        "task", description="What the model is told: T, the stored solution D, or a solution that a VLM writes."
+        "task", description="Prompt. task: T. demonstrator: the stored solution D. vlm: a solution by a VLM."
     )
     sampler: SamplerOptions = SamplerOptions()
-    seeds: tuple[int, ...] = Field((1,), min_length=1, description="A video of each sample for each.")
-    batch: int = Field(8, ge=1, le=4096, description="Videos sampled together; decides nothing but speed and memory.")
-    dataset_version: str = Field("", description="Release that the adapter was trained on, for the record.")
-    notes: tuple[str, ...] = Field((), description="What a reader must know, for the record and the report.")
+    seeds: tuple[int, ...] = Field((1,), min_length=1, description="Seeds. Each sample gets a video for each.")
+    batch: int = Field(8, ge=1, le=4096, description="Videos sampled together. Changes only speed and memory.")
+    dataset_version: str = Field("", description="Release that the LoRA was trained on, for the record.")
+    notes: tuple[str, ...] = Field((), description="What readers must know, for the record and the report.")
     writer: WriterOptions = WriterOptions()
     control: Control = Field("", description=CONTROL_TOLD)
     control_of: str = Field("", description="shuffled: folder of the run whose videos are shuffled.")
     max_cut_share: float = Field(0.25, ge=0, le=1, description=MAX_CUT)
-    replace: bool = Field(False, description="Begin anew where the folder holds a run made otherwise; false: refuse.")
+    replace: bool = Field(False, description="Overwrite a run that was made differently. false: refuse it.")
 
     @field_validator("seeds")
     @classmethod
     def _each_once(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(value)) != len(value) or min(value) < 0:
-            raise ValueError(f"seeds {list(value)}: different numbers from 0 on are expected")
+            raise ValueError(f"seeds {list(value)}: use different whole numbers of at least 0")
         return value
 
     @model_validator(mode="after")
     def _fits(self) -> "GenerateOptions":
         if not NAME.fullmatch(self.run_name):
-            raise ValueError(f"name {self.run_name!r}: up to 100 letters, digits, '.', '_' or '-' are expected")
+            raise ValueError(f"name {self.run_name!r}: use up to 100 letters, digits, '.', '_' or '-'")
         if self.lora_revision is not None and not self.lora:
-            raise ValueError(f"lora_revision {self.lora_revision!r} is set and lora is not")
+            raise ValueError(f"lora_revision {self.lora_revision!r} is set without lora: set lora to a Hub id")
         if bool(self.control_of) != (self.control == "shuffled"):
             raise ValueError(
-                f"control {self.control!r}, control_of {self.control_of!r}: shuffled, and it alone, has one"
+                f"control {self.control!r}, control_of {self.control_of!r}: set control_of only with shuffled"
             )
         if self.control and (self.lora or self.conditioning != "task" or self.step is not None):
-            raise ValueError(
-                f"control {self.control!r}: a run without lora and step, of conditioning task, is expected"
-            )
+            raise ValueError(f"control {self.control!r}: remove lora and step, and use conditioning task")
         return self
 
     @property
@@ -122,5 +120,5 @@ class GenerateCommand(Options):
         folders = [str(Path(run.output).absolute()) for run in value]
         twice = sorted({folder for folder in folders if folders.count(folder) > 1})
         if twice:
-            raise ValueError(f"two runs with output {twice[0]}: a folder each is expected")
+            raise ValueError(f"two runs have the output {twice[0]}: give each its own folder")
         return value

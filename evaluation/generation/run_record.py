@@ -71,8 +71,8 @@ def check_expected(options: GenerateOptions, benchmark: Benchmark) -> None:
     aside = options.step is not None or is_part(options, benchmark)
     if options.expected not in (None, samples) and not aside:
         raise BadBenchmark(
-            f"run {options.run_name!r} would be over {samples} samples of {benchmark.name} {benchmark.version}: "
-            f"{options.expected} are expected. Say `expected: {samples}` if that is the whole benchmark"
+            f"run {options.run_name!r} would have {samples} samples of {benchmark.name} {benchmark.version}, but "
+            f"`expected` is {options.expected}. Set `expected: {samples}` if that is the whole benchmark"
         )
 
 
@@ -86,7 +86,7 @@ def refuse_changes(before: RunRecord, now: RunRecord, folder: Path) -> None:
     ]
     if changed:
         raise ChangedRun(
-            "\n".join([f"{folder} holds a run made otherwise:", *changed])
+            "\n".join([f"{folder} holds a run that was made differently (made with -> now):", *changed])
             + "\nGo on with the values on the left, or choose another output folder"
         )
 

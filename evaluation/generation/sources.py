@@ -14,30 +14,28 @@ class ReleaseSource(Options):
 
     kind: Literal["release"] = "release"
     path: str = Field(min_length=1, description="Folder of the release, e.g. data/NAME/published/latest.")
-    extracted: str = Field("", description="Folder that pictures are written to which are no files of the release.")
+    extracted: str = Field("", description="Folder for pictures that the release does not hold as files.")
     collection: str = Field("", description="Folder of the collection, for frames that the release may not contain.")
-    missing_images: bool = Field(
-        False, description="Go on without pictures that are nowhere; their videos are failures."
-    )
+    missing_images: bool = Field(False, description="Continue when pictures are missing. Their videos count as failed.")
 
 
 class AuthorsSource(Options):
     """The layout of the published benchmark."""
 
     kind: Literal["authors"] = "authors"
-    path: str = Field(min_length=1, description="The folder that holds bench/.")
+    path: str = Field(min_length=1, description="Folder that holds bench/.")
     file: str = Field("bench/bench.jsonl", min_length=1, description="JSONL file below it.")
-    missing_images: bool = Field(False, description="Go on without images that are not there; they are failures.")
+    missing_images: bool = Field(False, description="Continue when images are missing. Their videos fail.")
 
 
 class MicroworldSource(Options):
     """The microworld's held-out tasks; the same options as training's held-out split give the same tasks."""
 
     kind: Literal["microworld"] = "microworld"
-    path: str = Field(min_length=1, description="Folder that tasks and pictures are written below.")
+    path: str = Field(min_length=1, description="Folder for tasks and pictures.")
     tasks: int = Field(200, ge=1, le=100_000)
-    seed: int = Field(1, ge=0, description="Of scenes and tasks.")
-    unseen_share: float = Field(0.25, ge=0, le=1, description="Share of combinations that training never saw.")
+    seed: int = Field(1, ge=0, description="Seed of scenes and tasks.")
+    unseen_share: float = Field(0.25, ge=0, le=1, description="Share of tasks whose combination training never saw.")
 
 
 class DreamgenSource(Options):
@@ -46,7 +44,7 @@ class DreamgenSource(Options):
     kind: Literal["dreamgen"] = "dreamgen"
     path: str = Field(min_length=1, description="The downloaded data set.")
     groups: tuple[Literal["object", "behavior", "environment", "robocasa"], ...] = Field(
-        ("object", "behavior", "environment"), min_length=1, description="Which groups of it are generated."
+        ("object", "behavior", "environment"), min_length=1, description="Groups to make videos for."
     )
 
 

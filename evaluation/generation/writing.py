@@ -153,8 +153,8 @@ async def _ask_all(
                 unanswered += 1
                 if unanswered > allowed:
                     raise TooManyFailures(
-                        f"{unanswered} requests for solutions had no answer, at most {allowed} are accepted "
-                        f"(writer.max_failed_share); the last: {answer}. Answers so far are kept"
+                        f"{unanswered} requests for solutions got no answer, but writer.max_failed_share allows at "
+                        f"most {allowed}. The last error: {answer}. Answers so far are kept"
                     )
     finally:
         await vlm.aclose()

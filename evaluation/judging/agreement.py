@@ -55,7 +55,7 @@ def agreement(*runs: Sequence[Judgement], seed: int = 0) -> dict[str, Agreement]
     """
     judges = sorted({one.judge for run in runs for one in run})
     if len(judges) > 1:
-        raise ValueError(f"judgements of {judges}: those of one judge are expected")
+        raise ValueError(f"judgements of {judges}: give those of one judge only")
     found = {}
     for question in dict.fromkeys(one.question for run in runs for one in run):
         variants, samples, answers = _table([[one for one in run if one.question == question] for run in runs])
@@ -89,7 +89,7 @@ def _table(runs: Sequence[Sequence[Judgement]]) -> tuple[tuple[int, ...], list[s
         for one in run:
             key = number, one.video_id
             if (*key, one.variant) in seen:
-                raise ValueError(f"{one.video_id}: {one.question} in wording {one.variant} stands twice")
+                raise ValueError(f"{one.video_id}: {one.question} in wording {one.variant} appears twice")
             seen.add((*key, one.variant))
             if key not in rows:
                 rows[key] = [np.nan] * len(variants)

@@ -64,7 +64,7 @@ def confusion(exact: Sequence[Judgement], noisy: Sequence[Judgement]) -> dict[st
     both = [key for key in right if key in other]
     if not both:
         raise ValueError(
-            f"{len(right)} and {len(other)} judgements share no video, question and wording: nothing can be compared"
+            f"nothing can be compared: {len(right)} and {len(other)} judgements share no video, question and wording"
         )
     for key in both:
         if right[key].video_sha256 != other[key].video_sha256:
@@ -89,6 +89,6 @@ def _by_key(judgements: Sequence[Judgement]) -> dict[Key, Judgement]:
     for one in judgements:
         key = key_of(one)
         if key in found:
-            raise ValueError(f"{one.video_id}: {one.question} in wording {one.variant} stands twice")
+            raise ValueError(f"{one.video_id}: {one.question} in wording {one.variant} appears twice")
         found[key] = one
     return found

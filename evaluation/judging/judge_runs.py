@@ -102,8 +102,8 @@ def opened(folders: Sequence[Path], tell: Callable[[str], None]) -> Iterator[lis
     with contextlib.ExitStack() as stack:
         for folder in chosen:
             if not (folder / MANIFEST).exists():
-                raise ValueError(f"{folder}: the folder of a run, with its {MANIFEST}, is expected")
-            waits = f"{folder.name}: another judging is at work on it, waiting for its end"
+                raise ValueError(f"{folder} has no {MANIFEST}: give the folder of a run")
+            waits = f"{folder.name}: another process is judging it, waiting until it ends"
             stack.enter_context(exclusive(folder / LOCK, lambda said=waits: tell(said)))
         runs = [Run(folder) for folder in chosen]
         for run in runs:
@@ -177,8 +177,8 @@ def _refuse_twice(folder: Path, options: JudgingOptions, judge: str, tell: Calla
         first = next(read_lines(folder / JUDGEMENTS, Judgement), None)
         if first is not None and first.judge == judge:
             raise ValueError(
-                f"further judge {options.name!r} is {judge}, the one that {folder / JUDGEMENTS} is of: another one is "
-                "expected (wordings of one judge are its `variants`)"
+                f"further judge {options.name!r} is {judge}, the same judge as in {folder / JUDGEMENTS}: name another "
+                "one. For more wordings of one judge use `variants`"
             )
         return
     for name in sorted(path.name for path in folder.glob("judgements.*.jsonl")):
@@ -216,7 +216,7 @@ def _manifest(folder: Path) -> list[VideoRecord]:
     records = list(read_lines(folder / MANIFEST, VideoRecord))
     twice = [name for name, count in Counter(record.video_id for record in records).items() if count > 1]
     if twice:
-        raise ValueError(f"{folder / MANIFEST}: video ids {twice[:3]} stand more than once: each is expected once")
+        raise ValueError(f"{folder / MANIFEST}: video ids {twice[:3]} appear more than once: make the run again")
     return records
 
 
@@ -225,9 +225,9 @@ def _tasks(folder: Path, records: Sequence[VideoRecord]) -> Mapping[str, str]:
     tasks: dict[str, str] = {}
     for sample in read_lines(folder / SAMPLES, Sample):
         if sample.sample_id in tasks:
-            raise ValueError(f"{folder / SAMPLES}: sample id {sample.sample_id!r} stands more than once")
+            raise ValueError(f"{folder / SAMPLES}: sample id {sample.sample_id!r} appears more than once")
         tasks[sample.sample_id] = sample.task
     missing = sorted({record.sample_id for record in records} - tasks.keys())
     if missing:
-        raise ValueError(f"{folder / SAMPLES}: {len(missing)} samples of the manifest are not there: {missing[:3]} ...")
+        raise ValueError(f"{folder / SAMPLES} lacks {len(missing)} samples of the manifest: {missing[:3]} ...")
     return tasks

@@ -35,9 +35,9 @@ def planned(record: VideoRecord, frames: int, image_format: str) -> Look:
     if record.failure != OK:
         raise Undecodable(f"no video was made: {record.failure}")
     if record.frames < 2:
-        raise Undecodable(f"{record.frames} frames: at least 2 are expected")
+        raise Undecodable(f"{record.frames} frames: a video needs at least 2")
     if not (math.isfinite(record.fps) and record.fps > 0):
-        raise Undecodable(f"{record.fps} frames a second: a positive number is expected")
+        raise Undecodable(f"{record.fps} frames per second: the rate must be positive")
     indices = frame_indices(record.frames, frames)
     return Look(record.sha256, indices, tuple(index / record.fps for index in indices), image_format)
 

@@ -17,14 +17,14 @@ class JudgingOptions(AskOptions):
     variants: tuple[int, ...] = Field(
         (SCORED,),
         min_length=1,
-        description="Wordings of each question. 1 is what scores are made of; that of several is compared.",
+        description="Wordings to ask each question in. Scores use wording 1. Several wordings are compared.",
     )
     name: str = Field(
-        "", description="Of a further judge: results go to judgements.NAME.jsonl, beside those that scores are made of."
+        "", description="Name of a further judge, for judgements.NAME.jsonl. Empty: the judge that scores use."
     )
-    decoders: int = Field(4, ge=1, le=256, description="Threads that decode videos and encode frames for the requests.")
+    decoders: int = Field(4, ge=1, le=256, description="Threads that decode videos and encode frames.")
     give_up_after: int = Field(
-        32, ge=1, description="Requests in a row that the server leaves unanswered before nothing more is asked."
+        32, ge=1, description="Stop asking after this many requests in a row got no answer from the server."
     )
     ask_failed_again: bool = Field(
         False,
@@ -35,7 +35,7 @@ class JudgingOptions(AskOptions):
     @classmethod
     def _are_there(cls, value: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
         if len(set(value)) != len(value):
-            raise ValueError(f"variants {list(value)}: each is expected once")
+            raise ValueError(f"variants {list(value)}: give each of them once")
         for question in info.data.get("questions", ()):
             for variant in value:
                 judge_prompt(question, "-", variant)
@@ -45,9 +45,9 @@ class JudgingOptions(AskOptions):
     @classmethod
     def _is_part_of_a_file_name(cls, value: str) -> str:
         if value and not NAME.fullmatch(value):
-            raise ValueError(f"name {value!r}: up to 32 lower-case letters, digits, '-' or '_' are expected")
+            raise ValueError(f"name {value!r}: use up to 32 lower-case letters, digits, '-' or '_'")
         if value in TAKEN:
-            raise ValueError(f"name {value!r}: judgements.{value}.jsonl is another benchmark's, take another name")
+            raise ValueError(f"name {value!r}: another benchmark uses judgements.{value}.jsonl, choose another name")
         return value
 
     @property

@@ -65,8 +65,8 @@ def pickscore_run(folder: Path, scorer: Scorer, frames: int, prompt: Literal["ta
     missing = sorted({video.sample_id for video in videos if not texts.get(video.sample_id)})
     if missing:
         raise ValueError(
-            f"{folder / SAMPLES}: {len(missing)} samples, {', '.join(missing[:5])} first, have no {prompt}: a text to "
-            "score their videos by is expected"
+            f"{folder / SAMPLES}: {len(missing)} samples ({', '.join(missing[:5])} ...) have no {prompt} to score "
+            "their videos by"
         )
     made: list[PickScored] = []
     with exclusive(folder / LOCK), Journal(folder / JOURNAL) as journal:

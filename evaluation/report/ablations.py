@@ -92,7 +92,7 @@ def ablations(found: Reproduction, usual: Mapping[str, Any] | None = None) -> Ab
     def methods(title: str, measure: str, names: Sequence[str], paper: bool = True) -> tuple[Lines, ...]:
         if drawn := by_method(found, alike, title, measure, names, paper):
             return (drawn,)
-        absent.append(f"{title}: none of {', '.join(names)} has scores in training")
+        absent.append(f"{title}: none of {', '.join(names)} was scored during training")
         return ()
 
     rewards = [drawn for one in QUESTIONS for drawn in methods(f"Rewards: {one.label}", one.name, WITH_REWARDS)]
@@ -130,7 +130,7 @@ def _charts(*drawn: Lines | None) -> tuple[Lines, ...]:
 
 def _consistency(found: Reproduction, plain: Sequence[Experiment]) -> Contrast:
     title = "Consistency reward on and off"
-    note = "Off: look for Task that holds while Consistency falls (reward hacking)."
+    note = "Off: if Task holds while Consistency falls, the reward is hacked."
     off = [
         one
         for one in found.experiments
@@ -147,10 +147,10 @@ def _consistency(found: Reproduction, plain: Sequence[Experiment]) -> Contrast:
 
 def _judges(found: Reproduction, plain: Sequence[Experiment]) -> Contrast:
     title = "Training before a noisy judge"
-    note = "What rewards that err do to the Executor. How often such a judge errs stands under Trust, where it judged."
+    note = "What a judge that errs in training does to the Executor. Trust shows how often it errs, if it judged here."
     noisy = [one for one in found.experiments if _noise(found, one)]
     if not noisy:
-        return Contrast(title, note, (), "no experiment trained before a judge that errs")
+        return Contrast(title, note, (), "no experiment was trained with a judge that errs")
     told = {one.name: _told(found, one, _noise(found, one)) for one in noisy}
     settings = [Setting(one, "the usual judge") for one in _twins(plain, noisy)]
     settings += [Setting(one, told[one.name]) for one in sorted(noisy, key=lambda one: told[one.name])]
@@ -169,7 +169,7 @@ def _twins(plain: Sequence[Experiment], others: Sequence[Experiment]) -> list[Ex
 
 
 def _steps(found: Reproduction, plain: Sequence[Experiment], usual: int) -> Contrast:
-    title, note = "Training steps", "The same method for more steps: a late fall would be a collapse."
+    title, note = "Training steps", "The same method trained for more steps. A late fall would be a collapse."
     lengths = {}
     for one in plain:
         lengths.setdefault(one.method, []).append(one)
@@ -188,7 +188,7 @@ def _steps(found: Reproduction, plain: Sequence[Experiment], usual: int) -> Cont
 
 def _sizes(found: Reproduction) -> Contrast:
     title = "Resolution and sampler steps"
-    note = "Fewer sampler steps or pixels in training are cheaper and easier to hack; in evaluation: see above."
+    note = "Fewer sampler steps or pixels in training are cheaper, but easier to hack. For evaluation see above."
     settings = tuple(
         Setting(one, _told(found, one)) for one in found.experiments if set(found.changes(one.name)) & SIZES
     )

@@ -52,7 +52,7 @@ def build_report(
     that is itself a run's folder.
     """
     if (out / RUN).exists():
-        raise ValueError(f"{out} is a run's folder: a folder of its own is expected for the report")
+        raise ValueError(f"{out} is the folder of a run: give the report its own folder")
     found = read_runs(runs, roles or {}, judge, expected)
     told = read_reproduction(reproduction) if reproduction else None
     if tell:
@@ -119,7 +119,7 @@ def _of(group: Group, reference: str, shown: Sequence[Evaluated]) -> str:
     """The reference where the group has it. Raises ValueError for a name that no shown run has."""
     names = [one.name for one in shown]
     if reference and reference not in names:
-        raise ValueError(f"reference {reference!r}: the name of a run is expected, here one of {names}")
+        raise ValueError(f"reference {reference!r} is not a run: choose one of {names}")
     return reference if reference in [one.name for one in group.runs] else ""
 
 

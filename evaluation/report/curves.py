@@ -143,7 +143,7 @@ def chart(
     note = f"{first} Bands: 95 %." if any(one.band for one in ours) else first
     if theirs:
         figure = FIGURE.get(measure, "Figure 5")
-        note += f" Dashed: the paper's {figure}, another model, other tasks, another judge: only shapes compare."
+        note += f" Dashed: the paper's {figure}, with another model, other tasks, another judge: compare only shapes."
     if apart:
         note += f" The paper's steps, 0 to {papers}, are on the axis at the top."
     return Lines(

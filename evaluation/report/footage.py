@@ -66,7 +66,7 @@ def placed(folder: Path, video: VideoRecord, out: Path) -> Footage:
     except PathOutsideRoot:
         return Footage(missing="its path leaves the run's folder")
     except OSError as error:
-        return Footage(missing=f"the file cannot be had: {error.strerror}")
+        return Footage(missing=f"the file cannot be read: {error.strerror}")
     return Footage(video.sha256, _strip(target, strip_path(folder, video.sha256)))
 
 

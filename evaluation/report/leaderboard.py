@@ -95,7 +95,7 @@ def pairs(runs: Sequence[Evaluated], reference: str = "") -> list[Pair]:
     """
     names = [one.name for one in runs]
     if reference and reference not in names:
-        raise ValueError(f"reference {reference!r}: one of the runs is expected, here {names}")
+        raise ValueError(f"reference {reference!r} is not a run: choose one of {names}")
     scored = [one for one in runs if one.run is not None]
     base = next((one for one in runs if one.name == reference or (not reference and one.role == "base")), None)
     if base is None or base.run is None:

@@ -10,23 +10,23 @@ class ReportOptions(Options):
 
     runs: tuple[str, ...] = Field(min_length=1, description="Folders of runs (evaluation/records.py).")
     output: str = Field(min_length=1, description="Folder of the report: report.html and videos/.")
-    title: str = Field("", description="Heading of the page; empty: the benchmarks' names.")
+    title: str = Field("", description="Heading of the page. Empty: the benchmarks' names.")
     reproduction: str = Field("", description="A reproduction.json, for the ablation charts.")
     roles: dict[str, str] = Field(
-        {}, description="Run name -> role, where it is another than in run.json: base, demonstrator, executor, vlm, ..."
+        {}, description="Role by run name, to replace that of run.json: base, demonstrator, executor, vlm, ..."
     )
-    reference: str = Field("", description="Name of the run that others are compared with; empty: that of role base.")
-    judge: str = Field("", description="Whose judgements count, where judgements.jsonl has more than one judge's.")
+    reference: str = Field("", description="Run that others are compared with. Empty: the one of role base.")
+    judge: str = Field("", description="Judge whose judgements count, if judgements.jsonl has several.")
     exact_judge: str = Field(
-        "", description="Judge that is taken as right where two judged the same videos; empty: the one that counts."
+        "", description="Judge taken as right when judges are compared. Empty: the one that counts."
     )
-    expected: int | None = Field(None, ge=1, description="Samples of the whole benchmark; a run with others is told.")
-    workers: int = Field(0, ge=0, le=64, description="Threads that make the strips of frames; 0: one a usable core.")
+    expected: int | None = Field(None, ge=1, description="Samples of the whole benchmark. Other runs are marked.")
+    workers: int = Field(0, ge=0, le=64, description="Threads that make the strips of frames. 0: one for each core.")
 
     @field_validator("runs")
     @classmethod
     def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         twice = sorted({one for one in value if value.count(one) > 1})
         if twice:
-            raise ValueError(f"{', '.join(twice)} stands there twice; every folder once is expected")
+            raise ValueError(f"runs {', '.join(twice)} appear twice: give each folder once")
         return value

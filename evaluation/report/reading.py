@@ -83,10 +83,10 @@ def read_runs(
     names = [one.name for one in found]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"two runs are called {', '.join(map(repr, twice))}: a name each is expected")
+        raise ValueError(f"two runs are called {', '.join(map(repr, twice))}: give each its own name")
     strange = sorted(roles.keys() - set(names))
     if strange:
-        raise ValueError(f"roles of {', '.join(map(repr, strange))}: names of runs are expected, here {names}")
+        raise ValueError(f"roles are given for {', '.join(map(repr, strange))}, which are no runs: choose from {names}")
     return found
 
 

@@ -129,7 +129,7 @@ def read_reproduction(path: Path) -> Reproduction:
         return Reproduction.model_validate_json(path.read_bytes())
     except ValidationError as error:
         where = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5])
-        raise ValueError(f"{path} is no reproduction.json of schema version 1: {where}") from error
+        raise ValueError(f"{path} is not a reproduction.json of schema version 1: {where}") from error
 
 
 def usual_options(path: Path, found: Reproduction) -> dict[str, Any]:

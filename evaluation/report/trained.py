@@ -142,7 +142,7 @@ def sweep(found: Reproduction, plain: Sequence[Experiment], usual: Mapping[str, 
         x_name="beta_d (values evenly spaced)",
         y_name="Average",
         x_labels=tuple(names),
-        note="Bands: 95 % of pooled seeds. Dashed: the paper's Figure 4, another model, other tasks, another judge.",
+        note="Bands: 95 % of pooled seeds. Dashed: the paper's Figure 4 (another model, other tasks, another judge).",
     )
 
 

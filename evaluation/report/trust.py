@@ -83,7 +83,7 @@ def trust(
     against = []
     for right in [exact_judge] if exact_judge else list(counted):
         if right not in by_judge:
-            refused.append(f"exact judge {right!r} has judged none of these runs")
+            refused.append(f"the exact judge {right!r} has not judged any of these runs")
             continue
         for judge, judged in by_judge.items():
             both = [name for name in judged if name in by_judge[right]]

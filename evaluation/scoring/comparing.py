@@ -201,7 +201,7 @@ def _pickscore(ours: Run, theirs: Run) -> tuple[Estimate | None, Estimate | None
     if first is None or second is None:
         return None, None, ()
     if first[1:] != second[1:]:
-        return None, None, (f"PickScores are on other terms: {first[1:]} and {second[1:]}",)
+        return None, None, (f"PickScores were computed with different settings: {first[1:]} and {second[1:]}",)
     gain = first[0] - second[0]
     both = ~np.isnan(gain)
     if not both.any():

@@ -91,13 +91,13 @@ def load_run(folder: Path, *, judge: str = "", expected: int | None = None, only
     left_out = frozenset(one.sample_id for one in samples if only is not None and one.sample_id not in only)
     samples = tuple(one for one in samples if one.sample_id not in left_out)
     if not samples:
-        raise Incomplete(f"{folder / SAMPLES} holds none of the samples asked for")
+        raise Incomplete(f"{folder / SAMPLES} has none of the samples asked for")
     seeds = tuple(sorted(set(record.seeds)))
     videos, duplicates = _videos(folder, record, samples, seeds, left_out)
     by_id = {video.video_id: place for place, video in videos.items()}
     if len(by_id) != len(videos):
         twice = [name for name, count in Counter(video.video_id for video in videos.values()).items() if count > 1]
-        raise ValueError(f"{folder / MANIFEST}: {_some(twice)} stand for more than one sample and seed")
+        raise ValueError(f"{folder / MANIFEST}: {_some(twice)} are used for more than one sample and seed")
 
     shape = (len(samples), len(seeds))
     ordered = [videos[divmod(at, len(seeds))] for at in range(len(videos))]
@@ -131,12 +131,12 @@ def _samples(folder: Path, record: RunRecord, expected: int | None) -> tuple[Sam
     samples = list(read_lines(folder / SAMPLES, Sample))
     twice = [name for name, count in Counter(one.sample_id for one in samples).items() if count > 1]
     if twice:
-        raise ValueError(f"{folder / SAMPLES}: {_some(twice)} stand twice: each sample once is expected")
+        raise ValueError(f"{folder / SAMPLES}: {_some(twice)} appear twice: each sample must appear once")
     for wanted, whose in ((record.samples, RUN), (expected, "the benchmark")):
         if wanted is not None and len(samples) != wanted:
-            raise Incomplete(f"{folder / SAMPLES} holds {len(samples)} samples: {wanted} are expected ({whose})")
+            raise Incomplete(f"{folder / SAMPLES} has {len(samples)} samples, but {wanted} are needed ({whose})")
     if not samples or not record.seeds:
-        raise Incomplete(f"{folder}: {len(samples)} samples and {len(record.seeds)} seeds: at least 1 is expected")
+        raise Incomplete(f"{folder}: {len(samples)} samples and {len(record.seeds)} seeds: it needs 1 of each")
     return tuple(sorted(samples, key=lambda one: one.sample_id))
 
 
@@ -152,8 +152,8 @@ def _videos(
             continue
         if video.sample_id not in rows or video.seed not in columns:
             raise ValueError(
-                f"{folder / MANIFEST}: {video.video_id!r} is of sample {video.sample_id!r} and seed {video.seed}: one "
-                "of the run's samples and seeds is expected"
+                f"{folder / MANIFEST}: {video.video_id!r} is of sample {video.sample_id!r} and seed {video.seed}, "
+                "which the run does not have"
             )
         place = rows[video.sample_id], columns[video.seed]
         duplicates += place in videos
@@ -186,11 +186,11 @@ def _judgements(
             value = one.log_odds
             if not isinstance(value, int | float) or not np.isfinite(value) or one.yes is not (value > 0):
                 raise ValueError(
-                    f"{where} has log-odds {value} and yes {one.yes}: a finite number, and yes where it is above 0, "
-                    "are expected of a judgement that did not fail"
+                    f"{where} has log-odds {value} and yes {one.yes}: a judgement that did not fail must have finite "
+                    "log-odds, and yes exactly if these are above 0"
                 )
             if one.video_sha256 != videos[by_id[one.video_id]].sha256:
-                raise ValueError(f"{where} is of another video file than the manifest's: judge the run again")
+                raise ValueError(f"{where} is about another video file than the manifest's: judge the run again")
         kept.append(one)
     if not kept:
         raise Incomplete(f"{path} has no judgements{f' by {judge!r}' if judge else ''} of wording {SCORED}")
@@ -201,7 +201,7 @@ def _one_judge(folder: Path, judgements: list[Judgement]) -> tuple[str, dict[str
     """The judge, and question -> hash of its prompt, WorldTasks-Bench's questions first."""
     judges = sorted({one.judge for one in judgements})
     if len(judges) > 1:
-        raise ValueError(f"{folder / JUDGEMENTS} has judgements by {', '.join(judges)}: say which one to score by")
+        raise ValueError(f"{folder / JUDGEMENTS} has judgements by {', '.join(judges)}: name one with the option judge")
     asked = {(one.question, one.prompt_hash) for one in judgements}
     order = {name: place for place, name in enumerate(NAMES)}
     prompts = dict(sorted(asked, key=lambda one: (order.get(one[0], len(order)), one)))

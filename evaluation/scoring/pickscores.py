@@ -49,7 +49,7 @@ def pickscore_table(run: Run) -> tuple[np.ndarray, str, str, int] | None:
         if one.sample_id in run.left_out:
             continue
         if one.video_id not in places:
-            raise ValueError(f"{path}: {one.video_id!r} is no video of the run: score it again")
+            raise ValueError(f"{path}: {one.video_id!r} is not a video of the run: compute PickScore again")
         place = places[one.video_id]
         if one.video_id in seen:
             continue
@@ -57,7 +57,7 @@ def pickscore_table(run: Run) -> tuple[np.ndarray, str, str, int] | None:
         settings.add((one.model, one.prompt, one.wanted))
         if not one.failure:
             if one.video_sha256 != run.video_sha256[place] or one.raw is None or not np.isfinite(one.raw):
-                raise ValueError(f"{path}: the score {one.raw} of {one.video_id!r} is not of the manifest's file")
+                raise ValueError(f"{path}: the score {one.raw} of {one.video_id!r} is not of the manifest's video")
             table[place] = one.raw
     missing = sorted(places.keys() - seen)
     if missing:

@@ -76,7 +76,7 @@ def traces(question: str) -> dict[str, tuple[tuple[int, ...], tuple[float, ...]]
     if question in PAPER_QUESTIONS:
         series = published()["rl"]["series"]
         return {name: (tuple(one["steps"]), tuple(one[question])) for name, one in series.items()}
-    raise ValueError(f"question {question!r}: one of {', '.join(TRACED)} is expected")
+    raise ValueError(f"question {question!r} has no published curve: choose from {', '.join(TRACED)}")
 
 
 def demonstrator(question: str) -> float:

@@ -146,7 +146,7 @@ def read_scores(folder: Path) -> RunScores:
         return RunScores.model_validate_json(path.read_bytes())
     except ValidationError as error:
         where = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5])
-        raise ValueError(f"{path} is no file of scores: {where}") from error
+        raise ValueError(f"{path} is not a file of scores: {where}") from error
 
 
 def estimate(value: float, low: float, high: float, method: str) -> Estimate:

@@ -19,7 +19,7 @@ class ScoreTable:
         questions = {tuple(row.rates) for row in self.rows}
         if len(questions) != 1:
             raise ValueError(
-                f"{len(self.rows)} rows with questions {sorted(questions)}: at least one row, all alike, is expected"
+                f"{len(self.rows)} rows with questions {sorted(questions)}: give one row or more, all with one set"
             )
 
     def to_markdown(self) -> str:

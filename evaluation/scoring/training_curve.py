@@ -25,14 +25,14 @@ def curve(runs: Sequence[RunScores]) -> tuple[Point, ...]:
     """
     without = [run.name for run in runs if run.step is None]
     if without:
-        raise ValueError(f"{', '.join(without)}: no step in run.json; runs of checkpoints in training are expected")
+        raise ValueError(f"{', '.join(without)}: run.json has no step, but a curve needs runs of training checkpoints")
     ordered = sorted(runs, key=lambda run: run.step)
     for before, after in pairwise(ordered):
         if found := differences(before, after):
             raise NotComparable(before.name, after.name, found)
         if before.step == after.step:
             raise ValueError(
-                f"{before.name!r} and {after.name!r} are both of step {after.step}: one a step is expected"
+                f"{before.name!r} and {after.name!r} are both of step {after.step}: give one run for each step"
             )
         scored = [one.pickscore for one in (before, after) if one.pickscore]
         terms = [(one.model, one.prompt, one.frames) for one in scored]

@@ -95,5 +95,5 @@ def _device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device: cuda was asked for, and torch sees none: use auto or cpu")
+        raise ValueError("device is cuda, but torch sees no GPU: use auto or cpu")
     return torch.device(name)

@@ -46,13 +46,13 @@ class Checkpoint:
         missing = [part for part in parts if not (self.root / part).is_dir()]
         if missing:
             raise FileNotFoundError(
-                f"{self.source} has no {', '.join(f'{part}/' for part in missing)}: a diffusers folder with "
-                f"{', '.join(f'{part}/' for part in parts)} is expected"
+                f"{self.source} has no {', '.join(f'{part}/' for part in missing)}: give a diffusers folder with "
+                f"{', '.join(f'{part}/' for part in parts)}"
             )
         for part, kind in parts.items():
             if kind == "tokenizer":
                 if not any((self.root / part / name).is_file() for name in TOKENIZERS):
-                    raise FileNotFoundError(f"{self.root / part} holds no tokenizer: one of {TOKENIZERS} is expected")
+                    raise FileNotFoundError(f"{self.root / part} has no tokenizer: it needs one of {TOKENIZERS}")
                 continue
             self.config(part, kind)
             if kind == "weights":
@@ -83,7 +83,7 @@ class Checkpoint:
             if cls.__name__ == saved:
                 return cls.from_pretrained(self.root / "scheduler", local_files_only=True)
         known = " or ".join(cls.__name__ for cls in classes)
-        raise ValueError(f"{self.source} has the scheduler {saved!r}: {known} is expected")
+        raise ValueError(f"{self.source} has the scheduler {saved!r}: only {known} is supported")
 
     def load_tokenizer(self, part: str):
         from transformers import AutoTokenizer
@@ -104,7 +104,7 @@ class Checkpoint:
     def _check_class(self, part: str, cls: type, config: dict) -> None:
         saved = config.get("_class_name", cls.__name__)
         if saved != cls.__name__:
-            raise ValueError(f"{self.source}: {part} is a {saved}, a {cls.__name__} is expected")
+            raise ValueError(f"{self.source}: {part} is a {saved}, but must be a {cls.__name__}")
 
     def content(self, parts: Mapping[str, str]) -> str:
         """A hash of what the parts hold, for cache keys.
@@ -145,12 +145,12 @@ def open_checkpoint(path: str, revision: str | None, parts: Mapping[str, str], w
     folder = Path(path).expanduser()
     if folder.is_dir():
         if revision is not None:
-            raise ValueError(f"revision {revision!r} was given for the local folder {path}: it is for Hub ids")
+            raise ValueError(f"revision {revision!r} is set for the local folder {path}: it is only for Hub ids")
         if not (folder / INDEX).is_file():
-            raise FileNotFoundError(f"{path} has no {INDEX}: a folder in the layout of diffusers is expected")
+            raise FileNotFoundError(f"{path} has no {INDEX}: give a folder in diffusers' layout")
         return Checkpoint(folder.resolve(), path)
     if path.count("/") != 1 or path.startswith((".", "/", "~")):
-        raise FileNotFoundError(f"no folder {path!r}: a diffusers folder or a Hub id owner/name is expected")
+        raise FileNotFoundError(f"no folder {path!r}: give a diffusers folder or a Hub id owner/name")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -159,5 +159,5 @@ def open_checkpoint(path: str, revision: str | None, parts: Mapping[str, str], w
     try:
         root = Path(snapshot_download(path, revision=revision, allow_patterns=patterns))
     except (HfHubHTTPError, LocalEntryNotFoundError) as error:
-        raise FileNotFoundError(f"{path!r} is no folder here, and could not be had from the Hub: {error}") from error
+        raise FileNotFoundError(f"{path!r} is no folder here, nor could it be downloaded: {error}") from error
     return Checkpoint(root, path, root.name)

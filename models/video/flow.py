@@ -63,13 +63,11 @@ def mean_over_state(x: Tensor, mask: Tensor | None = None) -> Tensor:
     try:
         weight = mask.to(x).expand(state)
     except RuntimeError:
-        raise ValueError(
-            f"mask has shape {tuple(mask.shape)}: a shape that broadcasts to one state {tuple(state)} is expected"
-        ) from None
+        raise ValueError(f"mask has shape {tuple(mask.shape)}: it must broadcast to one state {tuple(state)}") from None
     return (x * weight).flatten(1).sum(1, dtype=torch.float64) / weight.sum(dtype=torch.float64)
 
 
 def check_straight(model: object, what: str) -> None:
     """Raises ValueError, naming `what` needs it, for a model whose path from data to noise is not this file's."""
     if not isinstance(model, Flow):
-        raise ValueError(f"{what} is made for the straight path of flow models: {type(model).__name__} has another one")
+        raise ValueError(f"{what} needs the straight path of flow models, but {type(model).__name__} has another one")

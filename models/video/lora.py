@@ -51,9 +51,9 @@ def find_lora(path: str, revision: str | None = None) -> LoRA:
     file = local / WEIGHTS if local.is_dir() else local
     if file.is_file():
         if revision is not None:
-            raise ValueError(f"revision {revision!r} was given for the local LoRA {path}: it is for Hub ids")
+            raise ValueError(f"revision {revision!r} is set for the local LoRA {path}: it is only for Hub ids")
     elif local.is_dir() or path.count("/") != 1 or path.startswith((".", "/", "~")):
-        raise FileNotFoundError(f"no LoRA {path!r}: a folder with {WEIGHTS}, such a file, or a Hub id is expected")
+        raise FileNotFoundError(f"no LoRA {path!r}: give a folder with {WEIGHTS}, such a file, or a Hub id")
     else:
         file, source = _from_hub(path, revision)
     try:
@@ -100,8 +100,8 @@ def adapted(transformer: nn.Module, file: Path, tensors: dict[str, Tensor], conf
         report = set_peft_model_state_dict(transformer, tensors, adapter_name=NAME)
         if report.unexpected_keys or len(found) != len(tensors):
             raise BadLoRA(
-                f"{file}: {len(tensors)} tensors for {len(found)} places in the model; "
-                f"without a place: {report.unexpected_keys[:3]}"
+                f"{file} has {len(tensors)} tensors, but the model has {len(found)} places for them. Without a place: "
+                f"{report.unexpected_keys[:3]}"
             )
         transformer.requires_grad_(False)
         yield
@@ -145,17 +145,17 @@ def read_lora(file: Path, transformer: nn.Module) -> tuple[dict[str, Tensor], "o
             metadata = opened.metadata() or {}
             tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise BadLoRA(f"{file} is no safetensors file: {error}") from error
+        raise BadLoRA(f"{file} is not a safetensors file: {error}") from error
     linear = {name: layer for name, layer in transformer.named_modules() if isinstance(layer, nn.Linear)}
     sides: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         match = KEY.fullmatch(key)
         if match is None or match["layer"] not in linear:
-            what = "names no linear layer of the model" if match else "is no plain LoRA's"
-            raise BadLoRA(f"{file}: tensor {key!r:.200} {what}; transformer.LAYER.lora_A.weight is expected")
+            what = "names no linear layer of the model" if match else "does not belong to a plain LoRA"
+            raise BadLoRA(f"{file}: tensor {key!r:.200} {what}. Names must be like transformer.LAYER.lora_A.weight")
         sides.setdefault(match["layer"], {})[match["side"]] = tensor
     if not sides:
-        raise BadLoRA(f"{file} holds no tensors")
+        raise BadLoRA(f"{file} has no tensors")
     ranks = {layer: _rank(file, layer, parts, linear[layer]) for layer, parts in sides.items()}
     told = _told(file, metadata)
     rank = next(iter(ranks.values()))
@@ -172,13 +172,13 @@ def read_lora(file: Path, transformer: nn.Module) -> tuple[dict[str, Tensor], "o
 
 def _rank(file: Path, layer: str, parts: Mapping[str, Tensor], linear: nn.Linear) -> int:
     if parts.keys() != {"A", "B"}:
-        raise BadLoRA(f"{file}: {layer} has lora_{''.join(parts)} alone, A and B are expected")
+        raise BadLoRA(f"{file}: {layer} has only lora_{''.join(parts)}, but needs A and B")
     a, b = parts["A"], parts["B"]
     fits = a.ndim == b.ndim == 2 and a.shape[1] == linear.in_features and b.shape[0] == linear.out_features
     if not fits or a.shape[0] != b.shape[1] or not a.shape[0]:
         raise BadLoRA(
-            f"{file}: {layer} has A {list(a.shape)} and B {list(b.shape)}; [r, {linear.in_features}] and "
-            f"[{linear.out_features}, r] fit the model"
+            f"{file}: {layer} has A {list(a.shape)} and B {list(b.shape)}, but the model needs "
+            f"[r, {linear.in_features}] and [{linear.out_features}, r]"
         )
     if not (
         a.is_floating_point() and b.is_floating_point() and bool(torch.isfinite(a).all() & torch.isfinite(b).all())
@@ -195,12 +195,12 @@ def _told(file: Path, metadata: Mapping[str, str]) -> dict:
         told = {key.removeprefix("transformer."): value for key, value in json.loads(metadata[METADATA]).items()}
         alphas = (told.get("lora_alpha") or 1, *(told.get("alpha_pattern") or {}).values())
     except (ValueError, AttributeError, RecursionError) as error:
-        raise BadLoRA(f"{file}: its metadata {METADATA} is no JSON object of an adapter") from error
+        raise BadLoRA(f"{file}: its metadata {METADATA} is not a JSON object of an adapter") from error
     if not all(type(alpha) in (int, float) and math.isfinite(alpha) and alpha > 0 for alpha in alphas):
-        raise BadLoRA(f"{file}: its metadata has alpha {alphas!r:.100}: numbers above 0 are expected")
+        raise BadLoRA(f"{file}: its metadata has alpha {alphas!r:.100}, which must be above 0")
     others = [name for name in OTHER_KINDS if told.get(name) not in (None, False, "none", [])]
     if others:
-        raise BadLoRA(f"{file}: its metadata has {', '.join(others)}: a plain LoRA is expected")
+        raise BadLoRA(f"{file}: its metadata has {', '.join(others)}: only a plain LoRA is supported")
     return told
 
 
@@ -213,5 +213,5 @@ def _from_hub(path: str, revision: str | None) -> tuple[Path, str]:
         with contextlib.suppress(EntryNotFoundError):
             hf_hub_download(path, WHOLE, revision=revision)
     except (HfHubHTTPError, LocalEntryNotFoundError, EntryNotFoundError) as error:
-        raise FileNotFoundError(f"{path!r} is no LoRA here, and could not be had from the Hub: {error}") from error
+        raise FileNotFoundError(f"{path!r} is no LoRA here, nor could it be downloaded: {error}") from error
     return file, f"{path}@{file.parent.name}"

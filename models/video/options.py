@@ -11,22 +11,22 @@ from storage.options import Options
 
 
 class VideoModelOptions(Options):
-    """Which checkpoint, and what it makes."""
+    """The checkpoint, and the size and length of its videos."""
 
-    kind: Kind = Field(description="Family: which adapter reads the checkpoint")
-    path: str = Field(min_length=1, description="A folder in the layout of diffusers, or a Hub id owner/name")
-    revision: str | None = Field(None, description="Branch, tag or commit of a Hub id")
-    frames: int = Field(ge=1, le=1025, description="Frames of a video")
+    kind: Kind = Field(description="Family of the checkpoint.")
+    path: str = Field(min_length=1, description="A folder in diffusers' layout, or a Hub id owner/name.")
+    revision: str | None = Field(None, description="Branch, tag or commit of a Hub id.")
+    frames: int = Field(ge=1, le=1025, description="Frames of a video.")
     height: int = Field(ge=8, le=4096, description="Pixels")
     width: int = Field(ge=8, le=4096, description="Pixels")
-    fps: float = Field(gt=0, le=240, allow_inf_nan=False, description="Frames per second")
-    dtype: Literal["float32", "bfloat16"] = Field("bfloat16", description="Precision of the frozen weights")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA where there is one")
+    fps: float = Field(gt=0, le=240, allow_inf_nan=False, description="Frames per second.")
+    dtype: Literal["float32", "bfloat16"] = Field("bfloat16", description="Precision of the frozen weights.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA if there is a GPU.")
     max_prompt_tokens: int | None = Field(
-        None, ge=1, le=8192, description="Length prompts are cut or padded to; none: what the model was trained with"
+        None, ge=1, le=8192, description="Token length of prompts, cut or padded. null: as in the model's training."
     )
-    vae_batch: int = Field(1, ge=1, le=1024, description="Videos encoded or decoded at once")
-    ltx2: LTX2Options | None = Field(None, description="Only with kind ltx2")
+    vae_batch: int = Field(1, ge=1, le=1024, description="Videos encoded or decoded at once.")
+    ltx2: LTX2Options | None = Field(None, description="Options of kind ltx2 only.")
 
     @property
     def family(self) -> Family:
@@ -50,7 +50,5 @@ class VideoModelOptions(Options):
     def _blocks_fit_the_kind(self) -> "VideoModelOptions":
         for family in FAMILIES.values():
             if family.options and getattr(self, family.kind) is not None and self.kind != family.kind:
-                raise ValueError(
-                    f"the block {family.kind} was given with kind {self.kind!r}: it is for kind {family.kind!r}"
-                )
+                raise ValueError(f"the block {family.kind} is given, but kind is {self.kind!r}: remove the block")
         return self

@@ -17,11 +17,11 @@ def check_size(shape: VideoShape, spatial: int, temporal: int, model: str) -> No
         if value % spatial:
             below = value // spatial * spatial
             right = f"{below} or {below + spatial}" if below else f"{spatial}"
-            raise ValueError(f"{name}: {value} pixels do not fit {model}, a multiple of {spatial} does: {right}")
+            raise ValueError(f"{name}: {value} pixels do not fit {model}: use a multiple of {spatial}, e.g. {right}")
     if (shape.frames - 1) % temporal:
         below = (shape.frames - 1) // temporal * temporal + 1
         raise ValueError(
-            f"frames: {shape.frames} do not fit {model}, 1 + a multiple of {temporal} does: "
+            f"frames: {shape.frames} do not fit {model}: use 1 + a multiple of {temporal}, e.g. "
             f"{below} or {below + temporal}"
         )
 
@@ -39,7 +39,7 @@ def check_videos(videos: Tensor, shape: VideoShape) -> None:
 def _check(what: str, batch: Tensor, wanted: tuple[int, ...]) -> None:
     if batch.dtype != torch.uint8 or batch.shape[1:] != wanted:
         right = f"uint8 [B, {', '.join(map(str, wanted))}]"
-        raise ValueError(f"{what} are {batch.dtype} {list(batch.shape)}: {right} is right")
+        raise ValueError(f"{what} are {batch.dtype} {list(batch.shape)}: give {right}")
 
 
 def fit(image: np.ndarray, shape: VideoShape) -> np.ndarray:

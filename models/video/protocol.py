@@ -33,7 +33,7 @@ class Condition:
         """Both parts of one condition: what the image gives and what the prompt gives. Names must not meet."""
         twice = self.tensors.keys() & other.tensors.keys()
         if twice:
-            raise ValueError(f"both conditions hold {sorted(twice)}: names apart are expected")
+            raise ValueError(f"both conditions hold {sorted(twice)}: their names must differ")
         return Condition({**self.tensors, **other.tensors})
 
     def take(self, index: Tensor | Sequence[int]) -> "Condition":

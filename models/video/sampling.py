@@ -101,7 +101,7 @@ def sde_step(
     unless exactly one of `noise` and `x_next` is given.
     """
     if not eta > 0:
-        raise ValueError(f"eta is {eta}: a positive noise level is expected (the step without noise is `ode`'s)")
+        raise ValueError(f"eta is {eta}: use a positive noise level, or `ode` for steps without noise")
     x, v = full_precision(x), full_precision(v)
     level, dt = along(sigma, x), along(sigma_next, x) - along(sigma, x)
     s2 = eta**2 * level / (1 - level.clamp(max=torch.as_tensor(sigma_max).to(x)))
@@ -136,14 +136,14 @@ def sde(
     """
     steps = len(sigmas) - 1
     if sigmas[0] > 1.001:  # rounding may leave a flow model a little above 1
-        raise ValueError(f"the first level is {float(sigmas[0]):g}: stochastic steps know a flow model's, at most 1")
+        raise ValueError(f"the first level is {float(sigmas[0]):g}: stochastic steps need levels of at most 1")
     first, last = window or (0, steps - 1)
     if not 0 <= first <= last <= steps:
         raise ValueError(
-            f"window is {(first, last)}: first <= last within 0 and the sampler's {steps} steps are expected"
+            f"window is {(first, last)}: it must satisfy 0 <= first <= last <= {steps} (the sampler's steps)"
         )
     if len(seeds) != len(start):
-        raise ValueError(f"{len(seeds)} seeds for {len(start)} rows: one seed for each row is expected")
+        raise ValueError(f"{len(seeds)} seeds for {len(start)} rows: give one seed for each row")
     x, states, velocities, log_probs = start, [start], [], []
     for i in range(steps):
         here, there = sigmas[i], sigmas[i + 1]
@@ -178,7 +178,7 @@ def _outside(mask: Tensor | None, inside: Tensor, outside: Tensor) -> Tensor:
 
 def _drawn(mean: Tensor, std: Tensor, noise: Tensor | None, x_next: Tensor | None, mask: Tensor | None) -> Tensor:
     if (noise is None) == (x_next is None):
-        raise ValueError("a step takes either `noise` to draw with or the `x_next` to score, exactly one of them")
+        raise ValueError("give a step either `noise` to draw with or `x_next` to score, not both or neither")
     if x_next is not None:
         return full_precision(x_next)
     return _outside(mask, mean + std * noise, mean)

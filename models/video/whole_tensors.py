@@ -22,7 +22,7 @@ def places(transformer: nn.Module, names: Sequence[str]) -> list[Place]:
     for name in names:
         below = [key for key, _ in transformer.named_parameters() if key == name or key.startswith(name + ".")]
         if not below:
-            raise KeyError(f"{name!r} is no layer and no parameter of {type(transformer).__name__}")
+            raise KeyError(f"{name!r} is neither a layer nor a parameter of {type(transformer).__name__}")
         for key in below:
             layer, _, attribute = key.rpartition(".")
             found[key] = (key, transformer.get_submodule(layer), attribute)
@@ -61,7 +61,7 @@ def in_place(transformer: nn.Module, file: Path | None) -> Iterator[None]:
         given = tensors.get(name)
         if given is None or given.shape != own.shape or not bool(torch.isfinite(given).all()):
             shape = "nothing" if given is None else list(given.shape)
-            raise ValueError(f"{file}: {name} is {shape}: finite numbers of shape {list(own.shape)} are expected")
+            raise ValueError(f"{file}: {name} is {shape}: it must hold finite numbers of shape {list(own.shape)}")
     try:
         for name, layer, attribute in at:
             new = tensors[name].to(held[name])

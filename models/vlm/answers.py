@@ -30,7 +30,7 @@ def one_token_ids(tokenizer: Any, words: Sequence[str]) -> list[int]:
     spelt = [tokenizer.encode(word, add_special_tokens=False) for word in words]
     ids = sorted({tokens[0] for tokens in spelt if len(tokens) == 1})
     if not ids:
-        raise ValueError(f"none of {', '.join(map(repr, words))} is one token of this model: log_odds needs one")
+        raise ValueError(f"none of {', '.join(map(repr, words))} is one token of this model, but log_odds needs one")
     return ids
 
 

@@ -103,14 +103,14 @@ async def _ask_all(
                 failed += isinstance(answer, VLMUnavailable)
                 if failed > allowed:
                     raise TooManyFailures(
-                        f"{failed} of {len(items)} requests to {vlm.model_id} had no answer, at most {allowed} are "
-                        f"accepted (max_failed_share); the last: {answer}. Answers so far are kept: run again when the "
-                        "server is well"
+                        f"{failed} of {len(items)} requests to {vlm.model_id} got no answer, but max_failed_share "
+                        f"allows at most {allowed}. The last error: {answer}. Answers so far are kept: run again when "
+                        "the server works"
                     )
         if failed and failed == len(items) and any(not answer.final for answer in answers):
             raise TooManyFailures(
-                f"none of the {failed} requests to {vlm.model_id} had an answer; the last: {answers[-1]}. Run again "
-                "when the server is well"
+                f"none of the {failed} requests to {vlm.model_id} had an answer. The last error: {answers[-1]}. Run "
+                "again when the server works"
             )
         await _ask_refused_again(answers, items, ask, journaled, tally)
         try:

@@ -23,20 +23,20 @@ class AskOptions(Options):
 
     vlm: VLMOptions = Field(default_factory=VLMOptions, description="The model that judges.")
     questions: tuple[QuestionName, ...] = Field(
-        NAMES, min_length=1, description="What is asked of each video, in one request each."
+        NAMES, min_length=1, description="Questions asked about each video, one request each."
     )
-    frames: int = Field(8, ge=2, le=256, description="Evenly spaced frames that the judge sees, first and last too.")
-    image_format: Literal["png", "jpeg"] = Field("png", description="How frames are sent: png loses nothing.")
-    concurrency: int = Field(32, ge=1, le=4096, description="Most requests in flight.")
+    frames: int = Field(8, ge=2, le=256, description="Evenly spaced frames that the judge sees, from first to last.")
+    image_format: Literal["png", "jpeg"] = Field("png", description="Format of the frames sent. png is lossless.")
+    concurrency: int = Field(32, ge=1, le=4096, description="Most requests in flight at once.")
     timeout_s: float = Field(300.0, gt=0, le=7200, description="Seconds for one attempt at a request.")
-    retries: int = Field(2, ge=0, le=50, description="Further attempts at a request that failed.")
-    retry_wait_s: float = Field(1.0, ge=0, le=600, description="Seconds before the second attempt; doubles each time.")
+    retries: int = Field(2, ge=0, le=50, description="More attempts after a request failed.")
+    retry_wait_s: float = Field(1.0, ge=0, le=600, description="Seconds before the second attempt. Doubles each time.")
 
     @field_validator("questions")
     @classmethod
     def _asked_once(cls, value: tuple[QuestionName, ...]) -> tuple[QuestionName, ...]:
         if len(set(value)) != len(value):
-            raise ValueError(f"questions {list(value)}: each is expected once")
+            raise ValueError(f"questions {list(value)}: give each of them once")
         return value
 
 
@@ -88,5 +88,5 @@ async def ask(
                 continue
         if math.isfinite(answer.value):
             return Asked(answer, attempt + 1)
-        failure = VLMUnavailable(MALFORMED, f"log-odds {answer.value} is no finite number", answer.text)
+        failure = VLMUnavailable(MALFORMED, f"the log-odds {answer.value} are not a finite number", answer.text)
     return Asked(None, attempt + 1, failure)

@@ -21,7 +21,7 @@ async def map_bounded(
     `contextlib.aclosing`, for that to happen at once. Raises ValueError for a limit under 1.
     """
     if limit < 1:
-        raise ValueError(f"limit {limit}: at least 1 call in flight is expected")
+        raise ValueError(f"limit {limit}: allow at least 1 call in flight")
     waiting = iter(items)
     finished: asyncio.Queue[asyncio.Task[Result]] = asyncio.Queue()
     running: dict[asyncio.Task[Result], Item] = {}

@@ -39,4 +39,4 @@ def _backend(options: VLMOptions, makers: Makers) -> VLM:
             from models.vlm.vllm_local import VllmVLM
 
             return VllmVLM(options)
-    raise ValueError(f"backend {options.backend!r} has no maker here: makers for {sorted(makers)} were handed in")
+    raise ValueError(f"backend {options.backend!r} is not available here: only {sorted(makers)} are")

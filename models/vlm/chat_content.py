@@ -22,7 +22,7 @@ def mime_type(data: bytes) -> str:
     for signature, name in SIGNATURES.items():
         if data.startswith(signature):
             return name
-    raise ValueError(f"an image of {len(data)} bytes starts with {data[:8]!r}: JPEG or PNG is expected")
+    raise ValueError(f"an image of {len(data)} bytes starts with {data[:8]!r}: give a JPEG or PNG")
 
 
 def data_url(data: bytes) -> str:

@@ -21,8 +21,7 @@ class Erring:
     def __init__(self, vlm: VLM, noise: float = 0.0, flip: float = 0.0):
         if not (0 <= noise <= 20 and 0 <= flip <= 1):
             raise ValueError(
-                f"judge_noise {noise}, judge_flip {flip}: a standard deviation from 0 to 20 and a share from 0 to 1 "
-                "are expected"
+                f"judge_noise {noise}, judge_flip {flip}: use a standard deviation from 0 to 20 and a share from 0 to 1"
             )
         self.vlm, self.noise, self.flip = vlm, noise, flip
         told = (f";judge_noise={noise:g}" if noise else "") + (f";judge_flip={flip:g}" if flip else "")

@@ -34,24 +34,24 @@ class VLMOptions(Options):
 
     backend: Literal["scripted", "openai", "transformers", "vllm"] = Field(
         "scripted",
-        description="scripted: the microworld's own, reads pixels and needs no weights. openai: any server that speaks "
-        "OpenAI's chat completions, vLLM first. transformers and vllm: in this process.",
+        description="scripted: the microworld's own program, which reads pixels and needs no weights. openai: any "
+        "server with OpenAI's chat completions, such as vLLM. transformers, vllm: a model in this process.",
     )
-    model: str = Field("", description="Model name on the server, Hub id, or folder; none for scripted.")
+    model: str = Field("", description="Name on the server, Hub id, or folder. Empty for scripted.")
     base_url: str = Field(
-        "", description="openai: the server's address with its version, e.g. http://127.0.0.1:8000/v1."
+        "", description="openai: the server's address with API version, e.g. http://127.0.0.1:8000/v1."
     )
     api_key_env: str = Field(
-        "", description="openai: NAME of the environment variable that holds the key; empty for servers without keys."
+        "", description="openai: NAME of the environment variable with the key. Empty for servers without keys."
     )
     revision: str = Field("main", min_length=1, description="transformers, vllm: branch, tag or commit on the Hub.")
-    concurrency: int = Field(16, ge=1, le=4096, description="Most requests in flight (openai, vllm).")
+    concurrency: int = Field(16, ge=1, le=4096, description="openai, vllm: most requests in flight at once.")
     timeout_s: float = Field(
-        300.0, gt=0, le=7200, description="Seconds for one attempt to its last byte (openai, vllm)."
+        300.0, gt=0, le=7200, description="openai, vllm: seconds for one attempt, to its last byte."
     )
-    max_retries: int = Field(6, ge=0, le=50, description="openai: further attempts after 408, 409, 429, 5xx, time-out.")
-    backoff_s: float = Field(0.5, gt=0, le=60, description="openai: seconds of the first wait; doubles, with jitter.")
-    backoff_max_s: float = Field(30.0, gt=0, le=600, description="openai: seconds of the longest wait of its own.")
+    max_retries: int = Field(6, ge=0, le=50, description="openai: more attempts after 408, 409, 429, 5xx, time-out.")
+    backoff_s: float = Field(0.5, gt=0, le=60, description="openai: seconds of the first wait. Doubles, with jitter.")
+    backoff_max_s: float = Field(30.0, gt=0, le=600, description="openai: most seconds that it waits by itself.")
     temperature: float | None = Field(
         0.0,
         ge=0,
@@ -61,7 +61,8 @@ class VLMOptions(Options):
     )
     thinking: bool | None = Field(
         False,
-        description="Whether the model may think first. null (openai) sends nothing, for servers that refuse it.",
+        description="Whether the model may think before it answers. null (openai): send nothing, for servers that "
+        "refuse the setting.",
     )
     min_mass: float = Field(
         MIN_MASS,
@@ -86,18 +87,18 @@ class VLMOptions(Options):
     engine_options: Mapping[str, Any] = Field(
         default_factory=dict, description="vllm: further engine arguments, e.g. {tensor_parallel_size: 2}."
     )
-    flaw_rate: float = Field(0.085, ge=0, le=1, description="scripted: share of pairs written badly on purpose.")
+    flaw_rate: float = Field(0.085, ge=0, le=1, description="scripted: share of pairs that are bad on purpose.")
     judge_noise: float = Field(
         0.0,
         ge=0,
         le=20,
-        description="Standard deviation of Gaussian noise on the log-odds of judgements, to see what "
-        "a judge that errs does; 0: none.",
+        description="Standard deviation of Gaussian noise on the log-odds of judgements, to test a judge that errs. "
+        "0: no noise.",
     )
-    judge_flip: float = Field(0.0, ge=0, le=1, description="Share of judgements turned into their opposite, likewise.")
-    photo_tasks: bool = Field(False, description="scripted: placeholder answers for pictures that are no microworld.")
+    judge_flip: float = Field(0.0, ge=0, le=1, description="Share of judgements that are reversed, for the same test.")
+    photo_tasks: bool = Field(False, description="scripted: give placeholder answers for other pictures than its own.")
     workers: int = Field(
-        1, ge=0, le=256, description="scripted: processes that judge videos, started at the first; 0: this process."
+        1, ge=0, le=256, description="scripted: processes that judge videos. 0: judge in this process."
     )
 
     def decisive(self) -> dict[str, Any]:
@@ -111,21 +112,21 @@ class VLMOptions(Options):
     def _is_an_address(cls, value: str) -> str:
         parts = urlsplit(value)
         if value and (parts.scheme not in ("http", "https") or not parts.hostname):
-            raise ValueError(f"base_url {value!r}: http://HOST:PORT/v1 or https://HOST/v1 is expected")
+            raise ValueError(f"base_url {value!r}: give an address like http://HOST:PORT/v1 or https://HOST/v1")
         if parts.username or parts.password:
-            raise ValueError("base_url holds a user name or a password: name a variable in api_key_env instead")
+            raise ValueError("base_url holds a user name or a password: remove it and name a variable in api_key_env")
         return value
 
     @model_validator(mode="after")
     def _fits_the_backend(self) -> "VLMOptions":
         if self.backend != "scripted" and not self.model:
-            raise ValueError(f"model '': the backend {self.backend} needs the name of a model")
+            raise ValueError(f"model is empty: the backend {self.backend} needs the name of a model")
         if self.backend == "openai" and not self.base_url:
             raise ValueError(
-                "base_url '': the backend openai needs its server's address, e.g. http://127.0.0.1:8000/v1"
+                "base_url is empty: the backend openai needs its server's address, e.g. http://127.0.0.1:8000/v1"
             )
         if self.backend != "openai" and self.thinking is None:
-            raise ValueError(f"thinking null: the backend {self.backend} takes true or false")
+            raise ValueError(f"thinking is null: set it to true or false for the backend {self.backend}")
         if self.backend != "openai" and self.temperature is None:
             raise ValueError(f"temperature null: the backend {self.backend} takes a number")
         if self.answer == "text" and self.backend != "openai":
@@ -138,5 +139,5 @@ class VLMOptions(Options):
         others = {"base_url": "openai", "api_key_env": "openai", "engine_options": "vllm"}
         for name, backend in others.items():
             if getattr(self, name) and self.backend != backend:
-                raise ValueError(f"{name} is set, which only the backend {backend} reads; backend is {self.backend}")
+                raise ValueError(f"{name} is set, but only the backend {backend} reads it: backend is {self.backend}")
         return self

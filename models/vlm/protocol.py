@@ -31,7 +31,7 @@ class Video:
 
     def __post_init__(self):
         if len(self.frames) != len(self.times_s) or not self.frames:
-            raise ValueError(f"{len(self.frames)} frames with {len(self.times_s)} times: one time a frame is expected")
+            raise ValueError(f"{len(self.frames)} frames with {len(self.times_s)} times: give one time for each frame")
 
     @cached_property
     def sha256(self) -> str:

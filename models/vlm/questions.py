@@ -44,7 +44,7 @@ def by_name(name: str) -> Question:
     for question in QUESTIONS:
         if question.name == name:
             return question
-    raise ValueError(f"question {name!r}: one of {', '.join(NAMES)} is expected")
+    raise ValueError(f"question {name!r} is not known: choose from {', '.join(NAMES)}")
 
 
 def label_of(name: str) -> str:

@@ -42,7 +42,7 @@ class Tally:
             return
         kinds = ", ".join(f"{number} {kind}" for kind, number in self.malformed.most_common())
         raise TooManyFailures(
-            f"{count} of {self.answers} answers of {model_id} could not be used ({kinds}), at most {limit:.0%} may "
-            f"(max_malformed_share); the last was {self.example}. Mend the server, its flags or the token limit "
-            "(docs/vlm.md). The next run asks again for those of this shard"
+            f"{count} of {self.answers} answers of {model_id} could not be used ({kinds}), but max_malformed_share "
+            f"allows at most {limit:.0%}. The last one: {self.example}. Correct the server, its flags or the token "
+            "limit (docs/vlm.md). The next run asks this shard's requests again"
         )

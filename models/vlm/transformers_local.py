@@ -172,7 +172,7 @@ def _frames_and_metadata(video: Video):
         frames, ticks = frames * 2, ticks * 2
     shapes = sorted({frame.shape[:2] for frame in frames})
     if len(shapes) > 1:
-        raise ValueError(f"a video's frames are of sizes {shapes} (height, width): one size is expected")
+        raise ValueError(f"a video's frames have the sizes {shapes} (height, width): all must have one size")
     span = max(ticks[-1] - ticks[0], 1)
     total = round(span * len(ticks) / max(len(ticks) - 1, 1))
     return np.stack(frames), VideoMetadata(

@@ -132,7 +132,7 @@ def require_vllm() -> None:
 
     instead = "use the openai backend with a vLLM server elsewhere, or the transformers backend"
     if importlib.util.find_spec("vllm") is None:
-        raise RuntimeError(f"the vllm backend needs the package vllm: install the extra, wmsd[vllm]; or {instead}")
+        raise RuntimeError(f"the vllm backend needs the package vllm: install the extra wmsd[vllm], or {instead}")
     from vllm.platforms import current_platform
 
     if current_platform.is_cpu():
@@ -140,7 +140,7 @@ def require_vllm() -> None:
     import torch
 
     if not torch.cuda.is_available():
-        raise RuntimeError(f"the vllm backend needs a GPU, and torch sees none on this machine: {instead}")
+        raise RuntimeError(f"the vllm backend needs a GPU, but torch sees none on this machine: {instead}")
 
 
 def _usage(answer: Any) -> Usage:

@@ -267,11 +267,11 @@ def test_a_video_of_something_else_has_failed():
 
 
 def test_bad_calls_are_refused():
-    with pytest.raises(TaskNotUnderstood, match="is no task"):
+    with pytest.raises(TaskNotUnderstood, match="is not a task"):
         judge(play(GOOD), "please go")
     with pytest.raises(ValueError, match="at least 2"):
         judge(play(GOOD)[:1], TASK)
-    with pytest.raises(ValueError, match="of one shape"):
+    with pytest.raises(ValueError, match="all must have one shape"):
         judge([play(GOOD)[0], play(GOOD)[0][:32]], TASK)
 
 

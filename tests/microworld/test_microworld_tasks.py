@@ -141,7 +141,7 @@ def test_what_is_no_task_is_refused_with_its_words(text):
 
 
 def test_a_task_about_absent_things_names_them():
-    with pytest.raises(TaskNotUnderstood, match=r"'pink pad'.*the scene holds red disc"):
+    with pytest.raises(TaskNotUnderstood, match=r"'pink pad'.*The scene has red disc"):
         goal(parse("[Red disc]: Move to the pink pad."), ROOM)
 
 

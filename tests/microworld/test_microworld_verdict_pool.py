@@ -26,7 +26,7 @@ def test_a_worker_s_verdict_is_the_judge_s(video):
     try:
         assert pool.verdict(encoded(pixels, "png"), task) == judge(list(pixels), task)
         assert pool.verdict(encoded(pixels, "png"), "no task at all").task == -8
-        with pytest.raises(ValueError, match="no image"):
+        with pytest.raises(ValueError, match="not an image"):
             pool.verdict((b"x", b"y"), task)
         assert len(pool.pids) == 1, "a video that cannot be judged ends no worker"
     finally:
@@ -71,7 +71,7 @@ def test_mixed_sizes_are_refused_by_name(video):
     mixed = (*encoded(pixels[:3], "png"), *encoded(np.zeros((1, 48, 48, 3), np.uint8), "png"))
     pool = VerdictPool(1)
     try:
-        with pytest.raises(ValueError, match="of one shape are expected"):
+        with pytest.raises(ValueError, match="all must have one shape"):
             pool.verdict(mixed, task)
     finally:
         pool.close()

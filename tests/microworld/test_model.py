@@ -189,7 +189,7 @@ def test_later_stages_can_go_on_from_a_kept_one(made, tmp_path, monkeypatch):
 
 
 def test_two_sources_of_a_vae_are_refused_and_no_machine_path_is_kept(made):
-    with pytest.raises(ValueError, match="go_on_from a brings its VAE: vae_from b is left out"):
+    with pytest.raises(ValueError, match="go_on_from a brings its own VAE: remove vae_from b"):
         PretrainOptions(go_on_from="a", vae_from="b")
     for folder in (made, CHECKPOINT):
         assert "_name_or_path" not in "".join(path.read_text() for path in folder.glob("*/config.json"))

@@ -74,7 +74,7 @@ def test_a_repeated_id_a_null_and_a_foreign_split_are_told(copied):
 
     rewrite(copied.worldtasks, spoil)
     told = " ".join(schema_problems(copied.worldtasks))
-    assert "1 sample ids stand twice" in told and "1 kept rows have no task" in told and "validation" in told
+    assert "1 sample ids appear twice" in told and "1 kept rows have no task" in told and "validation" in told
 
 
 def test_a_train_image_that_is_also_in_the_benchmark_is_a_leak(copied):

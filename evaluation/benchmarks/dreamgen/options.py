@@ -33,32 +33,32 @@ class DreamgenJudgeOptions(Options):
     questions: tuple[Question, ...] = Field(
         tuple(QUESTIONS), min_length=1, description="Instruction following in both published modes, and physics."
     )
-    frames: int = Field(49, ge=2, le=256, description="Frames at even distances that the judge sees, as published.")
-    scale: float = Field(0.3, gt=0, le=1, description="Size of those frames for following, in shares; as published.")
+    frames: int = Field(49, ge=2, le=256, description="Evenly spaced frames that the judge sees, as published.")
+    scale: float = Field(0.3, gt=0, le=1, description="Scale of these frames for following, as published.")
     shortest_side: int = Field(28, ge=1, le=4096, description="Frames are not scaled below this many pixels.")
     image_format: Literal["png", "jpeg"] = Field("png", description="How frames are sent: png loses nothing.")
-    concurrency: int = Field(16, ge=1, le=1024, description="Most requests in flight.")
+    concurrency: int = Field(16, ge=1, le=1024, description="Most requests in flight at once.")
     timeout_s: float = Field(300.0, gt=0, le=7200, description="Seconds for one attempt at a request.")
-    retries: int = Field(2, ge=0, le=50, description="Further attempts at a request that failed.")
-    retry_wait_s: float = Field(1.0, ge=0, le=600, description="Seconds before the second attempt; doubles each time.")
+    retries: int = Field(2, ge=0, le=50, description="Further attempts after a request failed.")
+    retry_wait_s: float = Field(1.0, ge=0, le=600, description="Seconds before the second attempt. Doubles each time.")
     give_up_after: int = Field(
-        32, ge=1, description="Requests in a row that the server leaves unanswered before nothing more is asked."
+        32, ge=1, description="Stop asking after this many requests in a row got no answer from the server."
     )
 
 
 class DreamgenTableOptions(Options):
     """What a run is asked, and what its table is of. Unknown names are errors."""
 
-    groups: tuple[Group, ...] = Field(("object", "behavior", "environment"), min_length=1, description="Of the table.")
-    seed: int | None = Field(None, description="Whose videos; null where the run has one seed only.")
+    groups: tuple[Group, ...] = Field(("object", "behavior", "environment"), min_length=1, description="Table groups.")
+    seed: int | None = Field(None, description="Seed whose videos are judged. null: the run's only seed.")
     judge: DreamgenJudgeOptions = Field(default_factory=DreamgenJudgeOptions, description="The judge.")
-    allow_partial: bool = Field(False, description="Report although samples are missing; the table says so.")
+    allow_partial: bool = Field(False, description="Report although samples are missing. The table says so.")
 
     @model_validator(mode="after")
     def _each_once(self) -> "DreamgenTableOptions":
         for name, values in (("groups", self.groups), ("judge.questions", self.judge.questions)):
             if len(set(values)) != len(values):
-                raise ValueError(f"{name} {list(values)}: each is expected once")
+                raise ValueError(f"{name} {list(values)}: give each of them once")
         return self
 
 
@@ -68,8 +68,8 @@ class DreamgenOptions(DreamgenTableOptions):
     step: Literal["export", "score", "table"] = Field(
         description="export: videos under the benchmark's names. score: ask the judge. table: CSV files and the table."
     )
-    run: Path = Field(description="The run's folder, as generation left it.")
-    out: Path | None = Field(None, description="Folder of exports and tables; null: `dreamgen` in the run's folder.")
+    run: Path = Field(description="Folder of the run with the generated videos.")
+    out: Path | None = Field(None, description="Folder for exports and tables. null: `dreamgen` in the run's folder.")
     benchmark: Path | None = Field(None, description="export: the downloaded data set, to write batch_input.json too.")
     others: tuple[Path, ...] = Field((), description="table: further judged runs, each compared with `run` in pairs.")
     official: dict[Official, Path] = Field(
@@ -79,7 +79,7 @@ class DreamgenOptions(DreamgenTableOptions):
         False, description="export: also a folder `cosmos`, a word that the GPT-4o script looks for in a path."
     )
     videophy: Path | None = Field(None, description="table: VideoPhy's output CSV of physics scores (PA-II).")
-    videophy_version: Literal[1, 2] = Field(1, description="table: 1 P(Yes) at 0.5 (published); 2 at 4 of 5.")
+    videophy_version: Literal[1, 2] = Field(1, description="table. 1: P(Yes), cut at .5 (published). 2: cut at 4 of 5.")
 
     @property
     def place(self) -> Path:

@@ -27,7 +27,7 @@ def warnings(out: Path, exported: Iterable[Exported]) -> list[str]:
     exported = list(exported)
     place = str(out.absolute()).lower()
     found = [
-        f"the folder's path holds {word!r}, for which the benchmark's scripts read prompts elsewhere: "
+        f"the folder's path contains {word!r}, so the benchmark's scripts would read prompts elsewhere: "
         f"export to another folder"
         for word in MISREAD
         if word in place or any(word in one.path.lower() for one in exported)
@@ -35,7 +35,7 @@ def warnings(out: Path, exported: Iterable[Exported]) -> list[str]:
     cut = [one.sample_id for one in exported if len(Path(one.path).name.encode()) >= MOST_NAME - 3]
     if cut:
         found.append(
-            f"names were cut to what a file system takes, of {', '.join(cut)}: the scripts see part of the prompt"
+            f"file names of {', '.join(cut)} were too long and are cut: the scripts see only part of the prompt"
         )
     return found
 

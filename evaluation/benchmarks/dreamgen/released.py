@@ -77,7 +77,7 @@ def count_complaints(samples: Iterable[Sample], groups: Iterable[str]) -> list[s
     """What is wrong with the number of samples of each group, [] when all are there."""
     counts = Counter(sample.group for sample in samples)
     return [
-        f"{group}: {counts[group]} samples, {' or '.join(map(str, EXPECTED[group]))} are expected"
+        f"{group}: {counts[group]} samples instead of {' or '.join(map(str, EXPECTED[group]))}"
         for group in groups
         if counts[group] not in EXPECTED[group]
     ]
@@ -92,24 +92,24 @@ def _place(root: Path, name: str) -> Path:
 def _group(folder: Path, place: Path, group: str) -> list[tuple[Sample, Path, str]]:
     """(sample, image, prompt) of one folder, by number and name."""
     if not place.is_dir():
-        raise FileNotFoundError(f"{place}: a folder of DreamGen's first frames is expected ({', '.join(GROUPS)})")
+        raise FileNotFoundError(f"{place} does not exist: give DreamGen's folder, with {', '.join(GROUPS)}")
     images = sorted(path for path in place.iterdir() if path.suffix.lower() in IMAGES and not path.name.startswith("."))
     found = []
     for path in images:
         match = NAME.fullmatch(path.stem)
         if match is None:
-            raise ValueError(f"{path}: a name like '12_Use the right hand to ... .png' is expected")
+            raise ValueError(f"{path}: the name must be like '12_Use the right hand to ... .png'")
         found.append((int(match["index"]), path))
     stems = Counter(path.stem for path in images)
     if len(stems) < len(images):
-        raise ValueError(f"{place}: two images of the name {stems.most_common(1)[0][0]!r}: one is expected")
+        raise ValueError(f"{place}: two images have the name {stems.most_common(1)[0][0]!r}: keep one")
     numbers = Counter(index for index, _ in found)
     made = []
     for index, path in sorted(found, key=lambda pair: (pair[0], pair[1].name)):
         try:
             image = confined(folder, path.relative_to(folder))
         except PathOutsideRoot as error:
-            raise ValueError(f"{error}; download the data set into a folder of its own (--local-dir)") from error
+            raise ValueError(f"{error}. Download the data set into its own folder (--local-dir)") from error
         prompt = _prompt(folder, path) or _words(path.stem)
         twice = f"-{hashlib.sha256(path.stem.encode()).hexdigest()[:8]}" if numbers[index] > 1 else ""
         sample = Sample(

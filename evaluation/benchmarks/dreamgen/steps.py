@@ -118,11 +118,11 @@ def _exported(run: Run, options: DreamgenOptions) -> list[Exported]:
     manifest: Path = options.place / "videos" / MANIFEST
     exported = list(read_lines(manifest, Exported))
     if not exported:
-        raise FileNotFoundError(f"{manifest}: other tools' scores are of exported videos: run the step export")
+        raise FileNotFoundError(f"{manifest} does not exist, but other tools score the export: run the step export")
     now = {one.sample_id: one.sha256 for one in run.videos.values()}
     changed = [one.sample_id for one in exported if now.get(one.sample_id) != one.sha256]
     if changed:
         raise ValueError(
-            f"{manifest}: exported videos are no longer the run's, of {', '.join(changed[:5])}: export again"
+            f"{manifest}: videos of {', '.join(changed[:5])} have changed since the export: run the step export again"
         )
     return exported

@@ -139,7 +139,7 @@ def table(
         name: sorted({one.prompt_hash for (_, asked), one in answers.items() if asked == name}) for name in QUESTIONS
     }
     if len(judges) > 1 or any(len(found) > 1 for found in hashes.values()):
-        raise ValueError(f"judgements of judges {judges}, prompts {hashes}: one of each is expected; judge again")
+        raise ValueError(f"judgements of judges {judges} with prompts {hashes}: they must be one each, judge again")
     asked = [name for name in QUESTIONS if hashes[name]]
     complaints, rows = count_complaints(run.samples.values(), groups), []
     for group in groups:
@@ -151,8 +151,8 @@ def table(
         whole = _row(run, ALL, members, answers, asked, physics, official)
         rows.append(replace(whole, expected=sum(row.expected for row in rows)))
     if complaints and not allow_partial:
-        raise Incomplete(f"{run.record.name}: {listed(complaints)}. allow_partial: true reports what there is")
-    notes = [f"judge {', '.join(judges)}, yes/no log-odds at the first token; not the published judge"] if asked else []
+        raise Incomplete(f"{run.record.name}: {listed(complaints)}. Set allow_partial: true to report what there is")
+    notes = [f"judge {', '.join(judges)}, yes/no log-odds of the first token; not the published judge"] if asked else []
     notes += [f"{name}: read from the CSV of the benchmark's own script" for name in official]
     notes += [f"{QUESTIONS[name]}: prompt {name}, {hashes[name][0]}" for name in asked]
     notes += [f"PARTIAL: {complaint}" for complaint in complaints]
@@ -190,9 +190,9 @@ def answers_of(run: Run, judgements: Iterable[Judgement]) -> dict[tuple[str, str
         if one.question not in QUESTIONS or one.video_id not in videos:
             continue
         if one.video_sha256 != videos[one.video_id].sha256:
-            raise ValueError(f"{one.video_id}: judged as another file than it is now; judge again")
+            raise ValueError(f"{one.video_id} has changed since it was judged: judge it again")
         if found.setdefault((one.sample_id, one.question), one) is not one:
-            raise ValueError(f"{one.video_id}: two judgements of {one.question}; one is expected")
+            raise ValueError(f"{one.video_id} has two judgements of {one.question}: keep one")
     return found
 
 
@@ -203,7 +203,7 @@ def _complaints(run: Run, group: str, members, answers, asked, physics, official
         if lacking:
             found.append(f"{group}: {len(lacking)} not judged on {QUESTIONS[name]}: {listed(lacking, 5)}")
     if not asked and not official:
-        found.append(f"{group}: nothing is judged; run the step score")
+        found.append(f"{group}: nothing is judged. Run the step score")
     lacking = [sample_id for sample_id in members if physics is not None and sample_id not in physics]
     if lacking:
         found.append(f"{group}: {len(lacking)} without VideoPhy's score: {listed(lacking, 5)}")

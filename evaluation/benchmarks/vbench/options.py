@@ -22,19 +22,19 @@ class VbenchOptions(Options):
     """One step on one run's folder. Unknown names are errors."""
 
     step: Literal["export", "table"] = Field(
-        description="export: videos into one flat folder, and the commands to run. table: the results of these."
+        description="export: videos in one flat folder, and the commands to run. table: the results of these commands."
     )
-    run: Path = Field(description="The run's folder, as generation left it.")
-    out: Path | None = Field(None, description="Folder of videos, results and table; null: `vbench` in the run's.")
-    seed: int | None = Field(None, description="Whose videos; null where the run has one seed only.")
+    run: Path = Field(description="Folder of the run with the generated videos.")
+    out: Path | None = Field(None, description="Folder for videos, results and table. null: `vbench` in the run's.")
+    seed: int | None = Field(None, description="Seed whose videos are taken. null: the run's only seed.")
     others: tuple[Path, ...] = Field((), description="table: further scored runs, compared with `run` video by video.")
-    dimensions: tuple[str, ...] = Field(DIMENSIONS, min_length=1, description="Those wanted, of custom input's.")
+    dimensions: tuple[str, ...] = Field(DIMENSIONS, min_length=1, description="Dimensions to score.")
 
     @field_validator("dimensions")
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if set(value) - set(DIMENSIONS) or len(set(value)) != len(value):
-            raise ValueError(f"{list(value)}: each of {', '.join(DIMENSIONS)} at most once is expected")
+            raise ValueError(f"{list(value)}: choose from {', '.join(DIMENSIONS)}, each at most once")
         return value
 
     @model_validator(mode="after")

@@ -27,7 +27,7 @@ def commands(videos: Path, out: Path, dimensions: Iterable[str] = DIMENSIONS) ->
     """The commands that score an export, one a dimension. Raises ValueError for a dimension that needs prompts."""
     others = sorted(set(dimensions) - set(DIMENSIONS))
     if others:
-        raise ValueError(f"dimensions {others}: custom input knows {', '.join(DIMENSIONS)}")
+        raise ValueError(f"dimensions {others} do not work with custom input: choose from {', '.join(DIMENSIONS)}")
     first, last = (
         ("vbench", "evaluate", "--videos_path", str(videos)),
         ("--mode=custom_input", "--output_path", str(out)),

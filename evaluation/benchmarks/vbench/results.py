@@ -34,10 +34,10 @@ def read_results(paths: Iterable[Path], exported: Iterable[Exported] = ()) -> di
     for path in paths:
         whole = read_json(path)
         if not isinstance(whole, dict) or not whole:
-            raise ValueError(f"{path}: an object {{dimension: [mean, videos]}} is expected")
+            raise ValueError(f"{path} must hold an object {{dimension: [mean, videos]}}")
         for dimension, value in whole.items():
             if dimension in found:
-                raise ValueError(f"{path}: {dimension} has been read from another file")
+                raise ValueError(f"{path}: another file also has {dimension}: remove old results")
             found[dimension] = _dimension(path, dimension, value)
             missing = sorted(names - found[dimension].videos.keys())
             if missing:
@@ -47,14 +47,14 @@ def read_results(paths: Iterable[Path], exported: Iterable[Exported] = ()) -> di
 
 def _dimension(path: Path, dimension: str, value: Any) -> DimensionScore:
     if dimension not in DIMENSIONS:
-        raise ValueError(f"{path}: dimension {dimension!r}: one of {', '.join(DIMENSIONS)} is expected")
+        raise ValueError(f"{path}: dimension {dimension!r} is not known: choose from {', '.join(DIMENSIONS)}")
     if not (isinstance(value, list) and len(value) == 2 and isinstance(value[1], list)):
-        raise ValueError(f"{path}: {dimension}: [mean, videos] is expected")
+        raise ValueError(f"{path}: {dimension} must be [mean, videos]")
     scale = 100.0 if dimension == PERCENT else 1.0
     videos: dict[str, float] = {}
     for row in value[1]:
         if not (isinstance(row, dict) and isinstance(row.get("video_path"), str)):
-            raise ValueError(f"{path}: {dimension}: a video without its video_path")
+            raise ValueError(f"{path}: {dimension}: a video has no video_path")
         name = PurePosixPath(row["video_path"]).name
         if name in videos:
             raise ValueError(f"{path}: {dimension}: {name} is scored twice")
@@ -64,11 +64,11 @@ def _dimension(path: Path, dimension: str, value: Any) -> DimensionScore:
         raise ValueError(f"{path}: {dimension}: no video is scored")
     said, mean = _number(f"{path}: {dimension}", value[0], 0, scale), sum(videos.values()) / len(videos)
     if min(abs(said - mean), abs(said / scale - mean)) > AGREES:
-        raise ValueError(f"{path}: {dimension} says {said}, its {len(videos)} videos give {mean:.4f}")
+        raise ValueError(f"{path}: {dimension} says {said}, but its {len(videos)} videos give {mean:.4f}")
     return DimensionScore(dimension, mean, videos)
 
 
 def _number(where: str, value: Any, low: float, high: float) -> float:
     if not isinstance(value, bool | int | float) or not low - AGREES <= value <= high + AGREES:
-        raise ValueError(f"{where}: {value!r}, where a number from {low:g} to {high:g} is expected")
+        raise ValueError(f"{where}: {value!r} must be a number from {low:g} to {high:g}")
     return float(value)

@@ -89,14 +89,14 @@ def _scores(run: Run, videos: Path, results: Path, dimensions: Sequence[str]) ->
     exported = list(read_lines(videos / MANIFEST, Exported))
     now = {one.sample_id: one.sha256 for one in run.videos.values() if not one.failure}
     if not exported or {one.sample_id: one.sha256 for one in exported} != now:
-        raise Incomplete(f"{videos}: the export is not of the run's videos as they are now: run the step export")
+        raise Incomplete(f"{videos}: the run's videos have changed since the export: run the step export again")
     found = read_results(sorted(results.glob("*_eval_results.json")), exported)
     missing = [name for name in dimensions if name not in found]
     if missing:
         raise Incomplete(f"{results}: no *_eval_results.json has {', '.join(missing)}: run the commands of the export")
     strange = sorted({name for one in found.values() for name in one.videos} - {one.path for one in exported})
     if strange:
-        raise ValueError(f"{results}: scores of videos that were not exported: {listed(strange)}; remove old results")
+        raise ValueError(f"{results} has scores of videos that were not exported: {listed(strange)}. Remove these")
     return {name: found[name].videos for name in dimensions}
 
 

@@ -52,7 +52,7 @@ def program(options: EvaluatorOptions) -> tuple[str, ...]:
         raise NoEvaluator(f"VBVR's evaluator {first!r}: " + INSTALL.format(program=name))
     for argument in more[:1]:
         if argument.endswith(".py") and not Path(argument).is_file():
-            raise NoEvaluator(f"evaluator.command: {argument} is not there; " + INSTALL.format(program=name))
+            raise NoEvaluator(f"evaluator.command: {argument} does not exist. " + INSTALL.format(program=name))
     return (found, *more)
 
 
@@ -103,7 +103,7 @@ def run_call(call: Call, log: Path, timeout_s: float, check: Callable[[Call], No
         try:
             status = process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            raise EvaluatorFailed(f"{_name(call)}: not done after {timeout_s:g} s, ended{_tail(log, start)}") from None
+            raise EvaluatorFailed(f"{_name(call)} was stopped after {timeout_s:g} s{_tail(log, start)}") from None
         finally:
             _end(process)
     ended = f"exit status {status}" if status else "it ended well"
@@ -138,4 +138,4 @@ def _tail(log: Path, start: int) -> str:
     with log.open("rb") as file:
         file.seek(max(start, log.stat().st_size - TAIL))
         text = file.read().decode(errors="replace").strip()
-    return f"; the end of {log}:\n{text}" if text else f"; it said nothing ({log})"
+    return f"; the end of {log}:\n{text}" if text else f"; it printed nothing ({log})"

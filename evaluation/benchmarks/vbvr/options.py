@@ -17,16 +17,16 @@ class EvaluatorOptions(Options):
 
     scoring: Scoring = Field(
         "task_specific",
-        description="task_specific: the task's rule alone (run_evaluation). weighted: first frame .15, "
-        "final frame .35, smoothness .15, looks .10, rule .25 (evaluate). The two give different numbers.",
+        description="task_specific: only the task's rule (run_evaluation). weighted: first frame .15, final frame .35, "
+        "smoothness .15, looks .10, rule .25 (evaluate). The two are not comparable.",
     )
     command: tuple[str, ...] = Field(
         (),
-        description="Program and first arguments, e.g. [ENV/bin/python, CLONE/run_evaluation.py]; none: the installed "
-        "vbvr-run-evaluation or vbvr-evaluate.",
+        description="Program and first arguments, e.g. [ENV/bin/python, CLONE/run_evaluation.py]. Empty list: the "
+        "installed vbvr-run-evaluation or vbvr-evaluate.",
     )
-    device: Literal["cpu", "cuda"] = Field("cpu", description="Its rules need no GPU.")
-    timeout_s: float = Field(6 * 3600.0, gt=0, le=7 * 86400, description="Seconds for one call before it is ended.")
+    device: Literal["cpu", "cuda"] = Field("cpu", description="Device of the evaluator. Its rules need no GPU.")
+    timeout_s: float = Field(6 * 3600.0, gt=0, le=7 * 86400, description="Seconds after which one call is stopped.")
 
 
 class VbvrOptions(Options):
@@ -39,24 +39,24 @@ class VbvrOptions(Options):
     benchmark: Path | None = Field(None, description="unpack, rewrite, score: the downloaded data set.")
     listing: Path | None = Field(None, description="unpack: VBVR-Bench.json; null: the one in `benchmark`.")
     run: Path | None = Field(None, description="export, score, table: the run's folder.")
-    others: tuple[Path, ...] = Field((), description="table: further scored runs, compared with `run`.")
+    others: tuple[Path, ...] = Field((), description="table: more scored runs to compare with `run`.")
     out: Path | None = Field(
-        None, description="rewrite: where the tasks go. Others: null is `vbvr` in the run's folder."
+        None, description="Output folder. rewrite: of the tasks. Other steps: null is `vbvr` in the run's folder."
     )
-    seed: int | None = Field(None, description="Whose videos; null where the run has one seed only.")
-    variant: Variant | None = Field(None, description="What the run is called; null: as its record says.")
+    seed: int | None = Field(None, description="Seed whose videos are scored. null: the run's only seed.")
+    variant: Variant | None = Field(None, description="Variant of the run. null: as its record says.")
     evaluator: EvaluatorOptions = Field(default_factory=EvaluatorOptions, description="score: the official evaluator.")
-    vlm: VLMOptions = Field(default_factory=VLMOptions, description="rewrite: who shortens the queries.")
-    concurrency: int = Field(16, ge=1, le=1024, description="rewrite: most requests in flight.")
+    vlm: VLMOptions = Field(default_factory=VLMOptions, description="rewrite: the VLM that shortens the queries.")
+    concurrency: int = Field(16, ge=1, le=1024, description="rewrite: most requests in flight at once.")
     ask_failed_again: bool = Field(
-        False, description="rewrite: ask again for queries that the VLM itself could not shorten; final otherwise."
+        False, description="rewrite: ask again for queries that the VLM could not shorten. false: these are final."
     )
     keep_failed: bool = Field(
-        False, description="rewrite: queries that the VLM itself could not shorten stay as they are; the table says so."
+        False, description="rewrite: keep the original query if the VLM could not shorten it. The table says so."
     )
-    allow_partial: bool = Field(False, description="score, table: go on although samples are missing; it then says so.")
+    allow_partial: bool = Field(False, description="score, table: continue although samples are missing.")
     accept_errors: bool = Field(
-        False, description="table: report although the evaluator failed on samples, which it then scores 0."
+        False, description="table: report although the evaluator failed on samples, which it scored 0."
     )
 
     @model_validator(mode="after")
@@ -64,9 +64,9 @@ class VbvrOptions(Options):
         needed = {"unpack": ("benchmark",), "rewrite": ("benchmark", "out"), "score": ("benchmark", "run")}
         missing = [name for name in needed.get(self.step, ("run",)) if getattr(self, name) is None]
         if missing:
-            raise ValueError(f"{', '.join(missing)}: the step {self.step} needs it")
+            raise ValueError(f"the step {self.step} needs {', '.join(missing)}: set it")
         if self.out is not None and self.others:
-            raise ValueError("out and others: runs that are compared have their results in their own folders")
+            raise ValueError("out cannot be set with others: compared runs keep results in their own folders")
         return self
 
     def place(self, run: Path | None = None) -> Path:

@@ -50,8 +50,8 @@ def read_benchmark(folder: Path) -> tuple[str, list[Sample]]:
     name that is not of this form, a link out of the folder, a prompt that is empty, no UTF-8 or over 64 KiB.
     """
     if not any((folder / split).is_dir() for split in SPLITS):
-        listed_only = f"; {LISTING} is there: unpack it first (step: unpack)" if (folder / LISTING).is_file() else ""
-        raise FileNotFoundError(f"{folder}: the folders {' and '.join(SPLITS)} are expected{listed_only}")
+        listed_only = f". First unpack {LISTING} with the step unpack" if (folder / LISTING).is_file() else ""
+        raise FileNotFoundError(f"{folder} must hold the folders {' and '.join(SPLITS)}{listed_only}")
     samples, digest = [], hashlib.sha256()
     for split in SPLITS:
         for place in sorted((folder / split).glob("*/*")):
@@ -67,7 +67,7 @@ def place_of(sample: Sample) -> tuple[str, str, str]:
     """(split, task, number) of a sample. Raises ValueError when its image is none of VBVR's."""
     match = PLACE.fullmatch(sample.image)
     if match is None:
-        raise ValueError(f"{sample.sample_id}: image {sample.image!r} is no VBVR sample: SPLIT/TASK/00000/{FIRST}")
+        raise ValueError(f"{sample.sample_id}: image {sample.image!r} is not a VBVR sample (SPLIT/TASK/00000/{FIRST})")
     return match["split"], match["task"], match["index"]
 
 
@@ -91,7 +91,7 @@ def unpack(listing: Path, folder: Path) -> int:
     places = [entry.first_frame_path for entry in entries]
     if len(set(places)) < len(places):
         twice = sorted({place for place in places if places.count(place) > 1})
-        raise ValueError(f"{listing}: two entries of {listed(twice, 3)}")
+        raise ValueError(f"{listing} has two entries of {listed(twice, 3)}")
     for entry in entries:
         image = confined(folder, entry.first_frame_path)
         if not image.exists():
@@ -105,12 +105,12 @@ def unpack(listing: Path, folder: Path) -> int:
 def count_complaints(samples: Iterable[Sample]) -> list[str]:
     """What is wrong with the number of samples, [] when there are 2 splits of 50 tasks of 5."""
     samples = list(samples)
-    found = [] if len(samples) == EXPECTED else [f"{len(samples)} samples, {EXPECTED} are expected"]
+    found = [] if len(samples) == EXPECTED else [f"{len(samples)} samples instead of {EXPECTED}"]
     places = [place_of(sample) for sample in samples]
     for split in SPLITS:
         tasks = [task for found_in, task, _ in places if found_in == split]
         if len(set(tasks)) != 50:
-            found.append(f"{split}: {len(set(tasks))} tasks, 50 are expected")
+            found.append(f"{split}: {len(set(tasks))} tasks instead of 50")
         others = sorted({task for task in tasks if tasks.count(task) != 5})
         if others:
             found.append(f"{split}: not 5 samples of {listed(others, 5)}")
@@ -121,17 +121,17 @@ def _sample(folder: Path, place: Path) -> tuple[Sample, Path]:
     relative = (place / FIRST).relative_to(folder).as_posix()
     match = PLACE.fullmatch(relative)
     if match is None:
-        raise ValueError(f"{place}: a folder like G-45_key_door_matching_data-generator/00000 is expected")
+        raise ValueError(f"{place}: the folder must be like G-45_key_door_matching_data-generator/00000")
     try:
         image, text = confined(folder, relative), confined(folder, (place / PROMPT).relative_to(folder))
     except PathOutsideRoot as error:
-        raise ValueError(f"{error}; download the data set into a folder of its own (--local-dir)") from error
+        raise ValueError(f"{error}. Download the data set into its own folder (--local-dir)") from error
     for path in (image, text):
         if not path.is_file():
-            raise ValueError(f"{place}: it has no {path.name}")
+            raise ValueError(f"{place} has no {path.name}")
     prompt = read_text(text, MOST_PROMPT).strip()
     if not prompt:
-        raise ValueError(f"{place / PROMPT}: it is empty, where the query is expected")
+        raise ValueError(f"{place / PROMPT} is empty: it must hold the query")
     group = f"{match['split']}/{match['task']}"
     return Sample(f"{match['split']}--{match['task']}--{match['index']}", relative, prompt, group=group), image
 
@@ -146,7 +146,7 @@ def _picture(entry: Entry) -> bytes:
         data = base64.b64decode(entry.first_image.split(",", 1)[-1], validate=True)
         picture = decode_rgb(data)
     except (binascii.Error, ValueError) as error:
-        raise ValueError(f"entry {entry.first_frame_path}: first_image is no picture in base64: {error}") from error
+        raise ValueError(f"entry {entry.first_frame_path}: first_image is not a picture in base64: {error}") from error
     if data.startswith(b"\x89PNG"):
         return data
     buffer = io.BytesIO()

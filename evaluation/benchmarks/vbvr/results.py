@@ -74,7 +74,7 @@ def check_complete(scores: Iterable[SampleScore], samples: Iterable[Sample]) -> 
     there, wanted = {one.place for one in scores}, {place_of(sample) for sample in samples}
     strangers = sorted("/".join(place) for place in there - wanted)
     if strangers:
-        raise ValueError(f"scores of {len(strangers)} videos that are no samples of the benchmark: {listed(strangers)}")
+        raise ValueError(f"{len(strangers)} scored videos are not samples of the benchmark: {listed(strangers)}")
     missing = sorted("/".join(place) for place in wanted - there)
     if missing:
         raise Incomplete(f"{len(missing)} of {len(wanted)} samples have no score: {listed(missing)}")
@@ -118,7 +118,7 @@ def _sample_score(path: Path, one: _Result, category: str) -> SampleScore:
     split, task, file = ("", "", *PurePosixPath(one.video_path).parts)[-3:]
     index = file.removesuffix(".mp4")
     if split not in SPLITS or task != one.task_name or not (index.isascii() and index.isdigit() and len(index) == 5):
-        raise ValueError(f"{path}: {one.video_path!r} of task {one.task_name!r}: SPLIT/TASK/00000.mp4 is expected")
+        raise ValueError(f"{path}: {one.video_path!r} of task {one.task_name!r} must be like SPLIT/TASK/00000.mp4")
     return SampleScore(split, task, index, category, min(1.0, max(0.0, one.score)), one.error or "")
 
 
@@ -127,13 +127,13 @@ def _agree(path: Path, name: str, part: Any, count: str, scores: list[float]) ->
     said_count, said_mean = _at(path, part, count), _at(path, part, "mean_score")
     if not isinstance(said_mean, int | float) or said_count != len(scores) or abs(said_mean - mean) > AGREES:
         raise ValueError(
-            f"{path}: {name} says {said_mean} over {said_count}, its samples give {mean:.6f} over {len(scores)}"
+            f"{path}: {name} says {said_mean} over {said_count}, but its samples give {mean:.6f} over {len(scores)}"
         )
 
 
 def _at(path: Path, value: Any, key: str) -> Any:
     if not isinstance(value, dict) or key not in value:
-        raise ValueError(f"{path}: no {key!r}, where the results of VBVR's evaluator are expected")
+        raise ValueError(f"{path} has no {key!r}: it is not a result of VBVR's evaluator")
     return value[key]
 
 

@@ -88,10 +88,10 @@ def rewritten(samples: Sequence[Sample], rewrites: Iterable[Rewrite]) -> tuple[s
     fits = {sample.sample_id: known.get(sample.sample_id) for sample in samples}
     lacking = [s.sample_id for s in samples if fits[s.sample_id] is None or fits[s.sample_id].query != s.task]
     if lacking:
-        raise ValueError(f"{len(lacking)} samples have no rewriting of their query: {listed(lacking)}; rewrite again")
+        raise ValueError(f"{len(lacking)} samples have no short query: {listed(lacking)}. Run the step rewrite again")
     failed = unusable(fits.values())
     if failed:
-        raise ValueError(f"{len(failed)} queries could not be shortened: {listed(failed)}; rewrite again")
+        raise ValueError(f"{len(failed)} queries could not be shortened: {listed(failed)}. Run the step rewrite again")
     made = [replace(sample, task=fits[sample.sample_id].task) for sample in samples]
     digest = sha256_bytes("\0".join(f"{sample.sample_id}\0{sample.task}" for sample in made).encode())
     stayed = sum(bool(one.failure) for one in fits.values())
@@ -112,7 +112,7 @@ def unusable(rewrites: Iterable[Rewrite]) -> list[str]:
 def read_rewrites(out: Path) -> list[Rewrite]:
     """The rewritings in `out`. Raises FileNotFoundError when there are none."""
     if not (out / REWRITES).exists():
-        raise FileNotFoundError(f"{out / REWRITES}: rewritten queries are expected (step: rewrite)")
+        raise FileNotFoundError(f"{out / REWRITES} does not exist: run the step rewrite")
     return list(read_lines(out / REWRITES, Rewrite))
 
 

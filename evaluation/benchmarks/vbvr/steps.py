@@ -55,9 +55,9 @@ def rewrite_step(options: VbvrOptions, vlm: VLM | None = None) -> list[rewriting
     failed = rewriting.unusable(made)
     if failed:
         raise Incomplete(
-            f"{len(failed)} of {len(made)} queries could not be shortened: {listed(failed)}. Another run asks "
-            "again what had no answer; ask_failed_again: true asks all of them, keep_failed: true leaves long what the "
-            "VLM itself could not shorten"
+            f"{len(failed)} of {len(made)} queries could not be shortened: {listed(failed)}. Run again to ask those "
+            "without an answer. Set ask_failed_again: true to ask all of them, or keep_failed: true to keep the "
+            "original query where the VLM could not shorten it"
         )
     return made
 
@@ -93,7 +93,7 @@ def table_step(options: VbvrOptions) -> Table:
         if first is not None:
             if made.scoring != rows[0].scoring:
                 raise ValueError(
-                    f"{made.run} was scored {made.scoring}, {rows[0].run} {rows[0].scoring}: not comparable"
+                    f"{made.run} was scored {made.scoring}, {rows[0].run} {rows[0].scoring}: they are not comparable"
                 )
             made = _compared(made, scores, first, options.allow_partial)
         first = scores if first is None else first
@@ -113,7 +113,7 @@ def run_step(options: VbvrOptions) -> None:
             print(f"{len(made)} queries in {options.out / rewriting.REWRITES}", file=sys.stderr)
             for one in made:
                 if one.failure:
-                    print(f"left as it is: {one.sample_id}: {one.failure}", file=sys.stderr)
+                    print(f"not shortened: {one.sample_id}: {one.failure}", file=sys.stderr)
         case "export":
             run, folder, exported = export_step(options)
             print(f"{len(exported)} videos in {folder}", file=sys.stderr)
@@ -136,9 +136,9 @@ def _score(options: VbvrOptions, place: Path) -> Scored:
     run, folder, exported = export_step(options)
     complaints = _complaints(run, options)
     if complaints and not options.allow_partial:
-        raise Incomplete(f"{run.record.name}: {listed(complaints)}. allow_partial: true scores what there is")
+        raise Incomplete(f"{run.record.name}: {listed(complaints)}. Set allow_partial: true to score what there is")
     if not exported:
-        raise Incomplete(f"{run.record.name}: it has no video")
+        raise Incomplete(f"{run.record.name} has no video")
     splits = sorted({one.path.split("/")[0] for one in exported})
     calls = evaluator.calls(options.evaluator, folder, options.benchmark, place / "results", splits)
     scored = Scored(
@@ -148,7 +148,7 @@ def _score(options: VbvrOptions, place: Path) -> Scored:
         tuple(call.results.relative_to(place.resolve()).as_posix() for call in calls),
     )
     if _scored(place) == scored and all((place / name).is_file() for name in scored.results):
-        print("these videos have been scored so before", file=sys.stderr)
+        print("these videos are already scored this way", file=sys.stderr)
         return scored
     (place / EVALUATION).unlink(missing_ok=True)
 
@@ -167,7 +167,7 @@ def _complaints(run: Run, options: VbvrOptions) -> list[str]:
     _, samples = released.read_benchmark(options.benchmark)
     strangers = run.samples.keys() - {sample.sample_id for sample in samples}
     if strangers:
-        raise ValueError(f"{run.folder}: samples that the benchmark has not: {listed(sorted(strangers))}")
+        raise ValueError(f"{run.folder} has samples that the benchmark lacks: {listed(sorted(strangers))}")
     gone = sorted({sample.sample_id for sample in samples} - run.samples.keys())
     found = [*released.count_complaints(samples), *(f"{one}: not in the run" for one in gone), *run.missing]
     return found
@@ -178,14 +178,14 @@ def _row(options: VbvrOptions, folder: Path):
     place = options.place(folder)
     scored = _scored(place)
     if scored is None:
-        raise Incomplete(f"{folder}: its videos are not scored (step: score)")
+        raise Incomplete(f"the videos in {folder} are not scored: run the step score")
     manifest = place / "videos" / model_name(run.record.name) / MANIFEST
     if not manifest.is_file() or sha256_file(manifest) != scored.videos:
-        raise ValueError(f"{manifest}: other videos than were scored; run the step score again")
+        raise ValueError(f"{manifest}: the videos have changed since they were scored: run the step score again")
     scores = results.read_results([confined(place, name) for name in scored.results], scored.scoring)
     notes = [f"scored by the official evaluator, {scored.scoring}"]
     stayed = rewriting.stayed_long(run.record.benchmark_version)
-    notes += [f"{stayed} queries could not be shortened and stayed as they are"] if stayed else []
+    notes += [f"{stayed} queries could not be shortened: the original ones were used"] if stayed else []
     complaints = released.count_complaints(run.samples.values())
     if not options.allow_partial:
         if complaints:
@@ -199,7 +199,7 @@ def _row(options: VbvrOptions, folder: Path):
     if broken and not options.accept_errors:
         raise ValueError(
             f"{run.record.name}: the evaluator failed on {len(broken)} samples and scored them 0: {listed(broken, 3)}. "
-            "accept_errors: true reports them so"
+            "Set accept_errors: true to report them so"
         )
     notes += [f"the evaluator failed on {len(broken)} samples and scored them 0"] if broken else []
     notes += defects.notes(defective)
@@ -228,4 +228,4 @@ def _scored(place: Path) -> Scored | None:
         commands = tuple(tuple(command) for command in values["commands"])
         return Scored(values["scoring"], values["videos"], commands, tuple(values["results"]))
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{place / EVALUATION}: not what the step score writes ({error}); delete it") from error
+        raise ValueError(f"{place / EVALUATION} was not written by the step score ({error}): delete it") from error

@@ -85,7 +85,7 @@ def row(
     Raises Incomplete when there is no score at all.
     """
     if not scores:
-        raise Incomplete(f"{run}: no sample is scored")
+        raise Incomplete(f"{run} has no scored sample")
     parts = {name: _over([one for one in scores if one.split == split]) for split, name in PARTS.items()}
     parts["All"] = _over(scores)
     if defective:
@@ -101,7 +101,7 @@ def difference(ours: Iterable[SampleScore], theirs: Iterable[SampleScore]) -> Me
     first, second = ({one.place: one for one in scores} for scores in (ours, theirs))
     if first.keys() != second.keys():
         apart = len(first.keys() ^ second.keys())
-        raise ValueError(f"{apart} samples are scored in one run only: variants are compared over the same samples")
+        raise ValueError(f"{apart} samples are scored in one run only: compared variants need the same samples")
     return _mean_of([(one.task, one.score - second[place].score) for place, one in first.items()], signed=True)
 
 

@@ -54,7 +54,7 @@ def _image(folder: Path, beside: Path, image: str, where: str, missing_allowed: 
         try:
             relative = (base / image).relative_to(folder).as_posix()
         except ValueError:
-            raise BadBenchmark(f"{where}, image: {image!r} leaves {folder}: a path below it is expected") from None
+            raise BadBenchmark(f"{where}, image: {image!r} leaves {folder}: give a path below it") from None
         tried.append(relative)
         if image_path(folder, relative, where, missing_allowed=True).is_file():
             return relative

@@ -23,7 +23,7 @@ def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             try:
                 line = lines.readline(MOST_LINE + 1)
             except UnicodeDecodeError as error:
-                raise BadBenchmark(f"{path}, line {number} or later: no UTF-8 ({error})") from error
+                raise BadBenchmark(f"{path}, line {number} or later: not UTF-8 ({error})") from error
             if not line:
                 return
             where = f"{path}, line {number}"
@@ -34,9 +34,9 @@ def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             try:
                 value = json.loads(line)
             except (ValueError, RecursionError) as error:
-                raise BadBenchmark(f"{where}: no JSON ({error})") from error
+                raise BadBenchmark(f"{where}: not JSON ({error})") from error
             if not isinstance(value, dict):
-                raise BadBenchmark(f"{where}: {type(value).__name__} where an object is expected")
+                raise BadBenchmark(f"{where}: {type(value).__name__} instead of an object")
             yield where, value
 
 
@@ -48,10 +48,10 @@ def text(row: Mapping[str, Any], names: Sequence[str], where: str, default: str 
             if type(value) is int and name in ("id", "sample_id"):
                 return str(value)
             if not isinstance(value, str):
-                raise BadBenchmark(f"{where}, {name}: {value!r:.100} where text is expected")
+                raise BadBenchmark(f"{where}, {name}: {value!r:.100} is not text")
             if not value.isprintable() and any(0xD800 <= ord(c) < 0xE000 or c == "\0" for c in value):
                 raise BadBenchmark(f"{where}, {name}: {value!r:.100} has characters that no file can hold")
             return value
     if default is None:
-        raise BadBenchmark(f"{where}, {names[0]}: it is missing (the line has {', '.join(sorted(row)) or 'nothing'})")
+        raise BadBenchmark(f"{where}: {names[0]} is missing (the line has {', '.join(sorted(row)) or 'nothing'})")
     return default

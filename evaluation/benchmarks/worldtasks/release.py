@@ -36,7 +36,7 @@ def read_release(
     for where, row in read_objects(tree / IDS):
         sample_id, sha256 = text(row, ("id",), where), text(row, ("image_sha256",), where)
         if not SHA256.fullmatch(sha256):
-            raise BadBenchmark(f"{where}, image_sha256: {sha256!r:.100} is no SHA-256")
+            raise BadBenchmark(f"{where}, image_sha256: {sha256!r:.100} is not a SHA-256")
         samples.append(
             Sample(
                 sample_id,
@@ -56,8 +56,8 @@ def read_release(
         if extracted is None:
             raise BadBenchmark(
                 f"{tree}: {sum(s.sample_id not in files for s in samples)} of {len(samples)} samples have no picture "
-                "file in the release: name a folder to write pictures to (extracted), and the collection whose frames "
-                "they are (collection)"
+                "file in the release: set `extracted` to a folder for pictures, and `collection` to the folder of the "
+                "collection that has their frames"
             )
         samples = [Sample(**{**vars(s), "image": f"images/{h}.jpg"}) for s, h in zip(samples, hashes, strict=True)]
         _extract(tree, extracted, collection, {h: w for h, w in zip(hashes, places, strict=True)}, missing_allowed)
@@ -65,7 +65,7 @@ def read_release(
     for sample, where, sha256 in zip(samples, places, hashes, strict=True):
         path = image_path(folder, sample.image, where, missing_allowed)
         if path.is_file() and sha256_file(path) != sha256:
-            raise BadBenchmark(f"{where}, image: {path} is not the picture that was published (its SHA-256 differs)")
+            raise BadBenchmark(f"{where}, image: {path} has changed since it was published (its SHA-256 differs)")
     return Benchmark("worldtasks", version, folder, tuple(samples))
 
 
@@ -74,9 +74,7 @@ def _version(tree: Path) -> str:
     try:
         return str(json.loads(path.read_text(encoding="utf-8"))["version"])
     except (ValueError, KeyError, TypeError) as error:
-        raise BadBenchmark(
-            f"{path}, version: {error!r}; a release that `published_dataset` made is expected"
-        ) from error
+        raise BadBenchmark(f"{path}, version: {error!r}: give a release that `published_dataset` made") from error
 
 
 def _files(tree: Path) -> dict[str, str]:
@@ -104,7 +102,7 @@ def _extract(
     if left and not missing_allowed:
         where = next(iter(left.values()))
         told = f"nor among the frames of {collection}" if collection else "and no collection was named"
-        raise BadBenchmark(f"{where}, image: its picture is not in the release, {told}; {len(left)} such pictures")
+        raise BadBenchmark(f"{where}, image: the picture is not in the release, {told}. Missing pictures: {len(left)}")
 
 
 def _stored(tree: Path, wanted: bool) -> Iterator[bytes]:

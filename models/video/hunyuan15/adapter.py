@@ -56,7 +56,7 @@ class Hunyuan15(Flow):
         """-> image float32 [B, C, 1, H', W'], image_tokens [B, N, D]. Raises RuntimeError without SigLIP."""
         check_images(images, self.shape)
         if self.image_encoder is None:
-            raise RuntimeError("the SigLIP image encoder is not in memory: the model was built without encoders")
+            raise RuntimeError("the SigLIP image encoder is not loaded: the model was built without encoders")
         first = images.to(self.device)[:, None]
         latents = in_chunks(lambda part: self._encode(to_unit(part)), first, VAE_BATCH)
         tokens = [self._encode_one_image(image) for image in images.cpu().numpy()]
@@ -67,7 +67,7 @@ class Hunyuan15(Flow):
         """-> prompt [B, L, D], glyphs [B, 256, D'], and prompt_mask, glyphs_mask int64. The chat template, the layer
         that is read and how quoted glyphs are found are the pipeline's own."""
         if self.text_encoder is None:
-            raise RuntimeError("the text encoders are not in memory: the model was built without encoders")
+            raise RuntimeError("the text encoders are not loaded: the model was built without encoders")
         return Condition.cat([self._encode_one_prompt(prompt) for prompt in prompts])
 
     def noise(self, seeds: Sequence[int]) -> Tensor:

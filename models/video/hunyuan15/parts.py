@@ -27,19 +27,17 @@ PARTS = {
 def check_fit(transformer: Mapping, vae: Mapping, shape: VideoShape) -> None:
     """Raises ValueError unless the configs belong to one image-to-video model that can make videos of `shape`."""
     if transformer["use_meanflow"]:
-        raise ValueError(
-            "the transformer has use_meanflow: it predicts means over a step, a plain checkpoint is expected"
-        )
+        raise ValueError("the transformer has use_meanflow and predicts means over a step: give a plain checkpoint")
     if transformer["task_type"] != "i2v":
-        raise ValueError(f"the transformer's task_type is {transformer['task_type']!r}: 'i2v' is expected")
+        raise ValueError(f"the transformer's task_type is {transformer['task_type']!r}: it must be 'i2v'")
     if transformer["patch_size_t"] != 1:
-        raise ValueError(f"the transformer's patch_size_t is {transformer['patch_size_t']}: 1 is expected")
+        raise ValueError(f"the transformer's patch_size_t is {transformer['patch_size_t']}: it must be 1")
     spatial = vae["spatial_compression_ratio"] * transformer["patch_size"]
     check_size(shape, spatial, vae["temporal_compression_ratio"], "HunyuanVideo-1.5")
     wanted = 2 * vae["latent_channels"] + 1
     if transformer["in_channels"] != wanted:
         raise ValueError(
-            f"the transformer takes {transformer['in_channels']} channels, the VAE's latents need {wanted}"
+            f"the transformer takes {transformer['in_channels']} channels, but the VAE's latents need {wanted}"
         )
 
 

@@ -81,7 +81,7 @@ class LTX2(Flow):
         One prompt at a time: its stacked layers are about 0.4 GB, and no batch then changes a result.
         """
         if self.text_encoder is None:
-            raise RuntimeError("the text encoder is not in memory: the model was built without encoders")
+            raise RuntimeError("the text encoder is not loaded: the model was built without encoders")
         return Condition.cat([self._encode_one_prompt(prompt) for prompt in prompts])
 
     def noise(self, seeds: Sequence[int]) -> Tensor:
@@ -92,7 +92,7 @@ class LTX2(Flow):
         """Shifted by the number of video tokens, or the 8 distilled levels (WMSD's "LTX-2 8-step")."""
         if self.options.schedule == "distilled":
             if steps != len(DISTILLED_SIGMAS) - 1:
-                raise ValueError(f"steps: {steps} with the distilled schedule: it has {len(DISTILLED_SIGMAS) - 1}")
+                raise ValueError(f"steps: {steps} does not fit the distilled schedule: use {len(DISTILLED_SIGMAS) - 1}")
             return torch.tensor(DISTILLED_SIGMAS, device=self.device)
         config = self.scheduler.config
         low, high = config.get("base_image_seq_len", 1024), config.get("max_image_seq_len", 4096)

@@ -24,16 +24,16 @@ VAE_FACTS = VAE(1.22e9, 1.35e6, 200, 2)
 
 
 class LTX2Options(Options):
-    """What only LTX-2 has."""
+    """Options that only LTX-2 has."""
 
     schedule: Literal["shifted", "distilled"] = Field(
-        "shifted", description="Noise levels: shifted by length (full model), or the 8 of the distilled model"
+        "shifted", description="Noise levels: shifted by length (full model), or the distilled model's 8 levels."
     )
     image_crf: int = Field(
-        33, ge=0, le=51, description="H.264 quality the first frame is passed through, as in training; 0: not at all"
+        33, ge=0, le=51, description="H.264 quality that the first frame is compressed with, as in training. 0: none."
     )
     cross_timestep: bool | None = Field(
-        None, description="Audio-video attention sees the other stream's time; none: as the checkpoint's version does"
+        None, description="Audio-video attention sees the other stream's time. null: as in the checkpoint's version."
     )
 
     def encoding(self) -> dict[str, Any]:

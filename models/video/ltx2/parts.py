@@ -50,28 +50,28 @@ def check_fit(configs: Mapping[str, Mapping], shape: VideoShape, max_prompt_toke
     compression = vae_compression(configs["vae"])
     if compression != (steps, rows, columns):
         raise ValueError(
-            f"the VAE compresses frames, height and width by {compression}, the transformer expects "
-            f"{(steps, rows, columns)}: are they of one checkpoint?"
+            f"the VAE compresses frames, height and width by {compression}, but the transformer expects "
+            f"{(steps, rows, columns)}: are they from one checkpoint?"
         )
     check_size(shape, rows, steps, "LTX-2")
     if min(shape.height, shape.width) < 2 * rows:
         raise ValueError(
-            f"{shape.height}x{shape.width} pixels: at least {2 * rows} each way are right, as edges are mirrored"
+            f"{shape.height}x{shape.width} pixels: use at least {2 * rows} each way, because edges are mirrored"
         )
     if not audio[1]:
         raise ValueError(f"{shape.frames} frames at {shape.fps} a second are too short to carry any audio latent")
     if audio[0] * audio[2] != transformer["audio_in_channels"]:
         raise ValueError(
-            f"audio_vae makes {audio[0]} x {audio[2]} numbers a latent, the transformer takes "
-            f"{transformer['audio_in_channels']}: are they of one checkpoint?"
+            f"audio_vae makes {audio[0]} x {audio[2]} numbers a latent, but the transformer takes "
+            f"{transformer['audio_in_channels']}: are they from one checkpoint?"
         )
     for stream in ("video", "audio"):
         registers = configs["connectors"][f"{stream}_connector_num_learnable_registers"]
         if registers and max_prompt_tokens % registers:
-            raise ValueError(f"max_prompt_tokens: {max_prompt_tokens}, a multiple of {registers} (registers) is right")
+            raise ValueError(f"max_prompt_tokens: {max_prompt_tokens}: use a multiple of {registers} (registers)")
     if configs["text_encoder"].get("model_type") != "gemma3":
         found = configs["text_encoder"].get("model_type")
-        raise ValueError(f"the text encoder is {found!r}: LTX-2.0 and 2.3 have 'gemma3', and no others are supported")
+        raise ValueError(f"the text encoder is {found!r}: only LTX-2.0 and 2.3, which have 'gemma3', are supported")
 
 
 def part_kinds(checkpoint: Checkpoint) -> dict[str, str]:

@@ -91,7 +91,7 @@ class Wan(Flow):
     def encode_prompt(self, prompts: Sequence[str]) -> Condition:
         """-> prompt [B, max_prompt_tokens, D], zero behind each prompt's end (and attended to, as Wan does)."""
         if self.text_encoder is None:
-            raise RuntimeError("the text encoder is not in memory: the model was built without encoders")
+            raise RuntimeError("the text encoder is not loaded: the model was built without encoders")
         return Condition({"prompt": torch.cat([self._encode_one_prompt(prompt) for prompt in prompts])})
 
     def noise(self, seeds: Sequence[int]) -> Tensor:
@@ -143,7 +143,7 @@ class Wan(Flow):
 
     def _encode_clip(self, images: Tensor) -> Tensor:
         if self.image_encoder is None:
-            raise RuntimeError("the CLIP image encoder is not in memory: the model was built without encoders")
+            raise RuntimeError("the CLIP image encoder is not loaded: the model was built without encoders")
         from PIL import Image
 
         pictures = [Image.fromarray(image) for image in images.cpu().numpy()]

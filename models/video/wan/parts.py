@@ -34,20 +34,20 @@ def check_fit(
     if transformer["in_channels"] != wanted:
         what = "held first frame" if expand_timesteps else "first frame and its mask"
         raise ValueError(
-            f"the transformer takes {transformer['in_channels']} channels, {wanted} are needed for {channels} latent "
-            f"channels with the {what}: is this a text-to-video checkpoint?"
+            f"the transformer takes {transformer['in_channels']} channels, but {channels} latent channels with the "
+            f"{what} need {wanted}: is this a text-to-video checkpoint?"
         )
     tokens = (frames // patch[0], height // patch[1], width // patch[2])
     if max(tokens) > transformer["rope_max_seq_len"]:
         raise ValueError(
-            f"{shape.frames} frames of {shape.height}x{shape.width} are {tokens} tokens: at most "
-            f"{transformer['rope_max_seq_len']} along each axis have positions (rope_max_seq_len)"
+            f"{shape.frames} frames of {shape.height}x{shape.width} are {tokens} tokens: use at most "
+            f"{transformer['rope_max_seq_len']} along each axis (rope_max_seq_len)"
         )
     # With CLIP embeddings diffusers' attention takes the last 512 tokens for the prompt.
     if transformer.get("image_dim") is not None and max_prompt_tokens != WAN.prompt_tokens:
         raise ValueError(
-            f"max_prompt_tokens: {max_prompt_tokens} with CLIP image embeddings: {WAN.prompt_tokens} is the only "
-            "length that diffusers' attention can tell from the image"
+            f"max_prompt_tokens: {max_prompt_tokens} does not work with CLIP image embeddings: use "
+            f"{WAN.prompt_tokens}, the only length that diffusers' attention can tell from the image"
         )
 
 
@@ -59,8 +59,9 @@ def part_kinds(checkpoint: Checkpoint) -> dict[str, str]:
     index = checkpoint.index()
     if index.get("boundary_ratio") is not None or checkpoint.has("transformer_2"):
         raise ValueError(
-            f"{checkpoint.source} has two transformers, one for high and one for low noise (Wan 2.2 A14B): one LoRA "
-            "cannot train both. Supported: Wan 2.1 I2V, Wan 2.2 TI2V-5B, and models that join the frame by channels"
+            f"{checkpoint.source} has two transformers, one for high and one for low noise (Wan 2.2 A14B), and one "
+            "LoRA cannot train both. Supported: Wan 2.1 I2V, Wan 2.2 TI2V-5B, and models that join the frame by "
+            "channels"
         )
     if not (checkpoint.root / "transformer").is_dir() or checkpoint.config("transformer").get("image_dim") is not None:
         return dict(PARTS)

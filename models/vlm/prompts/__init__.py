@@ -22,7 +22,7 @@ def template(name: str, version: int | None = None) -> tuple[int, str]:
             found[int(match["version"])] = path
     if not found or (version is not None and version not in found):
         names = sorted(path.name for path in FOLDER.glob("*.txt"))
-        raise ValueError(f"prompt {name!r} version {version or 'any'} is not there; there are {', '.join(names)}")
+        raise ValueError(f"there is no prompt {name!r} of version {version or 'any'}: choose from {', '.join(names)}")
     version = max(found) if version is None else version
     return version, found[version].read_text(encoding="utf-8").strip()
 

@@ -120,7 +120,7 @@ def test_a_tag_with_other_content_is_refused_before_anything_is_sent(tree, hub):
     pushed(tree, hub)
     (tree / "data" / "train-00000-of-00001.parquet").write_bytes(b"other rows")
     hub.calls.clear()
-    with pytest.raises(TagTaken, match=r"'v1' of lab/tasks exists .*train-00000-of-00001.parquet differs"):
+    with pytest.raises(TagTaken, match=r"'v1' of lab/tasks has other content .*train-00000-of-00001.parquet differs"):
         pushed(tree, hub)
     assert "upload_folder" not in [name for name, _ in hub.calls]
     assert pushed(tree, hub, tag="v2").endswith("v2")
@@ -128,7 +128,7 @@ def test_a_tag_with_other_content_is_refused_before_anything_is_sent(tree, hub):
 
 def test_a_half_uploaded_tree_gets_no_tag(tree, hub):
     hub.lose = "README.md"
-    with pytest.raises(PushFailed, match=r"README.md is only here\): push again"):
+    with pytest.raises(PushFailed, match=r"README.md is only here\)\. No tag was set: push again"):
         pushed(tree, hub)
     assert hub.tags == {}
 
@@ -158,9 +158,9 @@ def test_a_release_without_a_contact_or_a_token_is_refused(tree, hub):
 
 def test_trees_beyond_the_hubs_limits_are_refused_before_the_first_call(tree, hub, monkeypatch):
     monkeypatch.setattr("curation.release.hub.MOST_IN_FOLDER", 2)
-    with pytest.raises(ValueError, match="the Hub takes fewer than 2: set images_per_folder"):
+    with pytest.raises(ValueError, match="the Hub takes fewer than 2: lower images_per_folder"):
         pushed(tree, hub)
     monkeypatch.setattr("curation.release.hub.MOST_FILES", 3)
-    with pytest.raises(ValueError, match="3 files, the Hub takes fewer than 3: publish with image_files off"):
+    with pytest.raises(ValueError, match="3 files, but the Hub takes fewer than 3: set image_files: false"):
         pushed(tree, hub)
     assert hub.calls == []

@@ -102,7 +102,7 @@ def test_a_picture_outside_the_root_absent_or_broken_is_told_not_shown(tmp_path)
     for name in ("../secret.jpg", "/etc/passwd", "link.jpg", "gone.jpg", "broken.jpg", "nul\0.jpg", "."):
         uri, why = thumbnails.uri(name)
         assert uri == "" and why.startswith("no picture: "), name
-    assert thumbnails.uri("") == ("", "there is no picture of it")
+    assert thumbnails.uri("") == ("", "it has no picture")
     assert (thumbnails.shown, thumbnails.missing) == (0, 7)
 
 

@@ -57,7 +57,7 @@ def test_a_table_without_the_columns_names_the_file_and_the_column(shared_collec
 
     path = tmp_path / "odd.parquet"
     write_table(path, [{"clip_id": "a"}], pa.schema([("clip_id", pa.string())]), {})
-    with pytest.raises(ValueError, match=r"odd\.parquet: no column status, reason"):
+    with pytest.raises(ValueError, match=r"odd\.parquet has no column status, reason"):
         funnel({"clips": [path]})
 
 

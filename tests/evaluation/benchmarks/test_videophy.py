@@ -54,10 +54,10 @@ def test_version_2_counts_from_four_on_and_its_zero_is_no_answer(tmp_path):
     ("version", "text", "said"),
     [
         (1, "", "no scores"),
-        (1, "a.mp4,x\n", "2 cells, 3"),
+        (1, "a.mp4,x\n", "2 cells instead of 3"),
         (1, "a.mp4,x,nan\n", "score 'nan'"),
         (1, "a.mp4,x,1.2\n", "0 to 1"),
-        (1, "a.mp4,x,0.2\na.mp4,x,0.9\n", "other score"),
+        (1, "a.mp4,x,0.2\na.mp4,x,0.9\n", "different score"),
         (1, 'a.mp4,"x,0.2\n', "line"),
         (1, "a.mp4,\0,0.2\n", "NUL"),
         (1, f"a.mp4,{'x' * 200_000},0.2\n", "field larger"),

@@ -65,7 +65,7 @@ def test_another_number_of_samples_than_expected_is_refused_before_anything_is_m
     unloadable()
     first = bench.options(tmp_path / "vlm", conditioning="vlm", expected=3)
     for wrong in ({"expected": 200}, {"expected": 200, "part": True}, {"expected": 3, "samples": 2}):
-        with pytest.raises(BadBenchmark, match=rf"'run' would be over .* samples .*: {wrong['expected']} are expected"):
+        with pytest.raises(BadBenchmark, match=rf"'run' would have .* samples .*`expected` is {wrong['expected']}"):
             generate_runs([first, bench.options(tmp_path / "run", **wrong)], quiet)
     assert not (tmp_path / "vlm" / RUN).exists()
 

@@ -27,7 +27,7 @@ def test_what_cannot_be_made_is_a_failure_with_a_reason(bench, tmp_path, quiet):
 
 def test_a_benchmark_without_any_solution_has_no_demonstrator(bench, tmp_path, quiet):
     bench.write([{key: row[key] for key in ("id", "task", "image")} for row in bench.lines()])
-    with pytest.raises(ValueError, match="no sample of worldtasks has a solution"):
+    with pytest.raises(ValueError, match="no sample of worldtasks has one"):
         generate(bench.options(tmp_path / "run", conditioning="demonstrator"), quiet)
 
 
@@ -110,7 +110,7 @@ def test_a_damaged_record_is_named(bench, tmp_path, quiet):
 
 
 def test_options_are_strict(bench, tmp_path):
-    with pytest.raises(ValueError, match="two runs with output"):
+    with pytest.raises(ValueError, match="two runs have the output"):
         GenerateCommand(runs=[bench.block(tmp_path / "run"), bench.block(tmp_path / "run")])
     for wrong in (
         {"seeds": [1, 1]},

@@ -140,15 +140,15 @@ def edited(**changes):
     ("tensors", "metadata", "told"),
     [
         (lambda t: t | {first(t, "lora_A.weight"): torch.zeros(2, 3)}, None, r"has A \[2, 3\] and B"),
-        (lambda t: {k: v for k, v in t.items() if k != first(t, "lora_B.weight")}, None, "has lora_A alone"),
+        (lambda t: {k: v for k, v in t.items() if k != first(t, "lora_B.weight")}, None, "has only lora_A"),
         (lambda t: t | {"transformer.nowhere.lora_A.weight": torch.zeros(2, 24)}, None, "names no linear layer"),
-        (lambda t: t | {"transformer.blocks.0.attn1.to_q.dora_scale": torch.zeros(2)}, None, "is no plain LoRA's"),
+        (lambda t: t | {"transformer.blocks.0.attn1.to_q.dora_scale": torch.zeros(2)}, None, "belong to a plain LoRA"),
         (lambda t: t | {first(t, "B.weight"): t[first(t, "B.weight")] * float("nan")}, None, "not finite"),
-        (lambda t: {"x": torch.zeros(1)}, None, "is no plain LoRA's"),
-        (None, edited(use_dora=True), "has use_dora: a plain LoRA"),
-        (None, edited(lora_alpha="much"), "alpha .* numbers above 0"),
-        (None, edited(lora_alpha=-1), "alpha .* numbers above 0"),
-        (None, lambda m: m | {METADATA: "[1]"}, "no JSON object of an adapter"),
+        (lambda t: {"x": torch.zeros(1)}, None, "does not belong to a plain LoRA"),
+        (None, edited(use_dora=True), "has use_dora: only a plain LoRA"),
+        (None, edited(lora_alpha="much"), "alpha .* must be above 0"),
+        (None, edited(lora_alpha=-1), "alpha .* must be above 0"),
+        (None, lambda m: m | {METADATA: "[1]"}, "not a JSON object of an adapter"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused_by_name_and_leaves_the_base(trained, tmp_path, tensors, metadata, told):
@@ -177,7 +177,7 @@ def test_what_is_no_lora_is_told_before_anything_is_loaded(tmp_path):
     (tmp_path / "cut.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}")
     with pytest.raises(BadLoRA, match=r"cut\.safetensors"):
         find_lora(str(tmp_path / "cut.safetensors"))
-    with pytest.raises(ValueError, match="is for Hub ids"):
+    with pytest.raises(ValueError, match="is only for Hub ids"):
         find_lora(str(tmp_path / "cut.safetensors"), "main")
-    with pytest.raises(FileNotFoundError, match="could not be had from the Hub"):
+    with pytest.raises(FileNotFoundError, match="nor could it be downloaded"):
         find_lora("nobody/nothing")

@@ -88,7 +88,7 @@ def test_videos_of_one_sample_are_drawn_together():
 def test_runs_are_joined_though_their_videos_are_named_alike():
     first, second = answered("yn", "yn"), answered("nn", "yn")
     assert agreement(first, second)["task"].videos == 4
-    with pytest.raises(ValueError, match="v0: task in wording 1 stands twice"):
+    with pytest.raises(ValueError, match="v0: task in wording 1 appears twice"):
         agreement(first + second)
     with pytest.raises(ValueError, match=r"\['j', 'k'\]"):
         agreement(first, answered("nn", "yn", judge="k"))

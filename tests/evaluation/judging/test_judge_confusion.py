@@ -49,7 +49,7 @@ def test_what_cannot_be_matched_is_refused():
         confusion(judged("y"), judged("y", video_sha256="other"))
     with pytest.raises(ValueError, match="share no video"):
         confusion(judged("y"), judged("y", question="agent"))
-    with pytest.raises(ValueError, match="v0: task in wording 1 stands twice"):
+    with pytest.raises(ValueError, match="v0: task in wording 1 appears twice"):
         confusion(judged("y") + judged("y"), judged("y"))
 
 
@@ -68,7 +68,7 @@ def test_the_estimate_ends_at_its_limits():
     assert (high.share, high.high, high.clipped) == (1, 1, True)
     with pytest.raises(Uninformative, match=r"0\.500 and specificity 0\.500"):
         corrected(Rate(5, 10), Rate(5, 10), Rate(5, 10))
-    with pytest.raises(ValueError, match="specificity rests on no answer"):
+    with pytest.raises(ValueError, match="specificity is based on no answers"):
         corrected(Rate(5, 10), Rate(5, 10), Rate(0, 0))
 
 

@@ -24,7 +24,7 @@ def test_a_judge_does_not_stand_beside_itself(run):
     judge_runs([run], options(), Told(lambda question, n: 1.0))
     before = (run / "judgements.jsonl").read_bytes()
     again = Told(lambda question, n: -1.0)
-    with pytest.raises(ValueError, match=r"further judge 'again' is told;frames=8, the one that .*judgements\.jsonl"):
+    with pytest.raises(ValueError, match=r"'again' is told;frames=8, the same judge as .*judgements\.jsonl"):
         judge_runs([run], options(name="again", variants=[1, 2]), again)
     assert not again.calls and again.closed
     assert (run / "judgements.jsonl").read_bytes() == before and not (run / "judgements.again.jsonl").exists()
@@ -44,7 +44,7 @@ def test_a_further_judge_that_scores_are_made_of_now_is_no_further_one_any_more(
 def test_the_file_of_another_benchmarks_questions_is_not_a_further_judges():
     from evaluation.benchmarks.dreamgen.asking import JUDGEMENTS
 
-    with pytest.raises(ValidationError, match=rf"{JUDGEMENTS} is another benchmark's"):
+    with pytest.raises(ValidationError, match=rf"another benchmark uses {JUDGEMENTS}"):
         JudgingOptions(name=JUDGEMENTS.split(".")[1])
 
 
@@ -72,7 +72,7 @@ def test_folders_that_are_no_runs_are_refused_by_name(run, tmp_path):
     with pytest.raises(ValueError, match="s000"):
         judge_runs([run], options())
     write_lines(run / SAMPLES, [*samples, samples[0]])
-    with pytest.raises(ValueError, match="'s000' stands more than once"):
+    with pytest.raises(ValueError, match="'s000' appears more than once"):
         judge_runs([run], options())
     write_lines(run / SAMPLES, samples)
     change(run, 1, video_id="s000-s0")
@@ -84,7 +84,7 @@ def test_folders_that_are_no_runs_are_refused_by_name(run, tmp_path):
     "wrong, named",
     [
         ({"variants": [1, 9]}, "version 9"),
-        ({"variants": [1, 1]}, "each is expected once"),
+        ({"variants": [1, 1]}, "give each of them once"),
         ({"variants": []}, "variants"),
         ({"name": "../x"}, "'../x'"),
         ({"questions": ["beauty"]}, "beauty"),

@@ -61,7 +61,7 @@ def test_a_judging_that_waits_for_another_one_says_so_and_ends_when_told(run, tm
         waiting = subprocess.Popen(
             command(run, server, tmp_path), cwd=repository, stderr=subprocess.PIPE, text=True, bufsize=1
         )
-        assert "run: another judging is at work on it" in waiting.stderr.readline()
+        assert "run: another process is judging it" in waiting.stderr.readline()
         waiting.send_signal(signal.SIGTERM)
         assert waiting.wait(60) == 3 and "SIGTERM" in waiting.stderr.read()
     assert not (run / "judgements.jsonl").exists()

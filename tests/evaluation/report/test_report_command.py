@@ -28,13 +28,13 @@ def test_what_an_earlier_report_showed_is_removed_and_nothing_else(report, four)
 
 
 def test_wrong_names_and_places_are_refused(report, four, tmp_path):
-    with pytest.raises(ValueError, match=r"roles of 'nobody'"):
+    with pytest.raises(ValueError, match=r"roles are given for 'nobody'"):
         report(four[:1], roles={"nobody": "base"})
     with pytest.raises(ValueError, match=r"reference 'nobody'"):
         report(four[:1], reference="nobody")
     with pytest.raises(ValueError, match=r"two runs are called 'base'"):
         report([four[0], four[0]])
-    with pytest.raises(ValueError, match="run's folder"):
+    with pytest.raises(ValueError, match="is the folder of a run"):
         report(four[:1], out=four[0])
 
 
@@ -49,7 +49,7 @@ def test_roles_can_be_given_for_the_page(report, four):
 def test_the_command_writes_the_page(four, tmp_path, capsys):
     run(ReportOptions(runs=tuple(map(str, four[:1])), output=str(tmp_path / "out"), title="Trial"))
     assert capsys.readouterr().out.strip() == str(tmp_path / "out" / "report.html")
-    with pytest.raises(ValueError, match="stands there twice"):
+    with pytest.raises(ValueError, match="appear twice"):
         ReportOptions(runs=("a", "a"), output="b")
 
 

@@ -74,7 +74,10 @@ def test_a_run_of_which_two_judges_were_asked_nothing_in_common_is_passed_over(r
     assert "judge-noisy against judge-1 , 2 runs" in trust and "What these errors do to each run's score" in trust
     assert "Task Base" in trust and "Task Executor" not in trust
     alone = report([made[1].folder], out="alone").section("trust")
-    assert "Not compared: judge-noisy against judge-1: 60 and 60 judgements share no video" in alone
+    assert (
+        "Not compared: judge-noisy against judge-1: nothing can be compared: 60 and 60 judgements share no video"
+        in alone
+    )
 
 
 def test_a_judge_that_always_says_the_same_is_flagged(report, movies, tmp_path):
@@ -91,7 +94,7 @@ def test_runs_before_two_judges_stand_in_two_tables(report, movies, tmp_path):
     found = report([*runs, other.write()])
     board = found.section("leaderboard")
     assert board.count("Each run's own videos.") == 2 and "judge judge-1" in board and "judge judge-2" in board
-    assert "not compared with runs before another judge: those before judge-2" in found.section("compared").lower()
+    assert "they are not compared with runs of other judges" in found.section("compared").lower()
     assert "failed same judge, blocking" in found.section("trust") and len(found.data["sets"]) == 2
     assert "judge judge-1" not in report(runs, out="alike").section("leaderboard")
 
@@ -105,7 +108,7 @@ def test_runs_that_answered_alike_show_an_interval_and_how_it_was_made(report, m
     page = report([one.write() for one in (*made, part)])
     board, compared = page.section("leaderboard"), page.section("compared")
     assert "0.000 0.000 to 0.242 0 / 12" in board and "no interval: all alike" in board
-    assert "first 5 tasks alone" in board and "0.000 0.000 to 0.000" not in board
+    assert "only the first 5 tasks" in board and "0.000 0.000 to 0.000" not in board
     assert "Gain +1.000 [+0.515, +1.000]" in compared and "Interval: Tango's score interval over samples" in compared
 
 

@@ -63,7 +63,7 @@ def test_nothing_is_charted_where_judges_or_weights_differ(report, movies, tmp_p
     judged_otherwise = at(tmp_path / "c", movies, 6, 2)
     judged_otherwise.judgements = [replace(one, judge="judge-2") for one in judged_otherwise.judgements]
     assert settings(read_runs([*folders, judged_otherwise.write()], {})) == []
-    assert "No runs here differ in the number of sampler steps" in report(folders).section("ablations")
+    assert "No runs here differ only in sampler steps" in report(folders).section("ablations")
 
 
 def test_a_noisy_judges_effect_is_told_for_each_run_with_the_corrected_score(report, movies, tmp_path):
@@ -103,7 +103,7 @@ def test_results_of_other_benchmarks_have_tables_with_intervals_and_denominators
     assert EVIL in told and len(page.scripts) == 2
     assert "has no scores" not in page.text and "Its own table stands under" in page.section("leaderboard")
     (folder / "vbench" / "table.json").write_text('{"surprise": 1}')
-    assert "vbench/table.json is passed over" in report([folder], out="wrong").section("others")
+    assert "vbench/table.json is left out" in report([folder], out="wrong").section("others")
 
 
 def test_a_table_that_a_step_wrote_is_read(tmp_path):

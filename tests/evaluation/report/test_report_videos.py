@@ -34,7 +34,7 @@ def test_missing_changed_and_broken_videos_are_told_not_linked(report, movies, t
     found = report([made.folder])
     panes = {found.data["texts"][found.data["samples"][row[1]][0]]: row[3][0] for row in found.data["rows"]}
     told = {name: found.data["texts"][pane[2]] for name, pane in panes.items() if not pane[0]}
-    assert "cannot be had" in told["s0000"]
+    assert "cannot be read" in told["s0000"]
     assert "another one" in told["s0001"]
     assert "leaves the run's folder" in told["s0003"]
     assert "no checksum" in told["s0004"]

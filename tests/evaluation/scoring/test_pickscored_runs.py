@@ -42,7 +42,7 @@ def test_pickscore_is_in_scores_and_comparisons_raw_and_over_26(run_folder, draw
     assert got.pickscore_scaled.high == pytest.approx(got.pickscore_raw.high / 26, abs=1e-8)
     third = with_pickscores(run_folder("c", drawn(14, 30, 2)), base, frames=4)
     other = compare_runs(first, third)
-    assert other.pickscore_raw is None and "other terms" in other.notes[0]
+    assert other.pickscore_raw is None and "different settings" in other.notes[0]
 
 
 def test_pickscores_of_other_or_missing_videos_are_refused(run_folder, drawn):
@@ -54,7 +54,7 @@ def test_pickscores_of_other_or_missing_videos_are_refused(run_folder, drawn):
         for one in made.judgements
     ]
     made.write()
-    with pytest.raises(ValueError, match="not of the manifest's file"):
+    with pytest.raises(ValueError, match="not of the manifest's video"):
         score(load_run(folder))
     whole = (folder / PICKSCORES).read_text().splitlines()
     (folder / PICKSCORES).write_text("\n".join(whole[1:]) + "\n")

@@ -14,12 +14,12 @@ from evaluation.scoring.run_scores import score
 def test_what_is_not_whole_is_refused_and_says_what_lacks(run_folder, drawn):
     made = run_folder("a", drawn(10, 20))
     folder = made.write()
-    with pytest.raises(Incomplete, match="20 samples: 200 are expected"):
+    with pytest.raises(Incomplete, match="20 samples, but 200 are needed"):
         load_run(folder, expected=200)
     for change, said in (
         (lambda one: one.videos.pop(5), "lacks 1 of 20 videos: 's0005 seed 0'"),
         (lambda one: one.judgements.pop(4), "lacks 1 of 60 judgements: 'agent of s0001-s0'"),
-        (lambda one: one.samples.pop(), "holds 19 samples: 20 are expected"),
+        (lambda one: one.samples.pop(), "has 19 samples, but 20 are needed"),
         (lambda one: one.judgements.clear(), "has no judgements of wording 1"),
     ):
         broken = run_folder("broken", drawn(10, 20))
@@ -31,7 +31,7 @@ def test_what_is_not_whole_is_refused_and_says_what_lacks(run_folder, drawn):
 @pytest.mark.parametrize(
     "change, said",
     [
-        (lambda one: one.samples.__setitem__(1, one.samples[0]), "'s0000' stand twice"),
+        (lambda one: one.samples.__setitem__(1, one.samples[0]), "'s0000' appear twice"),
         (lambda one: one.videos.append(replace(one.videos[0], sample_id="x")), "sample 'x' and seed 0"),
         (lambda one: one.videos.__setitem__(1, replace(one.videos[1], video_id="s0000-s0")), "more than one sample"),
         (lambda one: one.judgements.append(replace(one.judgements[0], video_id="x")), "no such video"),
@@ -41,7 +41,7 @@ def test_what_is_not_whole_is_refused_and_says_what_lacks(run_folder, drawn):
             lambda one: one.judgements.__setitem__(
                 0, replace(one.judgements[0], yes=not one.judgements[0].yes)
             ),
-            "yes where it is above 0",
+            "yes exactly if these are above 0",
         ),
         (lambda one: one.judgements.append(replace(one.judgements[0], judge="judge-2")), "judge-1, judge-2"),
         (lambda one: one.judgements.append(replace(one.judgements[0], prompt_hash="0")), "mixes prompts"),

@@ -28,7 +28,7 @@ def test_a_curve_is_ordered_by_step_and_comparable_throughout(run_folder, drawn)
     assert points[1].average == runs[2].average.rate and points[1].pickscore is None
     with pytest.raises(ValueError, match="both of step 10"):
         curve([*runs, runs[2].model_copy(update={"name": "again"})])
-    with pytest.raises(ValueError, match="base: no step"):
+    with pytest.raises(ValueError, match=r"base: run.json has no step"):
         curve([runs[0], runs[1].model_copy(update={"step": None, "name": "base"})])
     with pytest.raises(NotComparable, match="judges 'judge-1' and 'other'"):
         curve([*runs, runs[2].model_copy(update={"step": 40, "judge": "other"})])
@@ -60,7 +60,7 @@ def test_scoring_a_folder_of_runs_writes_scores_comparisons_and_tables(run_folde
     first = (out / COMPARISONS).read_bytes()
     score_runs(options)
     assert (out / COMPARISONS).read_bytes() == first
-    with pytest.raises(ValueError, match="one of `runs` is expected"):
+    with pytest.raises(ValueError, match="choose one of `runs`"):
         ScoreOptions(runs=folders, reference="elsewhere", output="x")
 
 

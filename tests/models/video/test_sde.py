@@ -230,14 +230,14 @@ def test_half_precision_velocities_are_stepped_in_float32(rows):
 def test_what_a_step_cannot_do_is_said(rows):
     sigma = torch.tensor(0.6)
     base = (rows.x0, rows.prediction, sigma, sigma - 0.1)
-    with pytest.raises(ValueError, match="exactly one"):
+    with pytest.raises(ValueError, match="not both"):
         sde_step(*base, 0.7, 0.9)
-    with pytest.raises(ValueError, match="exactly one"):
+    with pytest.raises(ValueError, match="not both"):
         sde_step(*base, 0.7, 0.9, noise=rows.noise, x_next=rows.other)
     with pytest.raises(ValueError, match="eta is 0"):
         sde_step(*base, 0.0, 0.9, noise=rows.noise)
     options = {"eta": 0.7, "noise": seeded_noise}
-    with pytest.raises(ValueError, match=r"\(3, 9\).*8 steps"):
+    with pytest.raises(ValueError, match=r"\(3, 9\).*<= 8"):
         sde(contracting, rows_of(2), levels(8), window=(3, 9), seeds=range(2), **options)
     with pytest.raises(ValueError, match="3 seeds for 2 rows"):
         sde(contracting, rows_of(2), levels(8), seeds=range(3), **options)

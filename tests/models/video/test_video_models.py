@@ -144,10 +144,10 @@ def test_states_are_decoded_where_the_model_is(name, checkpoints, conditions, mo
 def test_absent_encoders_refuse_and_the_rest_works(name, checkpoints, conditions):
     model = own(name, checkpoints, encoders=False)
     images, condition = conditions(name)
-    with pytest.raises(RuntimeError, match=r"not in memory"):
+    with pytest.raises(RuntimeError, match=r"not loaded"):
         model.encode_prompt(["a prompt"])
     if name in ("wan-clip", "hunyuan15"):
-        with pytest.raises(RuntimeError, match=r"not in memory"):
+        with pytest.raises(RuntimeError, match=r"not loaded"):
             model.encode_image(images)
     else:
         model.encode_image(images)
@@ -165,7 +165,7 @@ def test_without_encoders_none_is_loaded_and_the_identity_is_the_same(name, chec
     monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", refuse)
     model = own(name, checkpoints)
     assert model.identity == models(name).identity
-    with pytest.raises(RuntimeError, match=r"not in memory"):
+    with pytest.raises(RuntimeError, match=r"not loaded"):
         model.encode_prompt(["a prompt"])
 
 

@@ -17,8 +17,8 @@ OPENAI = {"backend": "openai", "model": "m", "base_url": "http://127.0.0.1:8000/
     [
         ({"backend": "opneai"}, "'opneai'"),
         ({"temprature": 0.5}, "temprature"),
-        ({"backend": "openai", "base_url": "http://h/v1"}, "model ''"),
-        ({"backend": "openai", "model": "m"}, "base_url ''"),
+        ({"backend": "openai", "base_url": "http://h/v1"}, "model is empty"),
+        ({"backend": "openai", "model": "m"}, "base_url is empty"),
         ({**OPENAI, "base_url": "127.0.0.1:8000"}, "'127.0.0.1:8000'"),
         ({**OPENAI, "base_url": "file:///etc/passwd"}, "'file:///etc/passwd'"),
         ({**OPENAI, "concurrency": 0}, "concurrency"),

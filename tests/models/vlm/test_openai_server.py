@@ -77,7 +77,7 @@ def test_images_travel_as_data_urls_of_their_kind_and_videos_as_timed_frames(ser
 
 
 def test_bytes_that_are_no_image_are_refused_before_anything_is_sent(server):
-    with pytest.raises(ValueError, match="JPEG or PNG is expected"):
+    with pytest.raises(ValueError, match="give a JPEG or PNG"):
         ask(client(server), [Image(b"GIF89a...")])
     assert not server.bodies
 

@@ -111,7 +111,7 @@ def test_uneven_frame_times_are_written_into_the_prompt(vlm, video):
 
 def test_frames_of_different_sizes_are_refused(vlm, video, question):
     odd = Video((video.frames[0], image_of_another_size()), (0.0, 1.0))
-    with pytest.raises(ValueError, match="one size is expected"):
+    with pytest.raises(ValueError, match="all must have one size"):
         asyncio.run(vlm.log_odds(question, [odd]))
 
 
@@ -157,7 +157,7 @@ def test_thinking_is_off_unless_asked_for(vlm, images):
 
 def test_a_model_without_one_token_for_yes_is_refused(tiny, monkeypatch):
     monkeypatch.setattr("models.vlm.transformers_local.YES", ("yes indeed",))
-    with pytest.raises(ValueError, match="'yes indeed' is one token"):
+    with pytest.raises(ValueError, match="'yes indeed' is one token of this model, but"):
         TransformersVLM(local(tiny))
 
 

@@ -11,7 +11,7 @@ from training.conditions import job as encode_job
     ("change", "lost", "said"),
     [
         ({"height": 36}, None, "36 pixels do not fit.*32 or 40"),
-        ({}, "vae/diffusion_pytorch_model.safetensors", "vae holds no weights"),
+        ({}, "vae/diffusion_pytorch_model.safetensors", "vae has no weights"),
         ({"lora_targets": ["to_q", "to_w"]}, None, "LoRA target 'to_w' matches no linear layer"),
     ],
 )

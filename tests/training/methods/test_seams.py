@@ -49,13 +49,13 @@ def test_methods_that_roll_out_train_an_edm_model(method):
 @pytest.mark.parametrize(
     ("told", "words"),
     [
-        ({"method": "dmd"}, "method dmd is made for the straight path"),
-        ({"method": "sft"}, "method sft is made for the straight path"),
-        ({"objective": {"kind": "awm", "levels": "logit_normal"}}, "logit_normal is made for the straight path"),
+        ({"method": "dmd"}, "method dmd needs the straight path"),
+        ({"method": "sft"}, "method sft needs the straight path"),
+        ({"objective": {"kind": "awm", "levels": "logit_normal"}}, "logit_normal needs the straight path"),
     ],
 )
 def test_what_holds_on_the_straight_path_alone_is_refused_elsewhere(told, words):
-    with pytest.raises(ValueError, match=f"{words} of flow models: TinyEDM has another one"):
+    with pytest.raises(ValueError, match=f"{words} of flow models, but TinyEDM has another one"):
         edm(**told)
 
 

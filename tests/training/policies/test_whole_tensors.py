@@ -74,7 +74,7 @@ def test_whole_tensors_of_a_base_in_bfloat16_are_trained_in_float32():
 
 
 def test_what_is_no_layer_and_no_parameter_is_named():
-    with pytest.raises(NoSuchLayer, match=r"lora.whole: 'lst' is no layer and no parameter of Network"):
+    with pytest.raises(NoSuchLayer, match=r"lora.whole: 'lst' is neither a layer nor a parameter of Network"):
         policies(whole=["lst"])
 
 
@@ -127,8 +127,8 @@ def test_final_weights_hold_the_whole_tensors_and_evaluation_wears_them(tiny_ben
 @pytest.mark.parametrize(
     ("tensors", "told"),
     [
-        ({"proj_out.bias": torch.zeros(3)}, r"proj_out.bias is \[3\]: finite numbers of shape"),
-        ({"proj_oud.bias": torch.zeros(3)}, "'proj_oud.bias' is no layer and no parameter"),
+        ({"proj_out.bias": torch.zeros(3)}, r"proj_out.bias is \[3\]: it must hold finite numbers of shape"),
+        ({"proj_oud.bias": torch.zeros(3)}, "'proj_oud.bias' is neither a layer nor a parameter"),
         ({"proj_out.bias": None}, "proj_out.bias is .*finite numbers"),
     ],
 )

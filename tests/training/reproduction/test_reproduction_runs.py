@@ -73,7 +73,7 @@ def test_runs_end_in_their_order_and_are_not_repeated(made):
     again = made([{"name": "a"}, {"name": "b", "seeds": [0, 1]}, {"name": "c"}])
     again.run()
     assert [line.split()[0] for line in again.said if " begins " in line] == ["c/0"]
-    assert "4 runs, 3 done before" in again.said[0]
+    assert "4 runs, 3 already ended" in again.said[0]
 
 
 def test_a_run_that_diverges_is_a_result_and_one_that_fails_is_tried_again(made):

@@ -93,7 +93,7 @@ def test_a_closed_judge_takes_nothing_more_and_its_vlm_is_closed():
         ({"image_format": "gif"}, "gif"),
         ({"questions": ()}, "questions"),
         ({"questions": ("task", "beauty")}, "beauty"),
-        ({"questions": ("task", "task")}, "each is expected once"),
+        ({"questions": ("task", "task")}, "give each of them once"),
         ({"max_failed_share": 1.5}, "max_failed_share"),
         ({"concurrency": 0}, "concurrency"),
         ({"vlm": {"workers": -1}}, "workers"),

@@ -49,8 +49,8 @@ def test_the_full_release_counts_and_a_smaller_one_is_told(tmp_path):
     layouts.dreamgen(tmp_path, {**FULL, "robocasa": 48})
     _, samples = read_benchmark(tmp_path, EXPECTED)
     assert count_complaints(samples, EXPECTED) == []
-    assert count_complaints(samples[1:], FULL_GROUPS) == ["object: 49 samples, 50 are expected"]
-    assert count_complaints(samples[:-5], EXPECTED) == ["robocasa: 43 samples, 49 or 48 are expected"]
+    assert count_complaints(samples[1:], FULL_GROUPS) == ["object: 49 samples instead of 50"]
+    assert count_complaints(samples[:-5], EXPECTED) == ["robocasa: 43 samples instead of 49 or 48"]
 
 
 def test_a_number_that_comes_twice_still_gives_ids_of_its_own(tmp_path):
@@ -65,8 +65,8 @@ def test_a_number_that_comes_twice_still_gives_ids_of_its_own(tmp_path):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("cover.png", "a name like"),
-        ("3_.png", "a name like"),
+        ("cover.png", "the name must be like"),
+        ("3_.png", "the name must be like"),
         ("0_Use the right hand to pick up the red apple from the tray to the bowl 0..jpg", "two images"),
     ],
 )

@@ -87,9 +87,9 @@ def test_a_failed_judgement_is_counted_beside_the_rate(full_run):
 
 def test_judgements_of_two_judges_or_of_another_file_are_refused(full_run):
     first, *others = judged(full_run, {"object": 1, "behavior": 1, "environment": 1})
-    with pytest.raises(ValueError, match="one of each"):
+    with pytest.raises(ValueError, match="one each"):
         table(full_run, [replace(first, judge="another"), *others], FULL_GROUPS)
-    with pytest.raises(ValueError, match="judge again"):
+    with pytest.raises(ValueError, match="judge it again"):
         table(full_run, [replace(first, video_sha256="0"), *others], FULL_GROUPS)
 
 

@@ -22,7 +22,7 @@ def test_samples_are_read_by_split_task_and_number(vbvr):
 
 def test_the_listing_alone_is_unpacked_into_the_same_samples(vbvr, tmp_path):
     bare = layouts.vbvr(tmp_path / "bare", 2, 2, folders=False)
-    with pytest.raises(FileNotFoundError, match="unpack it first"):
+    with pytest.raises(FileNotFoundError, match="First unpack"):
         released.read_benchmark(bare)
     assert steps.unpack_step(VbvrOptions(step="unpack", benchmark=bare)) == 8
     assert released.read_benchmark(bare) == released.read_benchmark(vbvr)
@@ -32,7 +32,7 @@ def test_the_full_release_counts_and_a_smaller_one_is_told(tmp_path):
     _, samples = released.read_benchmark(layouts.vbvr(tmp_path, 50, 5, listed=False))
     assert released.count_complaints(samples) == []
     told = released.count_complaints(samples[1:])
-    assert told[0] == "499 samples, 500 are expected" and "not 5 samples of G-0_sort" in told[1]
+    assert told[0] == "499 samples instead of 500" and "not 5 samples of G-0_sort" in told[1]
 
 
 def entry(**values) -> dict:
@@ -47,8 +47,8 @@ def entry(**values) -> dict:
         ([entry(first_frame_path="../../etc/first_frame.png")], "first_frame_path"),
         ([entry(first_frame_path="In-Domain_50/../00000/first_frame.png")], "first_frame_path"),
         ([entry(first_frame_path="/etc/G-1/00000/first_frame.png")], "first_frame_path"),
-        ([entry(first_image="no base64!")], "no picture"),
-        ([entry(first_image=base64.b64encode(b"GIF89a").decode())], "no picture"),
+        ([entry(first_image="no base64!")], "not a picture"),
+        ([entry(first_image=base64.b64encode(b"GIF89a").decode())], "not a picture"),
         ([entry(prompt="")], "prompt"),
         ([entry(), entry()], "two entries"),
         ({"entries": []}, "list"),
