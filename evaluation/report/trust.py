@@ -1,6 +1,7 @@
 """How far the judge can be trusted: checks, agreement of wordings, one judge against another."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evaluation.checks import CheckResult, constant_judge, failure_rate, no_missing_video, same_judge
@@ -44,6 +45,19 @@ class Against:
 
 
 @dataclass(frozen=True)
+class Mass:
+    """How much of the probability yes and no had in a judge's `known` answers to a question, those that failed for want
+    of it among them: the least and the mean. `unknown`: answers without it, from before it was kept."""
+
+    judge: str
+    question: str
+    known: int
+    unknown: int
+    least: float | None
+    mean: float | None
+
+
+@dataclass(frozen=True)
 class Check:
     """A check with what it was about."""
 
@@ -57,6 +71,7 @@ class Trust:
     wordings: tuple[Wordings, ...]
     against: tuple[Against, ...]
     refused: tuple[str, ...]
+    masses: tuple[Mass, ...] = ()
 
 
 def trust(
@@ -98,7 +113,22 @@ def trust(
                 continue
             effects = _effects([run for run in shown if run.name in shared], by_judge[right], judged)
             against.append(Against(judge, right, len(shared), found, effects))
-    return Trust(_checks(runs, expected), tuple(wordings), tuple(against), tuple(refused))
+    masses = tuple(mass for judge, judged in by_judge.items() for mass in masses_of(judge, judged.values()))
+    return Trust(_checks(runs, expected), tuple(wordings), tuple(against), tuple(refused), masses)
+
+
+def masses_of(judge: str, runs: Iterable[Sequence[Judgement]]) -> list[Mass]:
+    """By question, over the judgements of several runs."""
+    found: dict[str, list[float | None]] = {}
+    for one in (one for run in runs for one in run):
+        if one.log_odds is not None or one.mass is not None:
+            found.setdefault(one.question, []).append(one.mass)
+    made = []
+    for question, masses in found.items():
+        known = [mass for mass in masses if mass is not None]
+        least, mean = (min(known), math.fsum(known) / len(known)) if known else (None, None)
+        made.append(Mass(judge, question, len(known), len(masses) - len(known), least, mean))
+    return made
 
 
 def _asked(judgements: Sequence[Judgement]) -> set[Key]:

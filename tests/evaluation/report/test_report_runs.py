@@ -116,3 +116,15 @@ def test_where_and_in_which_batches_a_run_was_made_is_told(report, movies, tmp_p
     made_on = {"made_on": [{"hardware": "H100", "batch": 1}, {"hardware": "H200", "batch": 16}]}
     told = report([MadeRun(tmp_path / "run", 2, movies, extra=made_on).write()]).section("evaluated")
     assert "H100, 1 at once; H200, 16 at once" in told
+
+
+def test_the_least_and_the_mean_mass_of_a_judges_answers_are_told_and_what_is_not_known(report, movies, tmp_path):
+    made = MadeRun(tmp_path / "run", 4, movies)
+    tasks = [place for place, one in enumerate(made.judgements) if one.question == "task"]
+    for place, mass in zip(tasks, (0.9, 0.8, 0.00003), strict=False):
+        made.judgements[place] = replace(made.judgements[place], mass=mass)
+    thinks = replace(made.judgements[tasks[2]], log_odds=None, yes=None, failure="malformed: neither yes nor no")
+    made.judgements[tasks[2]] = thinks
+    trust = " ".join(report([made.write()]).section("trust").split())
+    assert "Task 3 3e-05 0.567 1" in trust
+    assert "Agent 0 - - 4" in trust

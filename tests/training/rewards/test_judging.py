@@ -3,6 +3,7 @@
 import asyncio
 import math
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -151,3 +152,29 @@ def test_torch_tensors_are_taken_as_they_are(world):
     with Judge(JudgeOptions(**FAST), ScriptedVLM()) as judge:
         a, b = (judge.submit(v, tasks, 8).result() for v in (videos, torch.from_numpy(videos)))
     assert a.log_odds["task"].tolist() == b.log_odds["task"].tolist()
+
+
+def test_the_least_mass_of_a_videos_answers_comes_with_its_rewards_and_in_the_metrics():
+    from types import SimpleNamespace
+
+    from training.rewards.scorers import JudgeScorer
+
+    class Massive(TableVLM):
+        async def log_odds(self, question, media):
+            answer = await super().log_odds(question, media)
+            return replace(answer, mass={"judge_task": 0.9, "judge_agent": 0.8}.get(question.name))
+
+    tasks = names(3)
+    thinks = VLMUnavailable("no_answer", "it says '<think>'", mass=1e-5)
+    vlm = Massive({task: [thinks] if n == 1 else [1.0] for n, task in enumerate(tasks)})
+    got = judged(vlm, clips(3), tasks)
+    assert got.masses.tolist() == [0.8, 1e-5, 0.8]
+    assert np.isnan(got.log_odds["task"]).tolist() == [False, True, False]
+    scorer = JudgeScorer(None, ("task", "agent", "consistency"), 1.0, 8.0)
+    done = SimpleNamespace(wait=lambda seconds: True, result=lambda: got)
+    scores = scorer.collect(None, [done], lambda: None)
+    metrics = scorer.summary({**scores.rewards, **scores.measured})
+    assert metrics["judge/mass_min"] == 1e-5
+    assert "judge/mass_min" not in scorer.summary(
+        {**scores.rewards, "judge/mass": scores.measured["judge/mass"] * np.nan}
+    )
