@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from curation.schemas import TOKENS, UNFINISHED
 from curation.stage import Stage
 from storage.collection import Store
-from storage.files import exclusive, sha256_bytes, sha256_file, sweep
-from storage.tables import KEPT, read_meta, write_table
+from storage.damage import Damaged
+from storage.files import exclusive, sha256_bytes, sweep
+from storage.tables import KEPT, digest, opened, read_meta, whole, write_table
 
 
 class NotBuilt(RuntimeError):
@@ -50,7 +49,8 @@ def run_shard(
     `options` are the values that decide the rows; with the upstream table's hash and the stage's version they are the
     fingerprint, and a table with that fingerprint, without unfinished rows, that passes `intact` is left alone.
     `source(shard)` stands for the upstream hash where there is no upstream table. `build(shard)` gives the rows.
-    Raises NotBuilt, and what `build` raises; then the old table is still there.
+    A damaged table is made again, which is told. Raises NotBuilt, Damaged for an upstream table, and what `build`
+    raises; then the old table is still there.
     """
     path = store.table(stage.name, shard)
     with exclusive(store.lock(stage.name, shard)):
@@ -59,27 +59,33 @@ def run_shard(
         meta = {"stage": stage.name, "version": stage.version, "options": _as_json(options)}
         meta["upstream"] = _upstream(store, stage, shard) if source is None else source(shard)
         meta["fingerprint"] = sha256_bytes(json.dumps(meta, sort_keys=True).encode())
-        before = read_meta(path)
+        there = whole(path)
+        before = read_meta(path) if there else {}
         reused = before.get("fingerprint") == meta["fingerprint"] and not before["unfinished"] and intact(path)
         if not reused:
             rows = build(shard)
             unfinished = sum(row["reason"] == UNFINISHED for row in rows)
             write_table(path, rows, stage.schema, meta | {"unfinished": unfinished})
             store.note_seconds(stage.name, time.monotonic() - began, shard)
+            there = digest(path)
     tokens = [name for name, _ in TOKENS if name in stage.schema.names]
-    verdicts = pq.read_table(path, columns=["status", "reason", *tokens])
+    with opened(path) as file:
+        verdicts = file.read(["status", "reason", *tokens])
     reasons = Counter(reason for reason in verdicts["reason"].to_pylist() if reason)
     kept = verdicts["status"].to_pylist().count(KEPT)
     paid = {name: sum(verdicts[name].to_pylist()) for name in tokens}
     seconds = time.monotonic() - began
-    return Outcome(shard, path, sha256_file(path), verdicts.num_rows, kept, reasons, seconds, reused, paid)
+    return Outcome(shard, path, there, verdicts.num_rows, kept, reasons, seconds, reused, paid)
 
 
 def _upstream(store: Store, stage: Stage, shard: str) -> str:
     table = store.table(stage.upstream, shard)
     if not table.exists():
         raise NotBuilt(f"{stage.name} needs {stage.upstream} of {shard}, which does not exist: build it first")
-    return sha256_file(table)
+    try:
+        return digest(table)
+    except Damaged as error:
+        raise Damaged(table, error.why, f"materialize {stage.upstream} of {shard}, which makes it again") from error
 
 
 def _as_json(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """Where everything of one collection lies. A collection is one source run through the chain: its own folder."""
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage.files import confined, write_bytes
+from storage.damage import Damaged
+from storage.files import confined
+from storage.notes import read_note, write_note
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -72,7 +73,7 @@ class Store:
     def note_seconds(self, stage: str, seconds: float, shard: str = "all") -> None:
         """Records how long the stage took when it last did real work."""
         path = self.folder / "timings" / f"{stage}-{shard}.json"
-        write_bytes(path, json.dumps({"seconds": round(seconds, 3)}).encode())
+        write_note(path, {"seconds": round(seconds, 3)})
 
     def pictures(self, stage: str) -> Path:
         return self.folder / "pictures" / stage
@@ -127,17 +128,23 @@ class Store:
     def pinned_release(self) -> dict[str, str] | None:
         """{version, tree} of the release that training reads (asset `training_data`); None before it was chosen."""
         path = self.folder / "training_data.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        return read_note(path, "materialize training_data") if path.exists() else None
 
     def pin_release(self, version: str, tree: Path) -> None:
-        write_bytes(self.folder / "training_data.json", json.dumps({"version": version, "tree": str(tree)}).encode())
+        write_note(self.folder / "training_data.json", {"version": version, "tree": str(tree)})
 
     def check_shards(self) -> None:
-        """Raises ValueError for a collection that was built with another number of shards: its clips are elsewhere."""
+        """Raises ValueError for a collection that was built with another number of shards: its clips are elsewhere.
+
+        Raises Damaged where collection.json cannot be read.
+        """
         path = self.folder / "collection.json"
         if not path.exists():
-            write_bytes(path, json.dumps({"shards": len(self.shards)}).encode())
-        built = json.loads(path.read_text())["shards"]
+            write_note(path, {"shards": len(self.shards)})
+        remedy = 'write {"shards": N} into it, where N is the number of shards (WMSD_SHARDS) it was built with'
+        built = read_note(path, remedy).get("shards")
+        if type(built) is not int:
+            raise Damaged(path, f"shards is {built!r}, a whole number is expected", remedy)
         if built != len(self.shards):
             raise ValueError(
                 f"collection {self.name!r} was built with {built} shards, but WMSD_SHARDS asks for "

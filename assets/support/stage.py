@@ -17,6 +17,7 @@ from curation.shards import shard_key
 from curation.stage import Stage
 from pages.pictures import inline
 from storage.collection import Store
+from storage.damage import Damaged
 from storage.files import sha256_bytes, write_bytes
 
 # Backfill policies are marked beta; eight lines of that at every start would bury what matters.
@@ -56,7 +57,7 @@ def run_stage(
     for shard in shards:
         try:
             outcome = run_shard(store, stage, shard, options, build, intact, source)
-        except NotBuilt as error:
+        except (Damaged, NotBuilt) as error:
             raise dg.Failure(str(error)) from error
         told = f"{stage.name} {shard}: {outcome.kept} of {outcome.rows} kept"
         context.log.info(told + (", unchanged" if outcome.reused else ""))

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.aesthetics.options import ScoreWeights
-from storage.files import write_bytes
+from storage.notes import read_note, write_note
 
 FORMAT = 1
 MAX_KNOTS = 1025
@@ -90,18 +90,15 @@ class Reference:
 
     def save(self, path: Path) -> None:
         """Replaces `path` atomically; the same reference gives the same bytes."""
-        content = {"format": FORMAT, **asdict(self)}
-        write_bytes(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+        write_note(path, {"format": FORMAT, **asdict(self)}, indent=1)
 
     @classmethod
     def load(cls, path: Path) -> "Reference | None":
         """The reference in `path`, None when there is no file. Raises ValueError when the file is not ours."""
         try:
-            content = json.loads(path.read_bytes())
+            content = read_note(path, "delete it to have the cut made anew")
         except FileNotFoundError:
             return None
-        except ValueError as error:
-            raise ValueError(f"{path} is not JSON ({error}); delete it to have the cut made anew") from error
         try:
             if content.pop("format") != FORMAT:
                 raise ValueError(f"{path} has another format than {FORMAT}; delete it to have the cut made anew")

@@ -9,8 +9,9 @@ from curation.assembly.code import CODE
 from curation.assembly.options import WorldtasksOptions
 from curation.assembly.removals import read_removal_list
 from storage.collection import Store
-from storage.files import exclusive, sha256_bytes, sha256_file, write_bytes
-from storage.tables import read_meta
+from storage.files import exclusive, sha256_bytes
+from storage.notes import kept_note, write_note
+from storage.tables import digest, read_meta, whole
 
 # What only assembly knows: clusters of near-duplicates, the benchmark's wanted size, what train gave up for it, whether
 # embeddings were compared, and how many ids of the removal list matched nothing.
@@ -19,13 +20,14 @@ FACTS = ("clusters", "bench_target", "excluded_by", "embeddings", "removal_unmat
 
 def fingerprint(store: Store, options: WorldtasksOptions) -> str:
     """Of everything that decides the table: code, options, removal list and the tables it is made from."""
-    sources = [sha256_file(path) for stage in ("clips", "aesthetics", "taxonomy") for path in store.tables(stage)]
+    sources = [digest(path) for stage in ("clips", "aesthetics", "taxonomy") for path in store.tables(stage)]
     parts = [CODE.version, options.model_dump(mode="json"), sorted(read_removal_list(options.removed)), sources]
     return sha256_bytes(json.dumps(parts, sort_keys=True).encode())
 
 
 def make_worldtasks(store: Store, options: WorldtasksOptions) -> tuple[dict[str, Any], bool]:
-    """(FACTS of the collection's table, whether it was there already). Raises what `assemble` raises."""
+    """(FACTS of the collection's table, whether it was there already). Raises Damaged for a stage's table, and what
+    `assemble` raises."""
     facts = store.worldtasks_facts
     with exclusive(store.lock("worldtasks")):
         meta = {
@@ -33,11 +35,14 @@ def make_worldtasks(store: Store, options: WorldtasksOptions) -> tuple[dict[str,
             "options": options.model_dump(mode="json"),
             "fingerprint": fingerprint(store, options),
         }
-        reused = read_meta(store.worldtasks).get("fingerprint") == meta["fingerprint"]
+        there = whole(store.worldtasks) and read_meta(store.worldtasks).get("fingerprint") == meta["fingerprint"]
+        found = kept_note(facts)
+        reused = there and found.keys() == set(FACTS)
         if not reused:
             began = time.monotonic()
             inputs = [store.tables(stage) for stage in ("taxonomy", "clips", "aesthetics")]
             counts = assemble(*inputs, store.worldtasks, options, meta)
-            write_bytes(facts, json.dumps({name: counts[name] for name in FACTS}).encode())
+            found = {name: counts[name] for name in FACTS}
+            write_note(facts, found)
             store.note_seconds("worldtasks", time.monotonic() - began)
-        return json.loads(facts.read_text()), reused
+        return found, reused

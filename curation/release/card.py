@@ -39,22 +39,26 @@ def write_card(
         grid.write_bytes(grid_jpeg([read_picture(images_root, row).data for row in samples]))
         written.append(grid)
     readme = tree / "README.md"
-    text = sections(manifest, options, configs(tree), samples)
+    text = sections(manifest, options, configs(tree, manifest["version"]), samples)
     readme.write_text(f"---\n{front_matter(tree, manifest, options)}\n---\n\n" + text, encoding="utf-8")
     return [*written, readme]
 
 
-def configs(tree: Path) -> list[dict[str, Any]]:
+def configs(tree: Path, version: str) -> list[dict[str, Any]]:
     """The `configs` of the front matter: those whose files are there, the first as default.
 
-    images: an image a row with its pairs, both splits. ids: a pair a row of both splits, without pixels.
+    images: an image a row with its pairs, both splits. ids: a pair a row of both splits, without pixels. Each carries
+    the release's `version` (hexadecimal) as three numbers: `datasets` keeps what it loaded by the folder's name, which
+    is `latest` for every collection, by config, and by this.
     """
+    number = int(version, 16)
+    numbers = f"0.{number >> 24}.{number % 2**24}"
     found = []
     for name, pattern in (("images", "data/{}-*.parquet"), ("ids", "ids/{}.parquet")):
         paths = {split: pattern.format(split) for split in SPLITS}
         files = [{"split": split, "path": path} for split, path in paths.items() if list(tree.glob(path))]
         if files:
-            found.append({"config_name": name, "data_files": files})
+            found.append({"config_name": name, "version": numbers, "data_files": files})
     found[0]["default"] = True
     return found
 
@@ -76,7 +80,7 @@ def front_matter(tree: Path, manifest: Mapping[str, Any], options: PublishOption
         annotations_creators=["machine-generated"],
         source_datasets=["original"],
         tags=["world-model", "video-generation", "instruction-following", "self-distillation", "worldtasks"],
-        configs=configs(tree),
+        configs=configs(tree, manifest["version"]),
     ).to_yaml()
 
 

@@ -12,5 +12,5 @@ CODE = CodeVersion(
         "curation/release/images.py",
         "curation/release/publish.py",
     ),
-    known={"f83a91ac06e7": "1"},
+    known={"f83a91ac06e7": "1", "7854bc529438": "2"},
 )

@@ -10,20 +10,27 @@ from curation.release.code import CODE
 from curation.release.facts import collection_facts
 from curation.release.images import DamagedImage
 from curation.release.options import PublishOptions
-from curation.release.publish import MANIFEST, is_whole, publish_tree
+from curation.release.publish import MANIFEST, publish_tree
 from curation.report.summaries import funnel, keep_rates, token_totals
 from curation.stages import tables_of
 from storage.collection import NAME, Store
-from storage.files import confined, exclusive, sha256_bytes, sha256_file, write_bytes
+from storage.damage import Damaged, tell
+from storage.files import confined, exclusive, sha256_bytes
+from storage.notes import kept_note, write_note
+from storage.sums import check_sums
+from storage.tables import digest
 
 
 def publish(store: Store, options: PublishOptions) -> dict[str, Any]:
     """The manifest of the collection's release, which `latest` then points to.
 
-    Raises DamagedImage, when a frame's file is another one than its table says; the file is removed then, so that the
-    next run makes it anew.
+    A release that is there is compared with its checksums first; a damaged one is made again, which is told. Raises
+    Damaged for a table, and DamagedImage, when a frame's file is another one than its table says; the file is removed
+    then, so that the next run makes it anew.
     """
     tables = tables_of(store)
+    for path in (path for paths in tables.values() for path in paths):
+        digest(path)
     counts = funnel(tables)
     # Seconds differ from run to run: they belong to the report, not to a release that is named by its content.
     facts = {name: value for name, value in collection_facts(store).items() if name != "seconds"} | {
@@ -37,14 +44,19 @@ def publish(store: Store, options: PublishOptions) -> dict[str, Any]:
 
 def _publish_once(store: Store, facts: dict[str, Any], options: PublishOptions) -> dict[str, Any]:
     """Builds the tree only when table, facts, options or code changed."""
-    inputs = [sha256_file(store.worldtasks), facts, options.model_dump(mode="json"), CODE.version]
+    inputs = [digest(store.worldtasks), facts, options.model_dump(mode="json"), CODE.version]
     fingerprint = sha256_bytes(json.dumps(inputs, sort_keys=True).encode())
     note = store.latest_note
-    before = json.loads(note.read_text()) if note.exists() else {}
+    before = kept_note(note, "the release is made again")
     manifest = store.published / str(before.get("version")) / MANIFEST
-    if before.get("fingerprint") == fingerprint and is_whole(manifest.parent):
-        _link_latest(store, before["version"])
-        return json.loads(manifest.read_text(encoding="utf-8"))
+    if before.get("fingerprint") == fingerprint and manifest.is_file():
+        try:
+            check_sums(manifest.parent)
+        except Damaged as error:
+            tell(error, "the release is made again")
+        else:
+            _link_latest(store, before["version"])
+            return json.loads(manifest.read_text(encoding="utf-8"))
     began = time.monotonic()
     try:
         built = publish_tree(store.worldtasks, store.folder, store.published, facts, options)
@@ -53,26 +65,40 @@ def _publish_once(store: Store, facts: dict[str, Any], options: PublishOptions) 
         again = f"{error}. It was removed: run again, and `frames` will make it again"
         raise DamagedImage(error.path, again) from error
     _link_latest(store, built["version"])
-    write_bytes(note, json.dumps({"version": built["version"], "fingerprint": fingerprint}).encode())
+    write_note(note, {"version": built["version"], "fingerprint": fingerprint})
     store.note_seconds("published_dataset", time.monotonic() - began)
     return built
 
 
 def find_release(store: Store, version: str) -> Path | None:
-    """The folder of a whole release; None when it is not there. Raises ValueError for a name that is none."""
+    """The folder of a whole release; None when it is not there or, which is told, not what its checksums say.
+
+    Raises ValueError for a name that is none.
+    """
     if version and not NAME.fullmatch(version):
         raise ValueError(f"version {version!r}: give the name of a folder in {store.published}")
     if not (store.published / (version or "latest")).exists():
         return None
     # `latest` is a link to a version beside it.
     tree = confined(store.published, version or "latest")
-    return tree if is_whole(tree) else None
+    try:
+        check_sums(tree)
+    except Damaged as error:
+        tell(error, f"release {tree.name} counts as missing until `make build` makes it again")
+        return None
+    return tree
 
 
 def latest_manifest(store: Store) -> dict[str, Any]:
-    """The manifest of the release that `latest` points to; {} when there is none."""
-    path = store.latest / MANIFEST
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    """The manifest of the release that `latest` points to; {} when there is none, or, which is told, a damaged one."""
+    if not (store.latest / MANIFEST).exists():
+        return {}
+    try:
+        check_sums(store.latest.resolve(), MANIFEST)
+    except Damaged as error:
+        tell(error, "it counts as no release until it is made again")
+        return {}
+    return json.loads((store.latest / MANIFEST).read_text(encoding="utf-8"))
 
 
 def _link_latest(store: Store, version: str) -> None:

@@ -22,11 +22,13 @@ from curation.assembly.statistics import SPLITS, statistics
 from curation.release.card import write_card
 from curation.release.files import write_release
 from curation.release.options import PublishOptions
+from storage.damage import Damaged, tell
 from storage.files import sha256_file
 from storage.folders import half_built, put_in_place
+from storage.sums import SUMS, check_sums, checksum
 from storage.tables import read_meta
 
-SUMS, MANIFEST = "SHA256SUMS", "manifest.json"
+MANIFEST = "manifest.json"
 
 
 def publish_tree(
@@ -69,28 +71,34 @@ def publish_tree(
         with (tree / SUMS).open("a", encoding="utf-8", newline="\n") as sums:
             sums.writelines(checksum(tree, path) for path in sorted([*card, tree / MANIFEST]))
         place = out / version
-        if not (is_whole(place) and (place / SUMS).read_bytes() == (tree / SUMS).read_bytes()):
+        if not _is_same(place, (tree / SUMS).read_bytes()):
             put_in_place(tree, place)
     return manifest
 
 
-def checksum(tree: Path, path: Path) -> str:
-    """The line of a file in SHA256SUMS, as `sha256sum -c` reads it."""
-    return f"{sha256_file(path)}  {path.relative_to(tree).as_posix()}\n"
-
-
-def is_whole(tree: Path) -> bool:
-    """Whether every file that a release's checksums name is there; their content is not read."""
-    sums = tree / SUMS
-    if not sums.exists():
+def _is_same(place: Path, sums: bytes) -> bool:
+    """Whether a whole release with these checksums is at `place`."""
+    try:
+        check_sums(place)
+    except Damaged:
         return False
-    return all((tree / line.split("  ", 1)[1]).is_file() for line in sums.read_text(encoding="utf-8").splitlines())
+    return (place / SUMS).read_bytes() == sums
 
 
 def changelog(out: Path, tree: Path, version: str, counts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The last release's changelog and this version's entry: pairs by split, and pairs that came and went."""
+    """The last release's changelog and this version's entry: pairs by split, and pairs that came and went.
+
+    A last release that is damaged counts as none, which is told.
+    """
     latest = out / "latest"
-    before = json.loads((latest / MANIFEST).read_text()) if (latest / MANIFEST).exists() else None
+    before = None
+    if (latest / MANIFEST).exists():
+        try:
+            ids = sorted((latest / "ids").glob("*.parquet"))
+            check_sums(latest.resolve(), MANIFEST, *(path.relative_to(latest).as_posix() for path in ids))
+            before = json.loads((latest / MANIFEST).read_text(encoding="utf-8"))
+        except Damaged as error:
+            tell(error, "the changelog begins anew")
     if before and before["version"] == version:
         return before["changelog"]
     entry = {"version": version, "pairs": {split: counts["splits"][split]["pairs"] for split in SPLITS}}

@@ -38,7 +38,7 @@ def test_finished_collections_stay_what_they_are():
         "tasks": "3",
         "taxonomy": "2",
         "worldtasks": "1",
-        "published_dataset": "1",
+        "published_dataset": "2",
     }
 
 

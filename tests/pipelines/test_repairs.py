@@ -1,6 +1,5 @@
 """What is missing or damaged is made again, and what cannot be is told with its cure."""
 
-import json
 import os
 import shutil
 import signal
@@ -12,6 +11,7 @@ import pytest
 
 from assets.support.partitions import ALL_SHARDS
 from pipelines.definitions import defs
+from storage.notes import read_note
 from storage.tables import KEPT, read_rows
 
 pytestmark = pytest.mark.slow
@@ -89,5 +89,5 @@ def test_the_assembly_tells_what_it_did(small_store):
     store, result = small_store
     event = next(e for e in result.all_events if e.is_step_materialization and e.asset_key.path == ["worldtasks"])
     facts = event.materialization.metadata["assembly"].value
-    assert facts == json.loads(store.worldtasks.with_suffix(".json").read_text())
+    assert facts == read_note(store.worldtasks.with_suffix(".json"), "")
     assert facts["clusters"] > 0 and facts["removal_unmatched"] == 0

@@ -106,11 +106,20 @@ def test_no_file_is_no_reference(tmp_path):
     assert Reference.load(tmp_path / "cut.json") is None
 
 
+def test_a_changed_digit_is_noticed(tmp_path):
+    path = tmp_path / "cut.json"
+    REFERENCE.save(path)
+    path.write_bytes(path.read_bytes().replace(b'"population": 3', b'"population": 2'))
+    assert b'"population": 2' in path.read_bytes()
+    with pytest.raises(ValueError, match=r"cut\.json is damaged .*delete it"):
+        Reference.load(path)
+
+
 @pytest.mark.parametrize("change", ["{", "[]", "null", '{"format": 1}', '{"format": 9}', "\xff", "empty", "unknown"])
 def test_a_damaged_file_is_named_with_the_way_out(tmp_path, change):
     path = tmp_path / "cut.json"
     REFERENCE.save(path)
-    content = json.loads(path.read_text())
+    content = {name: value for name, value in json.loads(path.read_text()).items() if name != "sha256"}
     if change == "empty":
         change = json.dumps(content | {"aesthetic": []})
     elif change == "unknown":
