@@ -32,6 +32,9 @@ CLIPS = pa.schema([
     ("height", pa.int32()),
     ("rotation", pa.int32()),  # degrees, counter-clockwise, one of 0, 90, 180, 270
     ("frame_count", pa.int32()),  # counted packets, not the header's word
+    ("field_order", pa.string()),  # "progressive", "top_first", "bottom_first"; "" when the stream does not say
+    ("interlaced", pa.bool_()),  # whether the first frame holds two fields
+    ("transfer", pa.string()),  # "bt709", "smpte2084" (PQ), "arib_std_b67" (HLG) ...; "" when not known
     ("time_base_num", pa.int64()),
     ("time_base_den", pa.int64()),
     ("pts_runs", pa.list_(pa.int64())),  # every presentation time: media/index.py

@@ -26,8 +26,12 @@ from av.video.stream import VideoStream
 from media.container import MAX_PIXELS, check_pixels, opened
 from media.display import Painter
 from media.errors import MediaError
+from media.fields import deinterlaced, is_interlaced
+from media.neighbours import Taken, paired
 from media.plan import Plan, Run
 from media.probe import pixel_aspect
+from media.tone_map import is_hdr, transfer_name
+from media.treatment import Treatment
 
 # How far before its keyframe a frame is looked for that did not come out from there: 0 is the keyframe before.
 BACK_S = (0, 12)
@@ -46,54 +50,88 @@ class Still:
 
 
 def decode_stills(
-    path: Path, plan: Plan, max_side_px: int | None = 1280, max_pixels: int = MAX_PIXELS
+    path: Path,
+    plan: Plan,
+    max_side_px: int | None = 1280,
+    max_pixels: int = MAX_PIXELS,
+    treatment: Treatment = Treatment(),
 ) -> Iterator[Still]:
     """Yields one Still for each wanted frame, run by run, holding one picture at a time.
 
     A still is delivered only when its presentation time is the planned one. AVI files with B-frames are decoded from
     their beginning, as far as PLAIN_PACKETS; beyond, a frame may be another than its time says, by a few.
+    `treatment`: of interlaced and HDR frames.
 
     Raises MediaError for the file as a whole.
     """
+    wanted = {frame.pts for frame in plan.wanted}
     with opened(path, max_pixels) as (container, stream):
-        reader = Reader(container, stream)
-        painter = Painter(max_side_px)
-        left = {pts: False for run in plan.runs for pts in run.targets}  # whether a packet on the way was damaged
-        if reader.counts:
-            for frame, sound in reader.frames(reader.all_packets(), frozenset(left), careful=True):
-                del left[frame.pts]
-                yield still(frame, sound, stream, painter, max_pixels)
-        for run in plan.runs:
-            reader.damaged = False
-            for packets, careful in reader.ways(run):
-                if not (missing := left.keys() & set(run.targets)):
-                    break
-                for frame, sound in reader.frames(packets, frozenset(missing), careful):
-                    del left[frame.pts]
-                    yield still(frame, sound, stream, painter, max_pixels)
-            left |= dict.fromkeys(left.keys() & set(run.targets), reader.damaged)
-        if left and not reader.counts:
-            for frame, sound in reader.frames(reader.all_packets(), frozenset(left), careful=True):
-                del left[frame.pts]
-                yield still(frame, sound, stream, painter, max_pixels)
-        for pts, damaged in sorted(left.items()):
-            reason = "corrupt_frame" if damaged else "frame_not_delivered"
-            yield Still(pts, error=MediaError(reason, f"no frame at {pts} came out of the decoder"))
+        painter = Painter(max_side_px, tone_map=treatment.hdr == "tone_map")
+        for taken, beside in paired(take(Reader(container, stream), plan), dict(plan.beside)):
+            if taken.pts not in wanted:
+                continue
+            if taken.frame is not None:
+                check_pixels(taken.frame.width, taken.frame.height, max_pixels)
+            try:
+                picture = picture_of(taken, beside, stream, painter, treatment)
+            except MediaError as error:
+                yield Still(taken.pts, error=error)
+            else:
+                yield Still(taken.pts, picture)
 
 
-def still(frame: VideoFrame, sound: bool, stream: VideoStream, painter: Painter, max_pixels: int) -> Still:
-    if not sound:
-        return Still(
-            frame.pts, error=MediaError("corrupt_frame", f"the frame at {frame.pts} or one it needs is damaged")
-        )
-    check_pixels(frame.width, frame.height, max_pixels)
+def take(reader: "Reader", plan: Plan) -> Iterator[Taken]:
+    """What became of each target of a plan."""
+    left = {pts: False for run in plan.runs for pts in run.targets}  # whether a packet on the way was damaged
+
+    def found(packets: Iterator[Packet], missing: frozenset[int], careful: bool) -> Iterator[Taken]:
+        for frame, sound in reader.frames(packets, missing, careful):
+            del left[frame.pts]
+            yield Taken(frame.pts, frame, sound)
+
+    if reader.counts:
+        yield from found(reader.all_packets(), frozenset(left), careful=True)
+    for run in plan.runs:
+        reader.damaged = False
+        for packets, careful in reader.ways(run):
+            if not (missing := left.keys() & set(run.targets)):
+                break
+            yield from found(packets, frozenset(missing), careful)
+        left |= dict.fromkeys(left.keys() & set(run.targets), reader.damaged)
+    if left and not reader.counts:
+        yield from found(reader.all_packets(), frozenset(left), careful=True)
+    for pts, damaged in sorted(left.items()):
+        yield Taken(pts, None, sound=not damaged)
+
+
+def picture_of(
+    taken: Taken,
+    beside: VideoFrame | None,
+    stream: VideoStream,
+    painter: Painter,
+    treatment: Treatment,
+) -> np.ndarray:
+    """uint8 [h, w, 3] BGR. Raises MediaError with a reason of a frame."""
+    frame = taken.frame
+    if frame is None:
+        reason = "frame_not_delivered" if taken.sound else "corrupt_frame"
+        raise MediaError(reason, f"no frame at {taken.pts} came out of the decoder")
+    if not taken.sound:
+        raise MediaError("corrupt_frame", f"the frame at {taken.pts} or one it needs is damaged")
+    if treatment.hdr == "reject" and is_hdr(frame):
+        raise MediaError("hdr", f"transfer {transfer_name(frame.color_trc)}")
     try:
-        return Still(frame.pts, painter.paint(frame, pixel_aspect(stream)))
+        if treatment.interlaced != "keep" and is_interlaced(frame, stream):
+            if treatment.interlaced == "reject":
+                raise MediaError("interlaced", f"the frame at {taken.pts} holds two fields")
+            frame = deinterlaced(frame, stream, beside)
+        return painter.paint(frame, pixel_aspect(stream))
     except av.error.MemoryError:
         raise
     except (av.error.FFmpegError, ValueError) as error:  # a colour matrix or pixel format that swscale does not know
-        detail = f"{frame.format.name}, colour matrix {frame.colorspace}: {error}"
-        return Still(frame.pts, error=MediaError("unsupported_colour", detail))
+        raise MediaError(
+            "unsupported_colour", f"{frame.format.name}, colour matrix {frame.colorspace}: {error}"
+        ) from None
 
 
 class Reader:

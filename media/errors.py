@@ -8,7 +8,7 @@ class MediaError(Exception):
     `detail`). Reasons of a file: absent_file, unsafe_path, bad_index, not_a_file, unreadable, empty_file,
     not_a_video, no_moov, no_video_stream, unsupported_codec, too_large, truncated, no_timestamps, no_keyframes,
     too_many_frames; of the process that read it: timeout, decoder_crashed, worker_failed, out_of_memory; of a frame:
-    frame_not_delivered, corrupt_frame, unsupported_colour.
+    frame_not_delivered, corrupt_frame, unsupported_colour, interlaced, hdr.
     """
 
     def __init__(self, reason: str, detail: str = ""):

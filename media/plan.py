@@ -8,7 +8,7 @@ the cheaper side of each gives the cheapest plan.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -42,23 +42,29 @@ class Run:
 
 @dataclass(frozen=True)
 class Plan:
-    """`mode` is "keyframe" (every target is a keyframe and decoded alone) or "exact"; `wanted` is sorted by time."""
+    """`mode` is "keyframe" (every target is a keyframe and decoded alone) or "exact"; `wanted` is sorted by time.
+
+    beside: (pts of a wanted frame, pts of a target that is decoded for its sake), see with_neighbours.
+    """
 
     mode: str
     wanted: tuple[Wanted, ...]
     runs: tuple[Run, ...]
+    beside: tuple[tuple[int, int], ...] = ()
 
     def to_json(self) -> dict:
         return {
             "mode": self.mode,
             "wanted": [[frame.pts, frame.seconds, frame.requested_s] for frame in self.wanted],
             "runs": [[run.start, list(run.targets)] for run in self.runs],
+            "beside": [list(pair) for pair in self.beside],
         }
 
     @classmethod
     def from_json(cls, value: dict) -> "Plan":
         wanted = tuple(Wanted(*frame) for frame in value["wanted"])
-        return cls(value["mode"], wanted, tuple(Run(start, tuple(targets)) for start, targets in value["runs"]))
+        runs = tuple(Run(start, tuple(targets)) for start, targets in value["runs"])
+        return cls(value["mode"], wanted, runs, tuple((pts, other) for pts, other in value["beside"]))
 
 
 def requested_times(index: FrameIndex, count: int, every_s: float | None = None) -> list[Fraction]:
@@ -166,3 +172,25 @@ def plan_clip(
         if len(snapped) >= len(wanted):
             return Plan("keyframe", tuple(snapped), tuple(Run(frame.pts, (frame.pts,)) for frame in snapped))
     return Plan("exact", tuple(wanted), exact_runs(index, [frame.pts for frame in wanted]))
+
+
+def with_neighbours(plan: Plan, index: FrameIndex) -> Plan:
+    """The plan with one more target for each wanted frame, which deinterlacing looks at: the frame before it where that
+    is decoded on the way, else the one after it. A clip of one frame has none. `plan` is one of `index`."""
+    pts = index.pts
+    wanted = np.asarray([frame.pts for frame in plan.wanted], np.int64)
+    places, starts = np.searchsorted(pts, wanted), governing(index.keyframe_pts, wanted)
+    beside = {}
+    for target, place, start in zip(wanted.tolist(), places.tolist(), starts.tolist(), strict=True):
+        before, after = pts[max(place - 1, 0) : place].tolist(), pts[place + 1 : place + 2].tolist()
+        on_the_way = [other for other in before if other >= start]
+        if others := on_the_way + after + before:
+            beside[target] = others[0]
+    if plan.mode == "keyframe":
+        runs = tuple(
+            Run(run.start, tuple(sorted({*run.targets, *(beside[at] for at in run.targets if at in beside)})))
+            for run in plan.runs
+        )
+    else:
+        runs = exact_runs(index, sorted({*wanted.tolist(), *beside.values()}))
+    return replace(plan, runs=runs, beside=tuple(beside.items()))

@@ -14,7 +14,9 @@ from av.video.stream import VideoStream
 from media.container import MAX_PIXELS, check_pixels, opened
 from media.display import Orientation, display_size, orientation
 from media.errors import MediaError
+from media.fields import field_order, is_interlaced
 from media.index import MAX_FRAMES, FrameIndex
+from media.tone_map import transfer_name
 
 
 def probe(path: Path, max_pixels: int = MAX_PIXELS) -> dict:
@@ -45,6 +47,11 @@ def probe(path: Path, max_pixels: int = MAX_PIXELS) -> dict:
             "height": height,
             "rotation": turn.rotation,
             "frame_count": len(index.pts),
+            "field_order": field_order(stream),
+            "interlaced": scan.first_frame is not None and is_interlaced(scan.first_frame, stream),
+            "transfer": transfer_name(
+                scan.first_frame.color_trc if scan.first_frame is not None else context.color_trc
+            ),
             **index.to_row(),
         }
 

@@ -7,11 +7,18 @@ import cv2
 
 from media.decode import decode_stills
 from media.plan import Plan
+from media.treatment import Treatment
 from storage.files import confined, sha256_bytes, write_bytes
 
 
 def write_stills(
-    path: Path, plan: Plan, out: Path, images: Mapping[int, str], max_side_px: int, quality: int
+    path: Path,
+    plan: Plan,
+    out: Path,
+    images: Mapping[int, str],
+    max_side_px: int,
+    quality: int,
+    treatment: Treatment = Treatment(),
 ) -> list[dict]:
     """Decodes the planned frames of one file and writes each atomically to `images[pts]`, relative to `out`.
 
@@ -20,7 +27,7 @@ def write_stills(
     `out` cannot be written (a full disk is not the clip's fault).
     """
     results: dict[int, dict] = {}
-    for still in decode_stills(path, plan, max_side_px):
+    for still in decode_stills(path, plan, max_side_px, treatment=treatment):
         if still.picture is None:
             results[still.pts] = {"pts": still.pts, "reason": still.error.reason, "detail": still.error.detail}
             continue

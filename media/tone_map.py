@@ -32,6 +32,15 @@ MATRICES = {ColorPrimaries.BT709: np.eye(3), ColorPrimaries.SMPTE432: FROM_P3}
 LUMA_2020 = (0.2627, 0.6780, 0.0593)
 
 
+def transfer_name(transfer: int) -> str:
+    """FFmpeg's name of a transfer characteristic, such as "bt709", "smpte2084" (PQ) or "arib_std_b67" (HLG).
+
+    "" where it is not known.
+    """
+    known = {int(one): one.name.lower() for one in ColorTrc if one != ColorTrc.UNSPECIFIED}
+    return known.get(int(transfer), "")
+
+
 def is_hdr(frame: VideoFrame) -> bool:
     return frame.color_trc in HDR
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from media.plan import Plan
 from media.probe import probe
 from media.stills import write_stills
+from media.treatment import Treatment
 
 
 def probe_file(job: dict) -> dict:
@@ -17,7 +18,7 @@ def probe_file(job: dict) -> dict:
 
 def extract_stills(job: dict) -> list[dict]:
     """{"verb": "extract", "path", "plan": Plan.to_json(), "out", "images": [[pts, relative path], ...],
-    "max_side_px", "jpeg_quality"} -> what write_stills returns."""
+    "max_side_px", "jpeg_quality", "interlaced", "hdr"} -> what write_stills returns."""
     return write_stills(
         Path(job["path"]),
         Plan.from_json(job["plan"]),
@@ -25,6 +26,7 @@ def extract_stills(job: dict) -> list[dict]:
         dict(job["images"]),
         job["max_side_px"],
         job["jpeg_quality"],
+        Treatment(job["interlaced"], job["hdr"]),
     )
 
 

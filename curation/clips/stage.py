@@ -14,9 +14,10 @@ STAGE = Stage(
         "curation/clips/miradata.py",
         "media/container.py",
         "media/display.py",
+        "media/fields.py",
         "media/index.py",
         "media/probe.py",
         "media/tone_map.py",
     ),
-    known={"6de8e7a69ad5": "2", "20c314c5e71a": "2", "0239199bbd40": "3", "cec939d1e22b": "3"},
+    known={"6de8e7a69ad5": "2", "20c314c5e71a": "2", "0239199bbd40": "3", "cec939d1e22b": "3", "c2fd464e138a": "4"},
 )

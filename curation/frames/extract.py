@@ -10,7 +10,7 @@ from curation.frames.options import FramesOptions
 from curation.frames.stage import STAGE
 from media.errors import MediaError
 from media.index import FrameIndex
-from media.plan import milliseconds, plan_clip
+from media.plan import milliseconds, plan_clip, with_neighbours
 from media.pool import MediaPool
 from storage.files import confined, exclusive
 from storage.journal import Journal
@@ -119,7 +119,10 @@ def job_of(clip: dict, key: str, source: Path, out: Path, folder: str, options: 
     except (ValueError, OSError, RuntimeError) as error:  # it leads outside; a NUL in it; a symlink loop (RuntimeError)
         raise MediaError("unsafe_path", f"{clip['path']!r}: {type(error).__name__}") from None
     try:
-        plan = plan_clip(FrameIndex.from_row(clip), options.count, options.every_s, options.mode, options.long_clip_s)
+        index = FrameIndex.from_row(clip)
+        plan = plan_clip(index, options.count, options.every_s, options.mode, options.long_clip_s)
+        if clip["interlaced"] and options.interlaced == "deinterlace":
+            plan = with_neighbours(plan, index)
     except ValueError as error:
         raise MediaError("bad_index", str(error)) from None
     images = [[frame.pts, image_path(folder, frame_id(clip["clip_id"], frame.seconds))] for frame in plan.wanted]
@@ -131,6 +134,8 @@ def job_of(clip: dict, key: str, source: Path, out: Path, folder: str, options: 
         "images": images,
         "max_side_px": options.max_side_px,
         "jpeg_quality": options.jpeg_quality,
+        "interlaced": options.interlaced,
+        "hdr": options.hdr,
         "clip_id": clip["clip_id"],
         "key": key,
     }

@@ -1,5 +1,7 @@
 """Settings of the stage `frames`: which frames are taken, and how they are written."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from curation.options import Options
@@ -20,6 +22,13 @@ class FramesOptions(Options):
     long_clip_s: float = Field(30.0, ge=0, description="Seconds from which a clip is long for auto.")
     max_side_px: int = Field(
         1280, ge=16, le=16384, description="Longer sides are scaled down to this. Nothing is scaled up."
+    )
+    interlaced: Literal["deinterlace", "reject", "keep"] = Field(
+        "deinterlace",
+        description="Interlaced frames: deinterlace (bwdif), reject (reason `interlaced`) or keep (combed).",
+    )
+    hdr: Literal["tone_map", "reject", "keep"] = Field(
+        "tone_map", description="HDR frames (PQ, HLG): tone_map, reject (reason `hdr`) or keep (flat)."
     )
     jpeg_quality: int = Field(95, ge=1, le=100, description="JPEG quality (4:2:0).")
     timeout_s: float = Field(60.0, gt=0, description="Seconds after which decoding a clip is given up.")

@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import av.filter
 import cv2
 import numpy as np
 
@@ -127,3 +128,63 @@ def full_decode(path: Path, max_side_px: int | None = 1280) -> dict[int, np.ndar
         painter = Painter(max_side_px)
         aspect = stream.sample_aspect_ratio
         return {frame.pts: painter.paint(frame, aspect) for frame in container.decode(stream)}
+
+
+def smooth_motion(number: int, width: int, height: int) -> np.ndarray:
+    """uint8 [height, width, 3] BGR at moment `number`: a still background with detail, and a square that moves."""
+    noise = np.random.default_rng(11).integers(60, 196, (height // 8, width // 8), dtype=np.uint8)
+    image = cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)[..., None].repeat(3, 2)
+    left = 8 + 4 * number % (width - height // 2 - 16)
+    image[height // 4 : 3 * height // 4, left : left + height // 2] = (110, 150, 160)
+    return image
+
+
+def write_interlaced(
+    path: Path, codec: str, options: dict[str, str], top_first: bool = True, frames: int = 12, size=(256, 144), **more
+) -> Path:
+    """A video whose frame n holds the moments 2n and 2n + 1 of `smooth_motion` in its fields."""
+    order = {True: "tff", False: "bff"}[top_first]
+
+    def woven(number: int, width: int, height: int) -> np.ndarray:
+        first, second = (smooth_motion(2 * number + i, width, height) for i in (0, 1))
+        image = first.copy()
+        image[int(top_first) :: 2] = second[int(top_first) :: 2]
+        return image
+
+    width, height = size
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = width, height, more.get("pix_fmt", "yuv420p")
+        stream.codec_context.gop_size, stream.codec_context.thread_count = 6, 1
+        stream.codec_context.field_order = 2 if top_first else 3
+        stream.options = options
+        graph = av.filter.Graph()
+        source = graph.add("buffer", f"video_size={width}x{height}:pix_fmt={stream.pix_fmt}:time_base=1/25")
+        graph.link_nodes(source, graph.add("setfield", order), graph.add("buffersink")).configure()
+        for number in range(frames):
+            frame = av.VideoFrame.from_ndarray(woven(number, width, height), "bgr24").reformat(format="yuv444p")
+            # Chroma is halved field by field, as cameras do it.
+            fields = frame.to_ndarray()
+            if stream.pix_fmt.startswith("yuv420"):
+                frame = av.VideoFrame.from_ndarray(halved_chroma(fields), "yuv420p").reformat(format=stream.pix_fmt)
+            else:
+                frame = frame.reformat(format=stream.pix_fmt)
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            graph.push(frame)
+            container.mux(stream.encode(graph.pull()))
+        container.mux(stream.encode())
+    return path
+
+
+def halved_chroma(planes: np.ndarray) -> np.ndarray:
+    """yuv444p [3, h, w] -> yuv420p [3h/2, w], the lines of each field averaged among themselves."""
+    luma, *chroma = planes
+    height, width = luma.shape
+    halves = []
+    for plane in chroma:
+        columns = plane.reshape(height, width // 2, 2).mean(2)
+        half = np.empty((height // 2, width // 2))
+        for field in (0, 1):
+            half[field::2] = (columns[field::4] + columns[field + 2 :: 4]) / 2
+        halves.append(np.rint(half).astype(np.uint8).reshape(-1, width))
+    return np.concatenate([luma, *halves])

@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation, VideoReformatter
 
+from media.decode import decode_stills
 from media.display import Painter
+from media.index import FrameIndex
+from media.plan import plan_clip
+from media.probe import probe
 from media.tone_map import tone_mapped
+from media.treatment import Treatment
 
 
 def colourful(height=360, width=640) -> np.ndarray:
@@ -124,3 +129,27 @@ def test_only_hdr_is_tone_mapped():
         tone_mapped(np.zeros((2, 2, 3), np.uint16), 1)
     with pytest.raises(ValueError, match=r"uint16 \[h, w, 3\]"):
         tone_mapped(np.zeros((2, 2, 3), np.uint8), 16)
+
+
+@pytest.mark.parametrize("curve", [pq, hlg])
+def test_hdr_files_are_recognised_tone_mapped_and_can_be_rejected_by_name(tmp_path, curve):
+    rgb, path = colourful(), tmp_path / "hdr.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = *rgb.shape[:2], "yuv420p10le"
+        stream.options = {"crf": "4"}
+        frame = hdr_frame(rgb, curve)
+        for tag in ("colorspace", "color_range", "color_primaries", "color_trc"):
+            setattr(stream.codec_context, tag, getattr(frame, tag))
+        frame.pts = 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    facts = probe(path)
+    assert facts["transfer"] == {pq: "smpte2084", hlg: "arib_std_b67"}[curve]
+    plan = plan_clip(FrameIndex.from_row(facts), count=1)
+    (still,) = decode_stills(path, plan)
+    assert np.abs(still.picture[..., ::-1] @ LUMA - rgb @ LUMA).mean() < 1
+    (flat,) = decode_stills(path, plan, treatment=Treatment(hdr="keep"))
+    assert np.abs(flat.picture[..., ::-1] @ LUMA - rgb @ LUMA).mean() > 10
+    (none,) = decode_stills(path, plan, treatment=Treatment(hdr="reject"))
+    assert (none.error.reason, none.picture) == ("hdr", None)

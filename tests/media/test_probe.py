@@ -48,6 +48,7 @@ def test_no_demuxer_that_opens_other_files_is_allowed():
 
 def test_every_good_file_gives_exactly_the_container_columns(clips):
     columns = {"duration_s", "fps", "codec", "pix_fmt", "width", "height", "rotation", "frame_count"}
+    columns |= {"field_order", "interlaced", "transfer"}
     columns |= {"time_base_num", "time_base_den", "pts_runs", "keyframe_pts"}
     assert columns <= set(CLIPS.names)
     for path in clips.values():

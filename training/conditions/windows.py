@@ -12,7 +12,7 @@ import numpy as np
 from media.decode import decode_stills
 from media.errors import MediaError
 from media.index import FrameIndex
-from media.plan import Plan, Wanted, exact_runs, nearest
+from media.plan import Plan, Wanted, exact_runs, nearest, with_neighbours
 from models.video.options import VideoModelOptions
 from models.vlm.ask_all import ask_all
 from models.vlm.prompts import prompt
@@ -84,7 +84,10 @@ def read_window(window: Window, only: Sequence[int] | None = None, max_side_px: 
     distinct = sorted(set(chosen))
     wanted = tuple(Wanted(pts, index.seconds(pts), index.seconds(pts)) for pts in distinct)
     pictures: dict[int, np.ndarray] = {}
-    for still in decode_stills(window.path, Plan("exact", wanted, exact_runs(index, distinct)), max_side_px):
+    plan = Plan("exact", wanted, exact_runs(index, distinct))
+    if window.clip.get("interlaced"):
+        plan = with_neighbours(plan, index)
+    for still in decode_stills(window.path, plan, max_side_px):
         if still.picture is None:
             raise still.error
         pictures[still.pts] = still.picture[:, :, ::-1]
