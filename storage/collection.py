@@ -17,6 +17,7 @@ class Store:
 
     collection.json                  the number of shards
     tables/STAGE/SHARD.parquet       a stage's rows, and tables/worldtasks.parquet with what assembly found (.json)
+    tables/picture_hashes.parquet    by which altered copies of pictures are found: a cache
     frames/SHARD/                    pictures; cuts/SHARD.json: the aesthetic cut
     journal/, locks/, timings/       what is finished, who works, how long it took
     pictures/STAGE/                  what the UI shows of a stage
@@ -53,6 +54,10 @@ class Store:
     @property
     def worldtasks_facts(self) -> Path:
         return self.worldtasks.with_suffix(".json")
+
+    @property
+    def picture_hashes(self) -> Path:
+        return self.folder / "tables" / "picture_hashes.parquet"
 
     def frames(self, shard: str) -> Path:
         return self.folder / "frames" / shard

@@ -1,4 +1,6 @@
-"""Asset checks between assembly and release: four block a release, two only warn."""
+"""Asset checks between assembly and release: four block a release, three only warn."""
+
+import json
 
 import dagster as dg
 
@@ -6,18 +8,24 @@ from assets.support.resources import CollectionResource
 from curation.assembly.audit import (
     counts_problems,
     drift,
-    leaks,
     schema_problems,
     shard_problems,
     size_problems,
     split_sizes,
 )
+from curation.assembly.leaks import Alike, alike, leaks
 from curation.assembly.statistics import SPLITS
+from curation.assembly.worldtasks import picture_hashes
+from curation.drawing import contact_sheet_jpeg
 from curation.release.latest import latest_manifest
 from curation.report.summaries import funnel, keep_rates
 from curation.stages import tables_of
+from pages.pictures import inline
+from storage.collection import Store
+from storage.files import confined
 
 DRIFT_TOLERANCE = 0.05  # of rows, absolute
+PAIRS_SHOWN, TILE_PX = 6, 160
 
 
 def _result(problems: list[str], severity=dg.AssetCheckSeverity.ERROR, **metadata) -> dg.AssetCheckResult:
@@ -43,10 +51,36 @@ def counts_add_up(collection: CollectionResource) -> dg.AssetCheckResult:
 
 
 @dg.asset_check(
-    asset="worldtasks", blocking=True, description="No image or near-duplicate of the benchmark is in the train split."
+    asset="worldtasks",
+    blocking=True,
+    description="No source video (group_by) and no bytes are in both splits. Warns where images of both are alike.",
 )
 def no_leak(collection: CollectionResource) -> dg.AssetCheckResult:
-    return _result(leaks(collection.store().worldtasks))
+    store = collection.store()
+    problems = leaks(store.worldtasks, store.tables("clips"))
+    similar = alike(store.worldtasks, picture_hashes(store))
+    shown = {"alike": dg.MetadataValue.json([str(pair) for pair in similar[:50]]), "number of alike": len(similar)}
+    if similar:
+        shown["train beside bench"] = dg.MetadataValue.md(_beside(store, similar[:PAIRS_SHOWN]))
+    # What is alike may be right: a person looks. A shared video is wrong.
+    severity = dg.AssetCheckSeverity.ERROR if problems else dg.AssetCheckSeverity.WARN
+    return _result([*problems, *map(str, similar)], severity, **shown)
+
+
+def _beside(store: Store, pairs: list[Alike]) -> str:
+    """Markdown with each pair's pictures side by side."""
+    images = [image for pair in pairs for image in (pair.train_image, pair.bench_image)]
+    captions = [caption for pair in pairs for caption in (f"train {pair.train}", f"bench {pair.bench}")]
+    sheet = contact_sheet_jpeg([confined(store.folder, image) for image in images], 4, TILE_PX, captions)
+    return inline("train images beside the benchmark images that they are like", sheet)
+
+
+@dg.asset_check(asset="worldtasks", description="The benchmark has as many pairs as the recipe asks for.")
+def benchmark_size(collection: CollectionResource) -> dg.AssetCheckResult:
+    facts = json.loads(collection.store().worldtasks_facts.read_text())
+    problems = [facts["bench_shortfall"]] if facts["bench_shortfall"] else []
+    shown = {"pairs asked for": facts["bench_target"], "groups of the benchmark": facts["bench_groups"]}
+    return _result(problems, dg.AssetCheckSeverity.WARN, **shown, groups=facts["groups"])
 
 
 @dg.asset_check(

@@ -4,6 +4,7 @@ import dagster as dg
 
 from assets.support.asset import asset
 from assets.support.resources import CollectionResource
+from curation.assembly.split_words import split_words
 from curation.release.facts import collection_facts
 from curation.release.latest import latest_manifest
 from curation.report.code import CODE
@@ -16,7 +17,9 @@ from curation.stages import tables_of
 def curation_report(context: dg.AssetExecutionContext, collection: CollectionResource) -> dg.MaterializeResult:
     store = collection.store()
     tables = tables_of(store)
-    make_page(store, tables, collection_facts(store) | {"version": latest_manifest(store)["version"]})
+    manifest = latest_manifest(store)
+    split = split_words(manifest["statistics"], manifest["assembly"])
+    make_page(store, tables, collection_facts(store) | {"version": manifest["version"], "split": split})
     return dg.MaterializeResult(
         metadata={
             "report": dg.MetadataValue.path(str(store.report)),

@@ -37,6 +37,13 @@ def worldtasks(
     unmatched = facts["removal_unmatched"]
     if unmatched:
         context.log.warning(f"{unmatched} ids of the removal list {config.removed} match no row")
+    if facts["bench_shortfall"]:
+        context.log.warning(facts["bench_shortfall"])
+    if facts["unreadable_pictures"]:
+        context.log.warning(
+            f"{facts['unreadable_pictures']} pictures cannot be read: whether they are mirrored or cropped copies of "
+            "benchmark images was not looked at"
+        )
     counts = funnel(tables_of(store))
     row = next(count for count in counts if count.stage == "worldtasks")
     return dg.MaterializeResult(

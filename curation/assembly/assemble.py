@@ -2,7 +2,8 @@
 
 In order: what must not be published goes (`removed_on_request`), near-duplicate pictures go (`near_duplicate`,
 near_duplicates.py), the benchmark is drawn and what train may not share with it goes (`bench_image`, `bench_cluster`,
-`bench_clip`, split.py). Keys and hashes are held in memory, about 150 bytes a frame and 40 a pair; words are streamed.
+`bench_clip`, `bench_source`, split.py; `bench_copy`, copies.py). Keys and hashes are held in memory, about 500 bytes a
+frame and 40 a pair; words are streamed.
 
 A removal request takes the near-duplicates of a picture along. Without that, removing a picture would publish the very
 next one like it, which deduplication had held back until then.
@@ -10,7 +11,6 @@ next one like it, which deduplication had held back until then.
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,37 +20,23 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curation.assembly.clip_neighbours import Embedded, read_embeddings
+from curation.assembly.copies import WAYS
+from curation.assembly.decide import REASONS, Verdicts, decide
+from curation.assembly.groups import group_names, numbered
 from curation.assembly.index import Index, merged, read_index
 from curation.assembly.near_duplicates import hamming, near_duplicates
 from curation.assembly.options import WorldtasksOptions
+from curation.assembly.picture_hashes import Picture, PictureHashes
 from curation.assembly.removals import read_removal_list
-from curation.assembly.split import bench_target, choose, costs_too_much, stable_order
 from curation.assembly.statistics import statistics
-from curation.schemas import WORLDTASKS
+from curation.schemas import CLIPS, WORLDTASKS
 from storage.tables import KEPT, REJECTED, ROW_GROUP, write_batches
 
-REASONS = ("", "removed_on_request", "near_duplicate", "bench_image", "bench_cluster", "bench_clip")
-CODE = {reason: code for code, reason in enumerate(REASONS)}
 FROM_CLIPS = ["external_id", "external_start_s", "redistributable"]
+PICTURE = ["frame_id", "image", "image_sha256", "width", "height"]
 COPIED = [
     name for name in WORLDTASKS.names if name not in {"sample_id", *FROM_CLIPS, "split", "status", "reason", "detail"}
 ]
-
-
-@dataclass
-class Verdicts:
-    """Each row's fate: `reason` (uint8 [n], into REASONS), `other` (int32 [n], the frame that its detail names, or -1)
-    and `bench` (bool [n])."""
-
-    reason: np.ndarray
-    other: np.ndarray
-    bench: np.ndarray
-
-    def reject(self, rows: np.ndarray, reason: str, other: np.ndarray | int = -1) -> None:
-        """Gives `reason` to those of `rows` (bool [n]) that have none yet. `other`: int [n] or one number."""
-        rows = rows & (self.reason == 0)
-        self.reason[rows] = CODE[reason]
-        self.other[rows] = other if np.isscalar(other) else other[rows]
 
 
 def assemble(
@@ -60,14 +46,16 @@ def assemble(
     out: Path,
     options: WorldtasksOptions,
     meta: Mapping[str, Any],
+    pictures: PictureHashes | None = None,
 ) -> dict[str, Any]:
     """Writes the WORLDTASKS table `out`, sorted by (frame_id, task_index), with `meta` in its footer.
 
-    Returns the counts of `statistics` and what only assembly knows: `clusters` of near-duplicate frames,
-    `bench_target`, whether train gave up whole clips (`excluded_by`: clip or cluster), whether CLIP `embeddings` were
-    compared, and how many ids of the removal list matched nothing here (`removal_unmatched`). The same tables in any
-    order and number of shards give the same rows. Raises ValueError for unsorted or contradicting tables
-    and for a pair whose clip is in no CLIPS table.
+    Altered copies of benchmark images are looked for among `pictures`, where they are given. Returns the counts of
+    `statistics` and what only assembly knows: `clusters` of near-duplicate frames, `bench_target`, `excluded_by` (the
+    kind of group that is not on both sides), `groups`, `bench_groups`, `bench_shortfall` (why the benchmark is smaller
+    than its target, or ""), `unreadable_pictures`, whether CLIP `embeddings` were compared, and how many ids of the
+    removal list matched nothing here (`removal_unmatched`). The same tables in any order and number of shards give the
+    same rows. Raises ValueError for unsorted or contradicting tables and for a pair whose clip is in no CLIPS table.
     """
     index = read_index(taxonomy_tables)
     clips = read_clips(clips_tables, index.clip_ids)
@@ -79,7 +67,12 @@ def assemble(
         rank = np.empty(len(index.hashes), np.int64)
         rank[np.lexsort((np.arange(len(rank)), ~listed))] = np.arange(len(rank))
         cluster, keeper = near_duplicates(index.hashes, rank, options.near_duplicate_distance, embedded)
-    verdicts, facts = decide(index, listed, listed_rows, cluster, keeper, options)
+    names = group_names(
+        index.clip_ids, *(clips[name].combine_chunks() for name in ("external_id", "path")), options.group_by
+    )
+    group = numbered(names)[index.clip_of]
+    hashes = None if pictures is None else lambda frames: pictures.of(read_pictures(taxonomy_tables, index, frames))
+    verdicts, facts = decide(index, listed, listed_rows, cluster, keeper, group, options, hashes)
     write_batches(out, _tables(taxonomy_tables, index, clips, keeper, verdicts), WORLDTASKS, dict(meta))
     sizes = np.bincount(cluster) if len(cluster) else np.zeros(0, int)
     facts |= {"clusters": int((sizes > 1).sum()), "removal_unmatched": unmatched, "embeddings": embedded is not None}
@@ -87,13 +80,11 @@ def assemble(
 
 
 def read_clips(tables: Sequence[Path], clip_ids: pa.Array) -> pa.Table:
-    """The columns FROM_CLIPS of the kept clips, in the order of `clip_ids`. Unknown redistribution reads as
+    """The columns FROM_CLIPS and `path` of the kept clips, in the order of `clip_ids`. Unknown redistribution reads as
     forbidden."""
-    kept = [
-        pq.read_table(path, columns=["clip_id", *FROM_CLIPS], filters=[("status", "=", KEPT)]).combine_chunks()
-        for path in tables
-    ]
-    table = pa.concat_tables(kept) if kept else WORLDTASKS.empty_table().select(["clip_id", *FROM_CLIPS])
+    columns = ["clip_id", *FROM_CLIPS, "path"]
+    kept = [pq.read_table(path, columns=columns, filters=[("status", "=", KEPT)]).combine_chunks() for path in tables]
+    table = pa.concat_tables(kept) if kept else CLIPS.empty_table().select(columns)
     if pc.count_distinct(table["clip_id"]).as_py() != table.num_rows:
         counts = pc.value_counts(table["clip_id"]).to_pylist()
         raise ValueError(f"clip {max(counts, key=lambda c: c['counts'])['values']} is kept twice: once is expected")
@@ -102,12 +93,28 @@ def read_clips(tables: Sequence[Path], clip_ids: pa.Array) -> pa.Table:
         raise ValueError(
             f"clip {clip_ids[pc.index(pc.is_null(rows), True).as_py()]} is in none of {len(tables)} clips tables"
         )
-    table = table.select(FROM_CLIPS).take(rows)
+    table = table.select(columns[1:]).take(rows)
     # A start that is not a number is one we do not know.
     start = pc.if_else(pc.fill_null(pc.is_finite(table["external_start_s"]), False), table["external_start_s"], None)
     table = table.set_column(1, FROM_CLIPS[1], start)
     table = table.set_column(0, FROM_CLIPS[0], pc.fill_null(table["external_id"], ""))
     return table.set_column(2, FROM_CLIPS[2], pc.fill_null(table["redistributable"], False))
+
+
+def read_pictures(tables: Sequence[Path], index: Index, frames: np.ndarray) -> list[Picture]:
+    """Where the pictures of `frames` (int [n]) lie."""
+    wanted = index.frame_ids.take(pa.array(frames))
+    parts = []
+    for path in tables:
+        part = pq.read_table(path, columns=PICTURE).combine_chunks()
+        parts.append(part.take(pc.index_in(wanted, part["frame_id"].combine_chunks()).drop_null()))
+    table = pa.concat_tables(parts)
+    table = table.take(pc.index_in(wanted, table["frame_id"].combine_chunks()))
+    short = pc.fill_null(pc.min_element_wise(table["width"], table["height"]), 0)
+    return [
+        Picture(*row)
+        for row in zip(*(c.to_pylist() for c in (table["image"], table["image_sha256"], short)), strict=True)
+    ]
 
 
 def find_listed(listed: frozenset[str], index: Index, clips: pa.Table) -> tuple[np.ndarray, np.ndarray, int]:
@@ -133,48 +140,6 @@ def find_listed(listed: frozenset[str], index: Index, clips: pa.Table) -> tuple[
             rows[own] = True
             matched[number] |= bool(len(own))
     return frames, rows, int((~matched).sum())
-
-
-def decide(
-    index: Index,
-    listed: np.ndarray,
-    listed_rows: np.ndarray,
-    cluster: np.ndarray,
-    keeper: np.ndarray,
-    options: WorldtasksOptions,
-) -> tuple[Verdicts, dict]:
-    """Every row's fate, and what was decided about the split. Arrays as in `Index`, `find_listed`,
-    `near_duplicates`."""
-    count, frame_of = len(index), index.frame_of
-    verdicts = Verdicts(np.zeros(count, np.uint8), np.full(count, -1, np.int32), np.zeros(count, bool))
-    duplicate = keeper != np.arange(len(keeper))
-    verdicts.reject(listed[frame_of] | listed_rows, "removed_on_request")
-    verdicts.reject((duplicate & listed[keeper])[frame_of], "removed_on_request", keeper[frame_of])
-    verdicts.reject(duplicate[frame_of], "near_duplicate", keeper[frame_of])
-    rows = np.flatnonzero(verdicts.reason == 0)
-    images = np.unique(frame_of[rows])
-    target = bench_target(len(images), options.bench_size, options.max_bench_share)
-    order = stable_order(index.frame_ids, frame_of[rows], index.task_index[rows], options.split_salt)
-    bench = rows[choose(order, cluster[frame_of[rows]], index.stratum[rows], target)]
-    verdicts.bench[bench] = True
-    bench_frames = frame_of[bench]
-    by_clip = not costs_too_much(bench_frames, index.clip_of, images, options.max_excluded_share)
-    own = np.full(len(keeper), -1, np.int32)
-    own[bench_frames] = bench_frames
-    verdicts.reject((own[frame_of] >= 0) & ~verdicts.bench, "bench_image", frame_of)
-    same = _first_of(cluster, bench_frames)[cluster] if len(cluster) else own
-    verdicts.reject((same[frame_of] >= 0) & ~verdicts.bench, "bench_cluster", same[frame_of])
-    if by_clip and len(bench):
-        same = _first_of(index.clip_of, bench_frames)[index.clip_of]
-        verdicts.reject((same[frame_of] >= 0) & ~verdicts.bench, "bench_clip", same[frame_of])
-    return verdicts, {"bench_target": target, "excluded_by": "clip" if by_clip else "cluster"}
-
-
-def _first_of(group: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """int32 [groups]: the first of `frames` (ascending) in each group, -1 where there is none."""
-    first = np.full(int(group.max()) + 1, -1, np.int32)
-    first[group[frames[::-1]]] = frames[::-1]
-    return first
 
 
 def _tables(
@@ -207,6 +172,9 @@ def _details(index: Index, rows: slice, verdicts: Verdicts) -> list[str]:
         elif reason == "near_duplicate":
             bits = int(hamming(index.hashes[index.frame_of[row]], index.hashes[other]))
             details[place] = f"{name} at {bits} of 64 bits"
+        elif reason == "bench_copy":
+            bits, way = verdicts.copies[int(index.frame_of[row])]
+            details[place] = f"{name}, {WAYS[way]}, at {bits} of 64 bits"
         else:
             details[place] = name
     return details

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -13,8 +12,6 @@ from curation.stages import NAMES, STAGES
 from storage.collection import Store
 from storage.tables import KEPT, read_meta
 
-LEAKS_LISTED = 1000
-BATCH = 10_000
 # What identifies a row, by the stage's unit.
 KEYS = {"clips": ["clip_id"], "frames": ["frame_id"], "pairs": ["frame_id", "task_index"]}
 UNITS = {stage.name: stage.unit for stage in STAGES}
@@ -125,53 +122,3 @@ def drift(rates: dict[str, float], before: dict[str, float], tolerance: float) -
         for stage in rates
         if stage in before and abs(rates[stage] - before[stage]) > tolerance
     ]
-
-
-def leaks(worldtasks: Path, distance: int | None = None) -> list[str]:
-    """Sentences for every train image that is, or is a near-duplicate of, a benchmark image; empty when there is none.
-
-    Recomputed from the table's image hashes alone, by comparing every train image with every benchmark image: nothing
-    of the splitter's or the deduplication's work is used. `distance` in bits; by default the one in the table's
-    footer. At most LEAKS_LISTED are listed.
-    """
-    if distance is None:
-        distance = read_meta(worldtasks).get("options", {}).get("near_duplicate_distance", 4)
-    columns = ["frame_id", "image_sha256", "phash", "split"]
-    bench = pa.concat_tables([part for part in _kept_images(worldtasks, columns, "bench")] or [_no_images(columns)])
-    bench = bench.group_by(["frame_id", "image_sha256", "phash"], use_threads=False).aggregate([])
-    bench_bits = _bits(bench["phash"])
-    found: set[str] = set()
-    for train in _kept_images(worldtasks, columns, "train"):
-        train = train.group_by(["frame_id", "image_sha256", "phash"], use_threads=False).aggregate([])
-        apart = np.bitwise_count(_bits(train["phash"])[:, None] ^ bench_bits[None, :])
-        same = pc.index_in(train["image_sha256"], pc.unique(bench["image_sha256"]))
-        suspects = np.flatnonzero((apart <= distance).any(axis=1) | np.asarray(pc.is_valid(same)))
-        for row in suspects.tolist():
-            image, digest = train["frame_id"][row].as_py(), train["image_sha256"][row].as_py()
-            for other, name, sha in zip(apart[row], *(bench[c].to_pylist() for c in columns[:2]), strict=True):
-                if sha == digest:
-                    found.add(f"train image {image} has the bytes of bench image {name}")
-                elif other <= distance:
-                    found.add(
-                        f"train image {image} is {other} bits from bench image {name}, but must be more than {distance}"
-                    )
-        if len(found) >= LEAKS_LISTED:
-            break
-    return sorted(found)[:LEAKS_LISTED]
-
-
-def _kept_images(path: Path, columns: list[str], split: str):
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=BATCH, columns=[*columns, "status"]):
-            kept = pc.and_(pc.equal(batch["status"], KEPT), pc.equal(batch["split"], split))
-            part = pa.Table.from_batches([batch]).filter(kept).select(columns)
-            if part.num_rows:
-                yield part
-
-
-def _no_images(columns: list[str]) -> pa.Table:
-    return pa.table({name: pa.array([], pa.string()) for name in columns})
-
-
-def _bits(texts: pa.ChunkedArray) -> np.ndarray:
-    return np.array([int(text, 16) for text in texts.to_pylist()], np.uint64)

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from curation.assembly.groups import GroupBy
 from curation.options import Options
 
 
@@ -23,11 +24,26 @@ class WorldtasksOptions(Options):
         0.1,
         ge=0,
         le=1,
-        description="Largest share of images that train may give up so that no clip is in both train and benchmark",
+        description="Largest share of images that train may give up so that no group (group_by) is in both train and "
+        "benchmark. To stay below it, the benchmark takes more images of fewer groups, or is smaller",
+    )
+    group_by: GroupBy = Field(
+        "source",
+        description="What is never in both splits. source: the source video that clips name (MiraData), else the clip. "
+        "clip: the clip. folder: the folder that the clip's file lies in",
+    )
+    copy_distance: int | None = Field(
+        6,
+        ge=0,
+        le=12,
+        description="Train images that differ from a benchmark image in at most this many of 64 bits when mirrored, "
+        "cropped, freed of black bars, or compared in a part, are left out; null: not looked for",
     )
     split_salt: str = Field("worldtasks", description="Another text draws another benchmark from the same pairs")
     removed: str | None = Field(
         None, description="Text file of clip, frame, sample or source-video ids, one a line, that must not be published"
     )
     min_train_pairs: int = Field(1, ge=0, description="Fewest train pairs that a release may have")
-    min_bench_pairs: int = Field(1, ge=0, description="Fewest benchmark pairs that a release may have")
+    min_bench_pairs: int = Field(
+        0, ge=0, description="Fewest benchmark pairs that a release may have. At 0, a small benchmark, or none, only warns"
+    )

@@ -3,19 +3,21 @@
 Size: `bench_size` pairs (the paper's 200), but never more than `max_bench_share` of the images, so that a small dataset
 keeps its train split; one at least when there are two images. One pair an image, one image a near-duplicate cluster.
 
+Groups: no group (a source video, see groups.py) has images on both sides, at any size. So train loses every other image
+of a group that the benchmark takes from, which costs about 7 % of the images at the paper's size. It may cost at most
+`spare` images. In a smaller dataset the benchmark takes several images from fewer groups instead, down to whole groups,
+which cost nothing; where that is not enough either, it is smaller. One group stays in train: a single group gives no
+benchmark.
+
 Strata: (agent category, task type). Each gets its share of the seats by its number of pairs, largest remainders first,
 so the benchmark has the composition of the whole (the paper draws at random and reports close to the same shares).
 
 Order: pairs are taken by a salted hash of their id, not by a random state, so a new clip changes only the few seats
 that its own pairs win or that rounding moves.
-
-What train gives up: the benchmark's images, always; the rest of their near-duplicate clusters, always; and every other
-frame of their clips, so that no scene of the benchmark is trained on, if that costs at most `max_excluded_share` of the
-images. At the paper's size it costs about 7 %. In a small dataset of few clips it would cost most of train: then only
-images and clusters are kept apart, which is what the paper asks for, and the statistics say so.
 """
 
 import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -59,33 +61,107 @@ def stable_order(frame_ids: pa.Array, frame_of: np.ndarray, task_index: np.ndarr
     return x ^ (x >> np.uint64(31))
 
 
-def choose(order: np.ndarray, group: np.ndarray, stratum: np.ndarray, seats: int) -> np.ndarray:
-    """Rows (int64, ascending) of up to `seats` pairs, at most one of a `group`, by strata's quotas in stable order.
+@dataclass(frozen=True)
+class Pairs:
+    """The pairs that may be chosen: arrays of their number n. A frame is in one group and in one cluster."""
 
-    `order` uint64 [n], `group` int [n] (near-duplicate cluster), `stratum` int [n], of the pairs that may be chosen.
-    Where a stratum cannot fill its seats because its images are taken, the next pairs of any stratum do.
+    order: np.ndarray  # uint64: who comes first
+    frame: np.ndarray  # int
+    cluster: np.ndarray  # int, of near-duplicate frames
+    group: np.ndarray  # int, from 0: what may not be on both sides
+    stratum: np.ndarray  # int, from 0
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+
+class _Groups:
+    """The groups that the benchmark takes from, opened one by one while train can spare the rest of their images.
+
+    At the end each cluster of an open group gives one pair, or all seats are taken. So the images that train loses
+    are those of the open groups less the smaller of the two numbers: that is what may not exceed `spare`.
     """
-    quota = apportion(np.bincount(stratum, minlength=1), min(seats, len(order)))
-    ranked = np.lexsort((np.arange(len(order)), order))
-    taken: dict[int, int] = {}  # group -> row
-    for row in ranked[quota[stratum[ranked]] > 0].tolist():
-        if quota[stratum[row]] and group[row] not in taken:
-            taken[group[row]] = row
-            quota[stratum[row]] -= 1
+
+    def __init__(self, pairs: Pairs, seats: int, spare: int):
+        self._seats, self._spare = seats, spare
+        _, first = np.unique(pairs.frame, return_index=True)
+        group, cluster = pairs.group[first], pairs.cluster[first]
+        self._images = np.bincount(group, minlength=1).tolist()
+        by_group = np.argsort(group, kind="stable")
+        self._cluster = cluster[by_group]
+        self._start = np.concatenate([[0], np.cumsum(self._images)])
+        self._closed: set[int] = set()
+        self._left = sum(count > 0 for count in self._images)  # groups that are wholly train's
+        self._clusters: set[int] = set()  # of the open groups
+        self._taken_images = 0  # of the open groups
+        self.open: set[int] = set()
+
+    def _of(self, group: int) -> list[int]:
+        """The clusters of its images."""
+        return self._cluster[self._start[group] : self._start[group + 1]].tolist()
+
+    def cost(self, group: int) -> int:
+        """Images that train would have lost in all, with `group` open too."""
+        filled = min(self._seats, len(self._clusters | set(self._of(group))))
+        return self._taken_images + self._images[group] - filled
+
+    def may_take(self, group: int) -> bool:
+        """Whether the benchmark may have pairs of `group`. It is opened if that can be afforded."""
+        if group in self.open or group in self._closed:
+            return group in self.open
+        # What cannot be afforded once never can: opening others only adds to the cost.
+        if self._left == 1 or self._taken_images + self._images[group] - self._seats > self._spare:
+            affordable = False
+        else:
+            affordable = self.cost(group) <= self._spare
+        if not affordable:
+            self._closed.add(group)
+            return False
+        self.open.add(group)
+        self._left -= 1
+        self._taken_images += self._images[group]
+        self._clusters.update(self._of(group))
+        return True
+
+    def cheapest(self) -> int | None:
+        """The least that a group with something to give would cost train, in images in all; None without one."""
+        if self._left < 2:
+            return None
+        closed = [group for group, images in enumerate(self._images) if images and group not in self.open]
+        return min((self.cost(group) for group in closed if set(self._of(group)) - self._clusters), default=None)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The benchmark: `rows` (int64, ascending) into the pairs, its `groups`, and what one more group would cost train.
+
+    `next_cost` counts all images that train would then have given up; None when no other group may be taken.
+    """
+
+    rows: np.ndarray
+    groups: int
+    next_cost: int | None
+
+
+def choose(pairs: Pairs, seats: int, spare: int) -> Chosen:
+    """Up to `seats` pairs, at most one of a cluster, by strata's quotas in their order.
+
+    Train gives up at most `spare` images of the groups they come from. Where a stratum cannot fill its seats, the next
+    pairs of any stratum do.
+    """
+    quota = apportion(np.bincount(pairs.stratum, minlength=1), min(seats, len(pairs)))
+    ranked = np.lexsort((np.arange(len(pairs)), pairs.order))
+    groups = _Groups(pairs, seats, spare)
+    cluster, group, stratum = (column.tolist() for column in (pairs.cluster, pairs.group, pairs.stratum))
+    left, taken = quota.tolist(), {}  # taken: cluster -> row
+    for by_quota in (True, False):
+        for row in ranked[quota[pairs.stratum[ranked]] > 0 if by_quota else slice(None)].tolist():
             if len(taken) == seats:
                 break
-    for row in ranked.tolist() if len(taken) < seats else []:
-        if group[row] not in taken:
-            taken[group[row]] = row
-            if len(taken) == seats:
-                break
-    return np.array(sorted(taken.values()), np.int64)
-
-
-def costs_too_much(bench_frames: np.ndarray, clip_of: np.ndarray, images: np.ndarray, most_share: float) -> bool:
-    """Whether giving up the other images of the benchmark's clips would cost more than `most_share` of all images.
-
-    `bench_frames` int [b], `images` int [m] frames that are published, `clip_of` int [frames].
-    """
-    shared = np.isin(clip_of[images], clip_of[bench_frames]).sum() - len(bench_frames)
-    return bool(shared > most_share * len(images))
+            if by_quota and not left[stratum[row]]:
+                continue
+            if cluster[row] not in taken and groups.may_take(group[row]):
+                taken[cluster[row]] = row
+                left[stratum[row]] -= 1
+    full = len(taken) == seats
+    return Chosen(np.array(sorted(taken.values()), np.int64), len(groups.open), None if full else groups.cheapest())

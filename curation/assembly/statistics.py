@@ -11,7 +11,10 @@ import pyarrow.parquet as pq
 
 from storage.tables import KEPT
 
-COLUMNS = ["frame_id", "clip_id", "agent_category", "task_type", "redistributable", "split", "status", "reason"]
+COLUMNS = [
+    *("frame_id", "clip_id", "external_id", "agent_category", "task_type"),
+    *("redistributable", "split", "status", "reason"),
+]
 SPLITS = ("train", "bench")
 
 
@@ -33,9 +36,10 @@ def whole_frames(worldtasks: Path, columns: list[str], batch: int) -> Iterator[p
 def statistics(worldtasks: Path) -> dict[str, Any]:
     """Pairs, images and clips of a WORLDTASKS table, with JSON values only.
 
-    rows, kept, reasons {reason: pairs}, reason_images {reason: images that lost a pair for it}, clips_in_both, and for
-    each split under `splits`: pairs, images, clips, publishable_pairs and publishable_images (whose pixels may be
-    redistributed), agent_categories and task_types {name: pairs}. One pass, one batch in memory.
+    rows, kept, reasons {reason: pairs}, reason_images {reason: images that lost a pair for it}, clips_in_both,
+    sources_in_both, clips_without_source (that name no source video), and for each split under `splits`: pairs,
+    images, clips, publishable_pairs and publishable_images (whose pixels may be redistributed), agent_categories and
+    task_types {name: pairs}. One pass, one batch in memory.
     """
     rows, reasons, reason_images = 0, Counter(), Counter()
     splits = {name: _Split() for name in SPLITS}
@@ -54,6 +58,8 @@ def statistics(worldtasks: Path) -> dict[str, Any]:
         "reason_images": dict(sorted(reason_images.items())),
         "splits": {name: split.facts() for name, split in splits.items()},
         "clips_in_both": len(splits["train"].clips & splits["bench"].clips),
+        "sources_in_both": len(splits["train"].sources & splits["bench"].sources),
+        "clips_without_source": len(splits["train"].sourceless | splits["bench"].sourceless),
     }
 
 
@@ -63,6 +69,8 @@ class _Split:
         self.agents: Counter[str] = Counter()
         self.tasks: Counter[str] = Counter()
         self.clips: set[str] = set()
+        self.sources: set[str] = set()
+        self.sourceless: set[str] = set()
 
     def add(self, rows: pa.Table) -> None:
         images = rows.group_by(["frame_id", "redistributable"]).aggregate([])
@@ -71,7 +79,13 @@ class _Split:
             self.counts[f"publishable_{unit}"] += pc.sum(table["redistributable"], min_count=0).as_py()
         self.agents.update(_counts(rows["agent_category"]))
         self.tasks.update(_counts(rows["task_type"]))
-        self.clips.update(pc.unique(rows["clip_id"]).to_pylist())
+        clips = rows.group_by(["clip_id", "external_id"]).aggregate([])
+        for clip, source in zip(clips["clip_id"].to_pylist(), clips["external_id"].to_pylist(), strict=True):
+            self.clips.add(clip)
+            if source:
+                self.sources.add(source)
+            else:
+                self.sourceless.add(clip)
 
     def facts(self) -> dict[str, Any]:
         names = ("pairs", "images", "publishable_pairs", "publishable_images")

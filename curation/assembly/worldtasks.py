@@ -5,17 +5,20 @@ import time
 from typing import Any
 
 from curation.assembly.assemble import assemble
-from curation.assembly.code import CODE
+from curation.assembly.code import CODE, HASH_CODE
 from curation.assembly.options import WorldtasksOptions
+from curation.assembly.picture_hashes import PictureHashes
 from curation.assembly.removals import read_removal_list
 from storage.collection import Store
 from storage.files import exclusive, sha256_bytes
 from storage.notes import kept_note, write_note
 from storage.tables import digest, read_meta, whole
 
-# What only assembly knows: clusters of near-duplicates, the benchmark's wanted size, what train gave up for it, whether
-# embeddings were compared, and how many ids of the removal list matched nothing.
-FACTS = ("clusters", "bench_target", "excluded_by", "embeddings", "removal_unmatched")
+# What only assembly knows, as `assemble` says.
+FACTS = (
+    *("clusters", "bench_target", "excluded_by", "groups", "bench_groups", "bench_shortfall", "unreadable_pictures"),
+    *("embeddings", "removal_unmatched"),
+)
 
 
 def fingerprint(store: Store, options: WorldtasksOptions) -> str:
@@ -23,6 +26,11 @@ def fingerprint(store: Store, options: WorldtasksOptions) -> str:
     sources = [digest(path) for stage in ("clips", "aesthetics", "taxonomy") for path in store.tables(stage)]
     parts = [CODE.version, options.model_dump(mode="json"), sorted(read_removal_list(options.removed)), sources]
     return sha256_bytes(json.dumps(parts, sort_keys=True).encode())
+
+
+def picture_hashes(store: Store) -> PictureHashes:
+    """The hashes of the collection's pictures, by which altered copies are found."""
+    return PictureHashes(store.folder, store.picture_hashes, HASH_CODE.version)
 
 
 def make_worldtasks(store: Store, options: WorldtasksOptions) -> tuple[dict[str, Any], bool]:
@@ -41,7 +49,7 @@ def make_worldtasks(store: Store, options: WorldtasksOptions) -> tuple[dict[str,
         if not reused:
             began = time.monotonic()
             inputs = [store.tables(stage) for stage in ("taxonomy", "clips", "aesthetics")]
-            counts = assemble(*inputs, store.worldtasks, options, meta)
+            counts = assemble(*inputs, store.worldtasks, options, meta, picture_hashes(store))
             found = {name: counts[name] for name in FACTS}
             write_note(facts, found)
             store.note_seconds("worldtasks", time.monotonic() - began)

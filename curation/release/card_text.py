@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from curation.assembly.split_words import split_words
 from curation.release.options import PublishOptions
 
 SPECIAL = re.compile(r"""[\\`*_{}\[\]()#!|~<>&"'$:@^=]|(?<=www)\.""")
@@ -17,6 +18,8 @@ REASONS = {
     "bench_image": "other tasks of a benchmark image",
     "bench_cluster": "in the near-duplicate cluster of a benchmark image",
     "bench_clip": "from the clip of a benchmark image",
+    "bench_source": "from the source video (or folder) of a benchmark image",
+    "bench_copy": "a benchmark image mirrored, cropped, with bars or a logo",
 }
 
 STRUCTURE = {
@@ -44,6 +47,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     shown = [[f"{c:,}" if isinstance(c, int) else escape(c) for c in row] for row in rows]
     lines = [head, ["---:" if number else "---" for number in numeric], *shown]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def fenced(values: Mapping[str, Any]) -> str:
+    """`values` as a block of JSON that is shown as it is: ASCII, and within a fence longer than any it holds."""
+    text = json.dumps(values, indent=1, sort_keys=True)
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence}json\n{text}\n{fence}"
 
 
 def share(part: int, whole: int) -> str:
@@ -144,18 +154,8 @@ def _creation(manifest: Mapping[str, Any]) -> str:
         [REASONS.get(reason, reason), pairs, stats["reason_images"].get(reason, 0)]
         for reason, pairs in stats["reasons"].items()
     ]
-    settings = [
-        [stage, json.dumps(values, sort_keys=True)]
-        for stage, values in (facts.get("options", {}) | {"worldtasks": manifest["assembly"]}).items()
-    ]
+    settings = facts.get("options", {}) | {"worldtasks": manifest["assembly"]}
     distance = manifest["assembly"].get("near_duplicate_distance", NOT_RECORDED)
-    both = stats["clips_in_both"]
-    scenes = (
-        "No clip has frames in both splits."
-        if not both
-        else f"{both:,} clips have frames in both splits: in a dataset this small, keeping whole clips apart would "
-        "have cost more of train than the settings allow."
-    )
     return f"""## Creation
 
 Clips are cut into frames, frames are filtered by sharpness and exposure, ranked by an aesthetic score
@@ -177,11 +177,12 @@ alone.
 
 Near-duplicates are frames whose 64-bit perceptual hashes differ in at most {distance} bits. The benchmark is drawn by
 a hash of the pairs' ids, in proportion to agent category and task type, one pair an image. No image of it, and no
-near-duplicate of one, is in train; this is checked on the finished table, apart from the code that splits. {scenes}
+near-duplicate of one, is in train. {split_words(stats, manifest["assembly"])} What both splits share is looked for on
+the finished table, apart from the code that splits.
 
 ### Settings
 
-{table(["stage", "settings"], settings) if settings else NOT_RECORDED}"""
+{fenced(settings)}"""
 
 
 def _composition(manifest: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from curation.code_version import CodeVersion
 
 CODE = CodeVersion(
     files=(
+        "curation/assembly/split_words.py",
         "curation/assembly/statistics.py",
         "curation/release/card.py",
         "curation/release/card_text.py",

@@ -119,6 +119,7 @@ def _view(tables, stages, facts, caps: Caps, thumbnails: Thumbnails) -> dict[str
         "taxonomy": taxonomy(tables["taxonomy"]) if "taxonomy" in tables else None,
         "splits": parts,
         "overlap": overlap,
+        "apart": str(facts.get("split") or ""),
         "twins": twins,
         "duplicates": duplicates,
         "tokens": tokens,

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from curation.assembly.assemble import assemble
+from curation.assembly.options import WorldtasksOptions
 from curation.schemas import AESTHETICS, CLIPS, TAXONOMY
-from storage.tables import KEPT, write_table
+from storage.tables import KEPT, REJECTED, read_rows, write_table
 
 AGENTS = ("first_person", "human", "vehicle")
 TYPES = ("navigation", "positioning", "other")
@@ -24,8 +26,12 @@ def scattered(number: int) -> str:
 def jpeg(number: int, size: int = 24) -> bytes:
     """A small picture of its own for every number."""
     pixels = np.random.default_rng(number).integers(0, 256, (3, 4, 3), dtype=np.uint8)
+    return encoded(Image.fromarray(pixels).resize((size, size), Image.Resampling.NEAREST))
+
+
+def encoded(picture: Image.Image) -> bytes:
     out = io.BytesIO()
-    Image.fromarray(pixels).resize((size, size), Image.Resampling.NEAREST).save(out, "JPEG", quality=90)
+    picture.save(out, "JPEG", quality=90)
     return out.getvalue()
 
 
@@ -45,17 +51,28 @@ class Collection:
         row |= {"external_id": external_id, "external_start_s": start, "redistributable": redistributable}
         self.clips[clip_id] = row
 
-    def frame(self, clip_id: str, milliseconds: int, phash: str, pairs: int = 8, text: str = "go there"):
+    def frame(
+        self,
+        clip_id: str,
+        milliseconds: int,
+        phash: str,
+        pairs: int = 8,
+        text: str = "go there",
+        picture: np.ndarray | None = None,
+    ):
+        """Adds a frame whose picture is `picture` (uint8 [H, W]) or a small one of its own."""
         if clip_id not in self.clips:
             self.clip(clip_id)
         frame_id, number = f"{clip_id}_{milliseconds:08d}", len(self.frames)
-        data = jpeg(number)
+        data = jpeg(number) if picture is None else encoded(Image.fromarray(picture))
+        height, width = (24, 24) if picture is None else picture.shape
         image = f"images/{number // 100:03d}/{number}.jpg"
         path = self.folder / image
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         frame = {"frame_id": frame_id, "clip_id": clip_id, "seconds": milliseconds / 1000, "image": image}
-        frame |= {"image_sha256": hashlib.sha256(data).hexdigest(), "width": 24, "height": 24, "phash": phash}
+        frame |= {"image_sha256": hashlib.sha256(data).hexdigest(), "width": width, "height": height}
+        frame["phash"] = phash
         self.frames[frame_id] = frame
         for index in range(pairs):
             row = dict.fromkeys(TAXONOMY.names) | frame | {"status": KEPT, "reason": "", "detail": ""}
@@ -96,6 +113,16 @@ class Collection:
         path = self.folder / "tables" / "aesthetics" / "a-00.parquet"
         write_table(path, rows, AESTHETICS, {})
         return path
+
+
+def built(collection, out, shards=2, aesthetics=(), **options):
+    counts = assemble(*collection.write(shards), list(aesthetics), out, WorldtasksOptions(**options), {"made": "here"})
+    return counts, list(read_rows(out))
+
+
+def reasons(rows) -> dict[str, str]:
+    """Each rejected sample's reason."""
+    return {row["sample_id"]: row["reason"] for row in rows if row["status"] == REJECTED}
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def test_finished_collections_stay_what_they_are():
         "screening": "2",
         "tasks": "3",
         "taxonomy": "2",
-        "worldtasks": "1",
+        "worldtasks": "2",
         "published_dataset": "2",
     }
 

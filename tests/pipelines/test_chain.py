@@ -56,7 +56,7 @@ def test_every_filter_of_the_chain_catches_something(small_store):
     assert reasons["tasks"].total() > reasons["tasks"][""] > 0
 
 
-def test_the_checks_passed_and_two_of_six_only_warn(small_store):
+def test_the_checks_passed_and_three_of_seven_only_warn(small_store):
     _, result = small_store
     checks = {event.check_name: event for event in result.get_asset_check_evaluations()}
     assert set(checks) == {
@@ -66,6 +66,7 @@ def test_the_checks_passed_and_two_of_six_only_warn(small_store):
         "minimum_size",
         "shards_complete",
         "keep_rates_steady",
+        "benchmark_size",
     }
     assert all(check.passed for check in checks.values())
 

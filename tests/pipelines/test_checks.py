@@ -1,5 +1,6 @@
 """The checks before a release see what is wrong, and a release that fails one does not happen."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -7,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curation.assembly.audit import counts_problems, drift, leaks, schema_problems, shard_problems, split_sizes
+from curation.assembly.audit import counts_problems, drift, schema_problems, shard_problems, split_sizes
+from curation.assembly.leaks import leaks
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +34,7 @@ def fullest(store, stage):
 
 def test_a_sound_collection_has_no_problems(copied):
     assert counts_problems(copied) == schema_problems(copied.worldtasks) == shard_problems(copied) == []
-    assert leaks(copied.worldtasks) == []
+    assert leaks(copied.worldtasks, copied.tables("clips")) == []
     assert set(split_sizes(copied.worldtasks)) == {"train", "bench"}
 
 
@@ -77,7 +79,29 @@ def test_a_repeated_id_a_null_and_a_foreign_split_are_told(copied):
     assert "1 sample ids appear twice" in told and "1 kept rows have no task" in told and "validation" in told
 
 
-def test_a_train_image_that_is_also_in_the_benchmark_is_a_leak(copied):
+def checked(store):
+    """The result of `no_leak`, which a release waits for."""
+    from assets.release.checks import no_leak
+    from assets.support.resources import CollectionResource
+
+    return no_leak(CollectionResource(root=str(store.root), name=store.name))
+
+
+def test_a_train_image_of_a_benchmark_clip_blocks_the_release(copied):
+    def spoil(table):
+        rows = table.to_pylist()
+        lost = next(row for row in rows if row["reason"] == "bench_clip")
+        lost |= {"status": "kept", "reason": "", "split": "train"}
+        return pa.Table.from_pylist(rows, schema=table.schema)
+
+    assert checked(copied).passed
+    rewrite(copied.worldtasks, spoil)
+    result = checked(copied)
+    assert not result.passed and result.severity.name == "ERROR"
+    assert "is in both splits" in result.description
+
+
+def test_a_train_image_that_is_like_a_benchmark_image_is_shown_and_blocks_nothing(copied, small_store):
     def spoil(table):
         rows = table.to_pylist()
         bench = next(row for row in rows if row["split"] == "bench")
@@ -86,8 +110,60 @@ def test_a_train_image_that_is_also_in_the_benchmark_is_a_leak(copied):
         train["phash"] = f"{int(bench['phash'], 16) ^ 1:016x}"
         return pa.Table.from_pylist(rows, schema=table.schema)
 
+    shutil.copytree(small_store[0].folder / "frames", copied.folder / "frames")
     rewrite(copied.worldtasks, spoil)
-    assert leaks(copied.worldtasks)
+    result = checked(copied)
+    assert not result.passed and result.severity.name == "WARN"
+    assert "is 1 bits from bench image" in result.description
+    assert result.metadata["train beside bench"].value.startswith("![train images beside")
+
+
+def test_a_benchmark_that_is_not_there_warns(copied):
+    from assets.release.checks import benchmark_size, minimum_size
+    from assets.support.resources import CollectionResource
+    from curation.assembly.options import WorldtasksOptions
+    from curation.assembly.worldtasks import make_worldtasks
+
+    collection = CollectionResource(root=str(copied.root), name=copied.name)
+    assert benchmark_size(collection).passed
+    make_worldtasks(copied, WorldtasksOptions(group_by="folder", copy_distance=None))
+    result = benchmark_size(collection)
+    assert not result.passed and result.severity.name == "WARN" and "are of one folder" in result.description
+    assert minimum_size(collection).passed
+
+
+def test_an_older_collection_is_assembled_anew_and_its_stages_are_not(small_store, tmp_path, job_tools):
+    """Its table was made by other code: the benchmark's rule is another one now."""
+    import dagster as dg
+
+    from assets.support.partitions import ALL_SHARDS
+    from curation.stages import NAMES
+    from pipelines.definitions import defs
+
+    store, _ = small_store
+    shutil.copytree(store.folder, tmp_path / "small", symlinks=True)
+    old = replace(store, root=tmp_path)
+    table = pq.read_table(old.worldtasks)
+    meta = json.loads(table.schema.metadata[b"wmsd"]) | {"fingerprint": "of version 1"}
+    for name in ("group_by", "copy_distance"):
+        del meta["options"][name]
+    pq.write_table(table.replace_schema_metadata({b"wmsd": json.dumps(meta)}), old.worldtasks)
+    old.worldtasks_facts.write_text(
+        '{"clusters": 1, "bench_target": 1, "excluded_by": "cluster", "removal_unmatched": 0}'
+    )
+    old.picture_hashes.unlink()
+    before = {path: path.read_bytes() for stage in NAMES for path in old.tables(stage)}
+    with dg.instance_for_test() as instance:
+        result = defs.resolve_job_def("build_worldtasks").execute_in_process(
+            run_config=job_tools[0](tmp_path), tags=ALL_SHARDS, instance=instance
+        )
+    assert result.success
+    assert before == {path: path.read_bytes() for stage in NAMES for path in old.tables(stage)}
+    made = {
+        event.asset_key.path[0]: event.materialization.metadata for event in result.get_asset_materialization_events()
+    }
+    assert made["worldtasks"]["reused"].value is False
+    assert old.worldtasks.read_bytes() == store.worldtasks.read_bytes()
 
 
 def test_drift_is_told_beyond_the_tolerance_only():

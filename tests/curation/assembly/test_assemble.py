@@ -8,20 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from curation.assembly.assemble import assemble
-from curation.assembly.audit import leaks
+from curation.assembly.leaks import leaks
 from curation.assembly.options import WorldtasksOptions
 from curation.schemas import WORLDTASKS
-from storage.tables import KEPT, REJECTED, read_meta, read_rows
-
-
-def built(collection, out, shards=2, aesthetics=(), **options):
-    counts = assemble(*collection.write(shards), list(aesthetics), out, WorldtasksOptions(**options), {"made": "here"})
-    return counts, list(read_rows(out))
-
-
-def reasons(rows) -> dict[str, str]:
-    """Each rejected sample's reason."""
-    return {row["sample_id"]: row["reason"] for row in rows if row["status"] == REJECTED}
+from storage.tables import KEPT, read_meta
+from tests.curation.assembled import built, reasons
 
 
 def test_every_pair_arrives_once_in_order_with_its_clip(forty, tmp_path):
@@ -42,7 +33,7 @@ def test_no_image_is_in_both_splits_and_none_twice_in_the_benchmark(forty, tmp_p
     train = {row["frame_id"] for row in rows if row["split"] == "train"}
     assert len(bench) == len(set(bench)) == counts["bench_target"] == 12
     assert not set(bench) & train
-    assert leaks(tmp_path / "w.parquet") == []
+    assert leaks(tmp_path / "w.parquet", forty.write()[1]) == []
 
 
 @pytest.mark.slow
@@ -70,24 +61,6 @@ def test_frames_of_one_clip_stay_when_they_moved_and_go_when_not(collection, sca
     _, rows = built(collection, tmp_path / "w.parquet", bench_size=0)
     kept = sorted({row["frame_id"] for row in rows if row["status"] == KEPT})
     assert kept == [*(f"moving_{1000 * second:08d}" for second in range(4)), "still_00000000"]
-
-
-def test_train_gives_up_the_benchmarks_clips_where_that_is_cheap(collection, scattered, tmp_path):
-    for clip in range(60):
-        for frame in range(2):
-            collection.frame(f"c{clip:02d}", 1000 * frame, scattered(10 * clip + frame))
-    counts, rows = built(collection, tmp_path / "w.parquet", bench_size=3)
-    assert counts["excluded_by"] == "clip" and counts["clips_in_both"] == 0
-    bench_clips = {row["clip_id"] for row in rows if row["split"] == "bench"}
-    lost = [row for row in rows if row["reason"] == "bench_clip"]
-    assert {row["clip_id"] for row in lost} <= bench_clips and lost
-    assert all(row["detail"].startswith(row["clip_id"]) for row in lost)
-
-
-def test_train_keeps_them_where_it_would_cost_too_much(forty, tmp_path):
-    counts, rows = built(forty, tmp_path / "w.parquet")
-    assert counts["excluded_by"] == "cluster" and counts["clips_in_both"] > 0
-    assert "bench_clip" not in reasons(rows).values()
 
 
 def test_a_chain_of_near_duplicates_does_not_straddle_the_splits(collection, tmp_path):

@@ -243,3 +243,43 @@ def test_the_card_tells_what_was_measured(forty, tmp_path):
 def test_a_card_without_facts_says_so(forty, tmp_path):
     _, tree, _ = published(forty, tmp_path / "out", facts={})
     assert "not recorded" in (tree / "README.md").read_text()
+
+
+def test_the_cards_settings_can_be_read_as_text(forty, tmp_path):
+    hostile = "``` <script>alert(1)</script>\n````\n# not a heading & \u202e*bold*"
+    facts = FACTS | {"options": {"quality": {"min_mean_luma": 20.0, "note": hostile}}}
+    _, tree, _ = published(forty, tmp_path / "out", facts=facts)
+    text = (tree / "README.md").read_text()
+    settings = text.split("### Settings\n\n")[1].split("\n\n## ")[0]
+    head, *lines, foot = settings.split("\n")
+    fence = head.removesuffix("json")
+    assert foot == fence == "`````" and not any(line.lstrip().startswith(fence) for line in lines)
+    assert json.loads("\n".join(lines))["quality"] == {"min_mean_luma": 20.0, "note": hostile}
+    assert all(line.isascii() for line in lines) and "&#" not in settings
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "apart by source video: no source video has frames in both splits"),
+        ({"group_by": "clip"}, "no clip has frames in both splits. {} source videos have clips in both."),
+        ({"bench_size": 0}, "This release has no benchmark."),
+    ],
+)
+def test_the_card_says_how_the_split_was_made(forty, tmp_path, options, words):
+    _, tree, rows = published(forty, tmp_path / "out", **options)
+    train, bench = ({row["external_id"] for row in rows if row["split"] == split} for split in ("train", "bench"))
+    assert words.format(len(train & bench)) in " ".join((tree / "README.md").read_text().split())
+    assert bool(train & bench) == ("{}" in words)
+
+
+def test_a_card_of_clips_without_sources_speaks_of_clips(forty, tmp_path):
+    for number, clip in enumerate(forty.clips.values()):
+        clip["external_id"] = clip["external_id"] if number < 4 else ""
+    _, tree, rows = published(forty, tmp_path / "some")
+    without = {row["clip_id"] for row in rows if row["split"] and not row["external_id"]}
+    assert f"by clip for the {len(without)} clips that name none" in " ".join((tree / "README.md").read_text().split())
+    for clip in forty.clips.values():
+        clip["external_id"] = ""
+    _, tree, _ = published(forty, tmp_path / "none")
+    assert "since no clip names a source video: no clip" in " ".join((tree / "README.md").read_text().split())
