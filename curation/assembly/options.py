@@ -45,5 +45,7 @@ class WorldtasksOptions(Options):
     )
     min_train_pairs: int = Field(1, ge=0, description="Fewest train pairs that a release may have")
     min_bench_pairs: int = Field(
-        0, ge=0, description="Fewest benchmark pairs that a release may have. At 0, a small benchmark, or none, only warns"
+        0,
+        ge=0,
+        description="Fewest benchmark pairs that a release may have. At 0, a small benchmark, or none, only warns",
     )
