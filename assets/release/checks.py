@@ -1,7 +1,5 @@
 """Asset checks between assembly and release: four block a release, three only warn."""
 
-import json
-
 import dagster as dg
 
 from assets.support.leak_pictures import side_by_side
@@ -13,6 +11,7 @@ from curation.assembly.worldtasks import picture_hashes
 from curation.release.latest import latest_manifest
 from curation.report.summaries import funnel, keep_rates
 from curation.stages import tables_of
+from storage.notes import kept_note
 
 DRIFT_TOLERANCE = 0.05  # of rows, absolute
 
@@ -59,7 +58,7 @@ def no_leak(collection: CollectionResource) -> dg.AssetCheckResult:
 @dg.asset_check(asset="worldtasks", description="The benchmark has as many pairs as the recipe asks for.")
 def benchmark_size(collection: CollectionResource) -> dg.AssetCheckResult:
     # A table of an earlier version has none of these facts: it is made anew by the next run.
-    facts = json.loads(collection.store().worldtasks_facts.read_text())
+    facts = kept_note(collection.store().worldtasks_facts)
     problems = [facts["bench_shortfall"]] if facts.get("bench_shortfall") else []
     names = {"pairs asked for": "bench_target", "groups": "groups", "groups of the benchmark": "bench_groups"}
     shown = {said: facts[name] for said, name in names.items() if name in facts}

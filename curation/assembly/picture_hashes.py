@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from curation.assembly.copies import HASHES, hashes_of
 from storage.files import PathOutsideRoot, confined
-from storage.tables import read_meta, write_batches
+from storage.tables import read_meta, whole, write_batches
 
 SCHEMA = pa.schema([("image_sha256", pa.string()), ("hashes", pa.list_(pa.uint64(), HASHES))])
 READERS = 4  # threads: decoding and scaling leave the interpreter free
@@ -73,13 +73,9 @@ class PictureHashes:
         return hashes, rows >= 0
 
     def _before(self) -> tuple[list[str], np.ndarray]:
-        nothing = [], np.zeros((0, HASHES), np.uint64)
-        try:
-            if read_meta(self.kept).get("version") != self.version:
-                return nothing
-            table = pq.read_table(self.kept, schema=SCHEMA).combine_chunks()
-        except (OSError, ValueError, pa.ArrowException):
-            return nothing
+        if not whole(self.kept) or read_meta(self.kept).get("version") != self.version:
+            return [], np.zeros((0, HASHES), np.uint64)
+        table = pq.read_table(self.kept, schema=SCHEMA).combine_chunks()
         values = table["hashes"].combine_chunks().flatten().to_numpy().reshape(-1, HASHES)
         return table["image_sha256"].to_pylist(), values
 
