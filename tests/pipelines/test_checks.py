@@ -168,7 +168,7 @@ def test_an_older_collection_is_assembled_anew_and_its_stages_are_not(small_stor
 
 def test_drift_is_told_beyond_the_tolerance_only():
     assert drift({"quality": 0.90, "tasks": 0.5}, {"quality": 0.94, "new": 1.0}, 0.05) == []
-    assert drift({"quality": 0.90}, {"quality": 0.96}, 0.05) == ["quality keeps 90.0%, the last release kept 96.0%"]
+    assert drift({"quality": 0.90}, {"quality": 0.96}, 0.05) == ["quality keeps 90.0%, but the last release kept 96.0%"]
 
 
 def test_a_release_that_is_too_small_is_not_published(small_store, tmp_path, job_tools):
