@@ -129,7 +129,11 @@ def test_two_trainings_of_one_role_make_two_curves(fresh, run_job, tiny_checkpoi
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("curve-step-00060", "kept no LoRA of this step"), ("curve-step-60", "curve-step-NUMBER"), ("curves", "none of")],
+    [
+        ("curve-step-00060", "kept no LoRA of this step"),
+        ("curve-step-60", "curve-step-NUMBER"),
+        ("curves", "is not a run of the recipe"),
+    ],
 )
 def test_a_point_that_is_not_there_is_refused(fresh, run_job, tiny_checkpoint, name, said):
     keep(fresh.store, tiny_checkpoint)

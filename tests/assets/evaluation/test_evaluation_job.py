@@ -170,7 +170,7 @@ def test_a_benchmark_of_another_size_than_expected_is_refused_before_anything_is
     recipe = fresh.recipe | {"ops": fresh.recipe["ops"] | {"scores": {"config": {"expected": 200}}}}
     result = run_job(recipe, names=["base", "vlm"])
     assert "3 samples of microworld" in failure_of(result, "generated_videos")
-    assert "200 are expected" in failure_of(result, "generated_videos")
+    assert "`expected` is 200" in failure_of(result, "generated_videos")
     assert materialized(result) == set() and not list(fresh.store.evaluation.rglob("*.mp4"))
 
 

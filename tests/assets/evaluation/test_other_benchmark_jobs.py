@@ -150,10 +150,18 @@ def test_another_benchmarks_videos_are_refused_at_the_start(fresh, stage, kind):
     [
         ({"seeds": [0, 1]}, {}, r"dreamgen_scores\.config\.seed is not set: choose one of .*\(0, 1\)"),
         ({"seeds": [0, 1]}, {"seed": 2}, r"dreamgen_scores\.config\.seed = 2.*0, 1"),
-        ({}, {"groups": ["objects"]}, r"dreamgen_scores\.config\.groups.*'objects': one of object, behavior"),
+        (
+            {},
+            {"groups": ["objects"]},
+            r"dreamgen_scores\.config\.groups.*'objects' is not known: choose from object, behavior",
+        ),
         ({}, {"groups": ["object", "object"]}, "give each of them once"),
         ({}, {"groups": ["object", "robocasa"]}, "robocasa has no videos"),
-        ({}, {"judge": {"questions": ["physics"]}}, r"judge\.questions.*'physics': one of dreamgen_following"),
+        (
+            {},
+            {"judge": {"questions": ["physics"]}},
+            r"judge\.questions.*'physics' is not known: choose from dreamgen_following",
+        ),
         ({"benchmark": {"dreamgen": {"path": "x", "groups": ["gr1_env"]}}}, {}, r"generated_videos.*groups.*'gr1_env'"),
     ],
 )

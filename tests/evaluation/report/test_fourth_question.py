@@ -36,7 +36,7 @@ def test_a_fourth_question_is_on_the_page_without_traces_of_the_paper(told):
 
 def test_a_fourth_question_has_a_weight_in_training_and_a_place_in_its_report(told):
     assert told["weight"] == 0.25 and told["asked"] == ["task", "agent", "consistency", "speed"]
-    assert "rewards.speed has a weight but rewards.judge.questions ['task', 'consistency'] lack it" in told["unasked"]
+    assert "rewards.speed has a weight, but rewards.judge.questions ['task', 'consistency'] lack it" in told["unasked"]
     assert told["reproduced"] == 0.9 and "| Task | Agent | Consistency | Speed | Average |" in told["table"]
     assert "rewards.png" in told["charts"]
 
