@@ -17,7 +17,7 @@ VERDICT = [("status", pa.string()), ("reason", pa.string()), ("detail", pa.strin
 CLIPS = pa.schema([
     ("clip_id", pa.string()),
     ("path", pa.string()),  # relative to the source folder; "" when the file is absent
-    ("digest", pa.string()),  # of size and three 1 MiB samples, see curation/clips/manifest.py; "" when absent
+    ("digest", pa.string()),  # of size and samples of the content, see curation/clips/content.py; "" when absent
     ("size_bytes", pa.int64()),
     ("external_id", pa.string()),  # the video's id where it came from, e.g. a YouTube id; else ""
     ("external_start_s", pa.float64()),  # where the clip lies in that video
@@ -39,6 +39,7 @@ CLIPS = pa.schema([
     ("time_base_den", pa.int64()),
     ("pts_runs", pa.list_(pa.int64())),  # every presentation time: media/index.py
     ("keyframe_pts", pa.list_(pa.int64())),
+    ("counted", pa.bool_()),  # the file has no presentation times of its own: its frames are found by counting
     *VERDICT,
 ])  # fmt: skip
 

@@ -21,7 +21,7 @@ MAX_PIXELS = 8192 * 8192
 # file named .mp4 must not make the decoder read other files or the network.
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,av1,obu,ivf,"
-    "flv,asf,ogg,mxf,mxf_opatom,gif,nut,rm,dv,wtv,swf,aac,mp3,wav,flac"
+    "flv,asf,ogg,mxf,mxf_opatom,gif,nut,rm,dv,wtv,swf,yuv4mpegpipe,vc1,aac,mp3,wav,flac"
 )
 # Probing options were measured (probesize, analyzeduration, fpsprobesize: no gain within 5 % on MP4), so the
 # defaults, which are the safest for other containers, stay.
@@ -47,8 +47,7 @@ def check_readable(path: Path) -> None:
 
 @contextlib.contextmanager
 def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container and its video stream (see video_stream), one decoding thread, other streams
-    discarded.
+    """The container and its video stream, one decoding thread, other streams discarded.
 
     Raises MediaError with a reason of a file, also for what FFmpeg raises while the block runs.
     """
@@ -69,13 +68,16 @@ def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[InputCont
 
 
 def video_stream(container: InputContainer, name: str) -> VideoStream:
-    """The stream that players show: FFmpeg's best one, by disposition first; cover pictures are none."""
-    real = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
-    best = container.streams.best("video")
-    for stream in ([best] if best in real else []) + real:
-        if stream.codec_context is None:
-            raise MediaError("unsupported_codec", f"{name!r}: no decoder for tag {stream.codec_tag!r}")
-        return stream
+    """The stream that players show: FFmpeg's best one, by disposition first; cover pictures and thumbnails are none."""
+    pictures = Disposition.attached_pic | Disposition.timed_thumbnails
+    streams = [stream for stream in container.streams.video if not stream.disposition & pictures]
+    readable = [stream for stream in streams if stream.codec_context is not None]
+    if readable:
+        best = container.streams.best("video")
+        marked = [stream for stream in readable if stream.disposition & Disposition.default]
+        return best if best in readable else (marked or readable)[0]
+    if streams:
+        raise MediaError("unsupported_codec", f"{name!r}: no decoder for its codec")
     kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "none"
     raise MediaError("no_video_stream", f"{name!r} has no video stream; its streams: {kinds}")
 

@@ -45,13 +45,15 @@ class FrameIndex:
 
     pts: int64 [n], strictly increasing, one per frame that is shown. keyframe_pts: int64 [k], strictly increasing,
     packets at which decoding may start; those before pts[0] are keyframes that an edit list hides but that frames
-    depend on. time_base: seconds per tick. Raises ValueError when an array is empty or unsorted, when no keyframe is
-    at or before pts[0], or when the time base is not positive.
+    depend on. time_base: seconds per tick. counted: the packets' own times are absent, or tell the order of decoding:
+    the n-th frame shown is the one at pts[n], and is found by counting. Raises ValueError when an array is empty or
+    unsorted, when no keyframe is at or before pts[0], or when the time base is not positive.
     """
 
     pts: np.ndarray
     keyframe_pts: np.ndarray
     time_base: Fraction
+    counted: bool = False
 
     def __post_init__(self):
         for name in ("pts", "keyframe_pts"):
@@ -77,6 +79,7 @@ class FrameIndex:
             decode_runs(row["pts_runs"]),
             np.asarray(row["keyframe_pts"], np.int64),
             Fraction(row["time_base_num"], row["time_base_den"]),
+            bool(row.get("counted")),
         )
 
     def to_row(self) -> dict:
@@ -86,6 +89,7 @@ class FrameIndex:
             "time_base_den": self.time_base.denominator,
             "pts_runs": encode_runs(self.pts.tolist()),
             "keyframe_pts": self.keyframe_pts.tolist(),
+            "counted": self.counted,
         }
 
     def exact_seconds(self, pts: int) -> Fraction:

@@ -8,11 +8,15 @@ from av.video.frame import VideoFrame
 
 @dataclass(frozen=True, eq=False)
 class Taken:
-    """What became of one target of a plan: its frame and whether it is sound, or None and whether there was damage."""
+    """What became of one target of a plan: its frame and whether it is sound, or None and whether there was damage.
+
+    late: there was no time left to look for it.
+    """
 
     pts: int
     frame: VideoFrame | None
     sound: bool
+    late: bool = False
 
 
 def paired(taken: Iterable[Taken], beside: Mapping[int, int]) -> Iterator[tuple[Taken, VideoFrame | None]]:

@@ -44,13 +44,15 @@ class Run:
 class Plan:
     """`mode` is "keyframe" (every target is a keyframe and decoded alone) or "exact"; `wanted` is sorted by time.
 
-    beside: (pts of a wanted frame, pts of a target that is decoded for its sake), see with_neighbours.
+    beside: (pts of a wanted frame, pts of a target that is decoded for its sake), see with_neighbours. numbers: of a
+    clip whose frames are counted, (pts of a target, its place in the order shown, from 0); else None.
     """
 
     mode: str
     wanted: tuple[Wanted, ...]
     runs: tuple[Run, ...]
     beside: tuple[tuple[int, int], ...] = ()
+    numbers: tuple[tuple[int, int], ...] | None = None
 
     def to_json(self) -> dict:
         return {
@@ -58,13 +60,16 @@ class Plan:
             "wanted": [[frame.pts, frame.seconds, frame.requested_s] for frame in self.wanted],
             "runs": [[run.start, list(run.targets)] for run in self.runs],
             "beside": [list(pair) for pair in self.beside],
+            "numbers": None if self.numbers is None else [list(pair) for pair in self.numbers],
         }
 
     @classmethod
     def from_json(cls, value: dict) -> "Plan":
         wanted = tuple(Wanted(*frame) for frame in value["wanted"])
         runs = tuple(Run(start, tuple(targets)) for start, targets in value["runs"])
-        return cls(value["mode"], wanted, runs, tuple((pts, other) for pts, other in value["beside"]))
+        beside = tuple((pts, other) for pts, other in value["beside"])
+        numbers = None if value["numbers"] is None else tuple((pts, number) for pts, number in value["numbers"])
+        return cls(value["mode"], wanted, runs, beside, numbers)
 
 
 def requested_times(index: FrameIndex, count: int, every_s: float | None = None) -> list[Fraction]:
@@ -132,6 +137,18 @@ def exact_runs(index: FrameIndex, targets: Sequence[int]) -> tuple[Run, ...]:
     return tuple(runs)
 
 
+def exact_plan(index: FrameIndex, wanted: Sequence[Wanted]) -> Plan:
+    """How to reach exactly the frames `wanted` (sorted, distinct); raises ValueError as `exact_runs` does."""
+    targets = [frame.pts for frame in wanted]
+    return Plan("exact", tuple(wanted), exact_runs(index, targets), numbers=places_shown(index, targets))
+
+
+def places_shown(index: FrameIndex, targets: Sequence[int]) -> tuple[tuple[int, int], ...] | None:
+    """(pts, place in the order shown) of frames that are found by counting, else None."""
+    places = np.searchsorted(index.pts, np.asarray(targets, np.int64)).tolist()
+    return tuple(zip(targets, places, strict=True)) if index.counted else None
+
+
 def distinct(index: FrameIndex, chosen: Sequence[int], ticks: Sequence[Fraction]) -> list[Wanted]:
     """Merges choices that are one frame, or two within a millisecond (a frame's id holds its time in milliseconds)."""
     wanted: dict[int, Wanted] = {}
@@ -157,7 +174,7 @@ def plan_clip(
 
     `mode`: "exact" takes the frame nearest each requested time; "keyframe" the keyframe nearest to it, each once;
     "auto" is keyframe for clips of at least `long_clip_s` seconds. When snapping leaves fewer frames than exact would
-    give, the clip is planned as exact. Raises ValueError for options out of range.
+    give, or frames are counted, the clip is planned as exact. Raises ValueError for options out of range.
     """
     if mode not in MODES:
         raise ValueError(f"mode {mode!r}: expected one of {', '.join(MODES)}")
@@ -165,13 +182,15 @@ def plan_clip(
     ticks = requested_times(index, count, every_s)
     wanted = distinct(index, nearest(index.pts, ticks, origin), ticks)
     keyframes = index.shown_keyframes
-    if len(keyframes) and (
-        mode == "keyframe" or (mode == "auto" and index.exact_seconds(index.pts[-1]) >= Fraction(long_clip_s))
+    if (
+        len(keyframes)
+        and not index.counted
+        and (mode == "keyframe" or (mode == "auto" and index.exact_seconds(index.pts[-1]) >= Fraction(long_clip_s)))
     ):
         snapped = distinct(index, nearest(keyframes, ticks, origin), ticks)
         if len(snapped) >= len(wanted):
             return Plan("keyframe", tuple(snapped), tuple(Run(frame.pts, (frame.pts,)) for frame in snapped))
-    return Plan("exact", tuple(wanted), exact_runs(index, [frame.pts for frame in wanted]))
+    return exact_plan(index, wanted)
 
 
 def with_neighbours(plan: Plan, index: FrameIndex) -> Plan:
@@ -193,4 +212,5 @@ def with_neighbours(plan: Plan, index: FrameIndex) -> Plan:
         )
     else:
         runs = exact_runs(index, sorted({*wanted.tolist(), *beside.values()}))
-    return replace(plan, runs=runs, beside=tuple(beside.items()))
+    numbers = places_shown(index, [target for run in runs for target in run.targets])
+    return replace(plan, runs=runs, beside=tuple(beside.items()), numbers=numbers)

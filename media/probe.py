@@ -1,4 +1,8 @@
-"""What a video file holds, read once: every packet's time without decoding, and one decoded frame for its geometry."""
+"""What a video file holds: every frame's time without decoding, and one decoded frame for its geometry.
+
+Times come from the container's own table where it is whole and the first packets agree with it (MP4, MOV), else from
+one pass over the packets.
+"""
 
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -16,7 +20,13 @@ from media.display import Orientation, display_size, orientation
 from media.errors import MediaError
 from media.fields import field_order, is_interlaced
 from media.index import MAX_FRAMES, FrameIndex
+from media.ordering import BARE, doubtful, look, rate_of, shifted_by_seeks, timeless
+from media.sample_table import sample_times
 from media.tone_map import transfer_name
+
+# So many packets, or bytes, of a file are compared with its table.
+COMPARED_PACKETS = 32
+COMPARED_BYTES = 2 << 20
 
 
 def probe(path: Path, max_pixels: int = MAX_PIXELS) -> dict:
@@ -27,9 +37,9 @@ def probe(path: Path, max_pixels: int = MAX_PIXELS) -> dict:
     MediaError.
     """
     with opened(path, max_pixels) as (container, stream):
-        scan = scan_packets(container, stream)
+        scan = scan_table(container, stream, path) or scan_packets(container, stream)
         check_complete(stream, scan, path)
-        index = build_index(scan, stream.time_base, path)
+        index = counted_index(container, stream, scan, path, max_pixels) or build_index(scan, stream.time_base, path)
         turn = orientation(scan.first_frame) if scan.first_frame is not None else Orientation()
         context = stream.codec_context
         check_pixels(context.width, context.height, max_pixels)
@@ -37,7 +47,8 @@ def probe(path: Path, max_pixels: int = MAX_PIXELS) -> dict:
             raise MediaError("unreadable", f"{path.name!r}: the picture size is not known")
         width, height = display_size(context.width, context.height, pixel_aspect(stream), turn)
         span = index.exact_seconds(index.pts[-1])
-        last = scan.last_duration * stream.time_base if scan.last_duration > 0 else mean_step(index)
+        known = scan.last_duration > 0 and not index.counted
+        last = scan.last_duration * stream.time_base if known else mean_step(index)
         return {
             "duration_s": float(span + last),
             "fps": float((len(index.pts) - 1) / span) if span else header_rate(stream),
@@ -58,37 +69,78 @@ def probe(path: Path, max_pixels: int = MAX_PIXELS) -> dict:
 
 @dataclass
 class Scan:
-    """One pass over a stream's packets, in decoding order."""
+    """What is known of a stream's packets, in decoding order."""
 
     pts: list[int] = field(default_factory=list)  # of shown packets
+    dts: list[int] = field(default_factory=list)  # of packets that have no other time
     keyframe_pts: list[int] = field(default_factory=list)  # hidden ones too
     packets: int = 0
+    shown: int = 0  # packets from the first keyframe on, but for hidden ones
     without_time: int = 0
+    increasing: bool = True  # each packet's time is later than the one's before
     last_duration: int = 0  # of the packet shown last, in ticks; 0 when unknown
     first_frame: VideoFrame | None = None
+
+
+def scan_table(container: InputContainer, stream: VideoStream, path: Path) -> Scan | None:
+    """Reads the sample table and the first packets; None when the table cannot be used (then nothing was lost)."""
+    if "mp4" not in container.format.name.split(","):
+        return None
+    scan, read, size, looking, times = Scan(), [], 0, True, None
+    for packet in container.demux(stream):
+        if not packet.size:
+            break
+        if not read and (times := sample_times(stream, path, packet)) is None:
+            break
+        read.append(packet)
+        size += packet.size
+        if looking:
+            scan.first_frame, looking = try_decode(stream, packet)
+        elif len(read) >= COMPARED_PACKETS or size >= COMPARED_BYTES:
+            break
+    if times is None or not times.agree(read) or not times.keyframe[0]:
+        container.seek(-(2**62), stream=stream)
+        return None
+    scan.packets, scan.shown = len(times.pts), int(np.count_nonzero(~times.hidden))
+    if scan.packets > MAX_FRAMES:
+        raise MediaError("too_many_frames", f"more than {MAX_FRAMES} packets")
+    beyond = int(np.count_nonzero(times.places[:, 0] + times.places[:, 1] > path.stat().st_size))
+    if beyond:
+        raise MediaError("truncated", f"{path.name!r}: {beyond} of {scan.packets} frames lie beyond its end")
+    scan.pts, scan.keyframe_pts = times.pts[~times.hidden].tolist(), times.pts[times.keyframe].tolist()
+    scan.increasing = bool(np.all(np.diff(times.pts) > 0))
+    if scan.pts:
+        scan.last_duration = int(times.durations[np.argmax(np.where(times.hidden, -(2**62), times.pts))])
+    return scan
 
 
 def scan_packets(container: InputContainer, stream: VideoStream) -> Scan:
     """Reads every packet; decodes those of the first keyframe until one frame is there, and none after."""
     scan = Scan()
-    looking, latest = True, None
+    looking, begun, latest, before = True, False, None, None
     for packet in container.demux(stream):
         if not packet.size:
             continue  # a frame that was dropped when recording, or the mark at the end
         scan.packets += 1
         if scan.packets > MAX_FRAMES:
             raise MediaError("too_many_frames", f"more than {MAX_FRAMES} packets")
+        begun = begun or packet.is_keyframe
+        scan.shown += begun and not packet.is_discard
+        if looking and begun:
+            scan.first_frame, looking = try_decode(stream, packet)
         if packet.pts is None:
             scan.without_time += 1
+            if packet.dts is not None:
+                scan.dts.append(packet.dts)
             continue
+        scan.increasing = scan.increasing and (before is None or packet.pts > before)
+        before = packet.pts
         if packet.is_keyframe:
             scan.keyframe_pts.append(packet.pts)
         if not packet.is_discard:
             scan.pts.append(packet.pts)
             if latest is None or packet.pts > latest:
                 latest, scan.last_duration = packet.pts, packet.duration or 0
-        if looking and scan.keyframe_pts:
-            scan.first_frame, looking = try_decode(stream, packet)
     return scan
 
 
@@ -119,6 +171,26 @@ def check_complete(stream: VideoStream, scan: Scan, path: Path) -> None:
     beyond = sum(entry.pos + entry.size > size for entry in entries)
     if beyond:
         raise MediaError("truncated", f"{path.name!r}: {beyond} of {len(entries)} frames lie beyond its end")
+
+
+def counted_index(
+    container: InputContainer, stream: VideoStream, scan: Scan, path: Path, max_pixels: int
+) -> FrameIndex | None:
+    """The index of a stream whose own times cannot be believed, found by decoding its first packets; None of others.
+
+    Times are the stream's own, in order, where each packet has one. Else they are those of the header's frame rate.
+    """
+    bare = timeless(container, scan.packets, scan.without_time)
+    shifted = shifted_by_seeks(container, stream)
+    if not scan.shown or not (bare or shifted or doubtful(stream, scan.increasing)):
+        return None
+    seen = look(path, max_pixels)
+    if not seen.one_each if bare else (seen.in_order and not shifted):
+        return None
+    base, times = stream.time_base, np.unique(np.asarray(scan.dts if len(scan.dts) == scan.packets else scan.pts))
+    if container.format.name in BARE or len(times) != scan.shown:
+        base, times = 1 / rate_of(stream), np.arange(scan.shown)
+    return FrameIndex(times, times[:1], base, counted=True)
 
 
 def build_index(scan: Scan, time_base: Fraction, path: Path) -> FrameIndex:

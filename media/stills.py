@@ -19,15 +19,16 @@ def write_stills(
     max_side_px: int,
     quality: int,
     treatment: Treatment = Treatment(),
+    patience_s: float = float("inf"),
 ) -> list[dict]:
     """Decodes the planned frames of one file and writes each atomically to `images[pts]`, relative to `out`.
 
     Returns, in the plan's order, {pts, sha256, width, height} for a frame written and {pts, reason, detail} for one
-    that could not be had. JPEG: baseline, 4:2:0, `quality` 1 to 100. Raises MediaError for the file and OSError when
-    `out` cannot be written (a full disk is not the clip's fault).
+    that could not be had. JPEG: baseline, 4:2:0, `quality` 1 to 100. `patience_s`: see decode_stills. Raises MediaError
+    for the file and OSError when `out` cannot be written (a full disk is not the clip's fault).
     """
     results: dict[int, dict] = {}
-    for still in decode_stills(path, plan, max_side_px, treatment=treatment):
+    for still in decode_stills(path, plan, max_side_px, treatment=treatment, patience_s=patience_s):
         if still.picture is None:
             results[still.pts] = {"pts": still.pts, "reason": still.error.reason, "detail": still.error.detail}
             continue

@@ -18,7 +18,7 @@ def probe_file(job: dict) -> dict:
 
 def extract_stills(job: dict) -> list[dict]:
     """{"verb": "extract", "path", "plan": Plan.to_json(), "out", "images": [[pts, relative path], ...],
-    "max_side_px", "jpeg_quality", "interlaced", "hdr"} -> what write_stills returns."""
+    "max_side_px", "jpeg_quality", "interlaced", "hdr", "patience_s"} -> what write_stills returns."""
     return write_stills(
         Path(job["path"]),
         Plan.from_json(job["plan"]),
@@ -27,6 +27,7 @@ def extract_stills(job: dict) -> list[dict]:
         job["max_side_px"],
         job["jpeg_quality"],
         Treatment(job["interlaced"], job["hdr"]),
+        job["patience_s"],
     )
 
 

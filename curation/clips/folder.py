@@ -1,17 +1,12 @@
-"""The videos of a folder, and the content digest that names a clip."""
+"""The videos of a folder."""
 
 import errno
-import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-VIDEO_SUFFIXES = frozenset([
-    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts", ".flv", ".wmv", ".3gp",
-    ".ogv",
-])  # fmt: skip
-SAMPLE = 1 << 20
+from curation.clips.suffixes import is_video_name, may_hold_video
 
 
 @dataclass(frozen=True)
@@ -21,12 +16,14 @@ class Entry:
     path: str  # relative, with '/' between parts
     size_bytes: int = 0
     modified_ns: int = 0
+    changed_ns: int = 0  # when the file system last touched it: nobody can set this time
     reason: str = ""
     detail: str = ""
 
 
 def list_videos(folder: Path) -> list[Entry]:
-    """Every video file below `folder`, sorted by path, and every subfolder or file that cannot be read, and why.
+    """Every video file below `folder` (by its name, or how it begins), and every subfolder or file that cannot be read,
+    and why; sorted by path.
 
     Links to folders are followed once; a link that leads back to a folder already seen is reported (symlink_loop), and
     one that leaves `folder` too (outside_source). Raises ValueError when `folder` is no readable folder: that is a
@@ -72,12 +69,13 @@ def _look(item: os.DirEntry, path: Path, root: Path, seen: set[Path]) -> Iterato
         else:
             seen.add(target)
             yield from _walk(path, root, seen)
-    elif path.suffix.lower() in VIDEO_SUFFIXES:
+    elif is_video_name(path) or item.is_file():
         if item.is_symlink() and root not in path.resolve().parents:
-            yield Entry(relative, reason="outside_source", detail=f"links to {path.resolve()}")
-        else:
+            if is_video_name(path):
+                yield Entry(relative, reason="outside_source", detail=f"links to {path.resolve()}")
+        elif is_video_name(path) or may_hold_video(path):
             facts = item.stat()
-            yield Entry(relative, facts.st_size, facts.st_mtime_ns)
+            yield Entry(relative, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
 
 
 def _relative(path: Path, root: Path) -> str:
@@ -88,21 +86,3 @@ def _relative(path: Path, root: Path) -> str:
 def printable(path: str) -> str:
     """`path` with undecodable bytes (surrogates) written as backslash escapes, for tables and pages."""
     return path.encode("utf-8", "backslashreplace").decode()
-
-
-def content_digest(path: Path) -> str:
-    """SHA-256 over the size and the first, middle and last MiB: a clip's identity, whatever its name or place.
-
-    Files of up to 3 MiB are read whole. Reading no more than that keeps listing 10^5 videos affordable; two different
-    encodings of a video differ everywhere.
-    """
-    size = path.stat().st_size
-    digest = hashlib.sha256(str(size).encode())
-    with path.open("rb") as handle:
-        if size <= 3 * SAMPLE:
-            digest.update(handle.read())
-        else:
-            for offset in (0, (size - SAMPLE) // 2, size - SAMPLE):
-                handle.seek(offset)
-                digest.update(handle.read(SAMPLE))
-    return digest.hexdigest()

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from curation.clips.folder import Entry, content_digest, list_videos, printable
+from curation.clips.content import WHOLE, Content, content_of, written_again
+from curation.clips.folder import Entry, list_videos, printable
 from curation.clips.miradata import read_miradata
 from curation.clips.stage import STAGE
 from curation.schemas import CLIPS
@@ -28,7 +29,8 @@ class Candidate:
 
     clip_id: str
     path: str = ""  # relative to the source folder, as the file system spells it
-    digest: str = ""
+    digest: str = ""  # changes when the content does
+    samples: str = ""  # see content.Content; equal for copies
     size_bytes: int = 0
     external_id: str = ""
     external_start_s: float | None = None
@@ -40,21 +42,25 @@ class Candidate:
 
 
 def folder_candidates(folder: Path, redistributable: bool, digests: Journal) -> list[Candidate]:
-    """The videos of a folder; a clip's id is the first 16 digits of its content digest.
+    """The videos of a folder; a clip's id is the first 16 digits of its content's identity.
 
-    `digests` remembers digests by path, size and modification time, so that listing again reads no file. Of files with
-    equal content the first by path is the clip and the others are rejected (duplicate_id).
+    `digests` remembers contents by path, so that listing again reads no file that stayed as it was. Of files with equal
+    content the first by path is the clip and the others are rejected (duplicate_id). A file that differs from another
+    with its identity, such as a download that is not complete, has an id of its own.
     """
     found, first = [], {}
     for entry in list_videos(folder):
         candidate = _from_entry(folder, entry, digests)
-        twin = first.setdefault(candidate.clip_id, candidate.path)
-        if twin != candidate.path:
+        twin = first.setdefault(candidate.clip_id, candidate)
+        if twin is not candidate and twin.samples != candidate.samples:
+            candidate = replace(candidate, clip_id=candidate.samples[:16])
+            twin = first.setdefault(candidate.clip_id, candidate)
+        if twin is not candidate:
             candidate = replace(
                 candidate,
                 clip_id=f"{candidate.clip_id}-{_name_hash(entry.path)}",
                 reason="duplicate_id",
-                detail=f"same content as {printable(twin)}",
+                detail=f"same content as {printable(twin.path)}",
             )
         found.append(replace(candidate, redistributable=redistributable))
     return found
@@ -75,16 +81,33 @@ def _from_entry(folder: Path, entry: Entry, digests: Journal) -> Candidate:
         )
     if entry.size_bytes == 0:
         return Candidate(named, entry.path, reason="empty_file", detail="0 bytes")
-    key = f"{entry.path}|{entry.size_bytes}|{entry.modified_ns}"
-    digest = digests.get(key)
-    if digest is None:
-        try:
-            digest = content_digest(folder / entry.path)
-        except OSError as error:
-            reason = f"unreadable_file-{_name_hash(entry.path)}"
-            return Candidate(reason, entry.path, reason="unreadable_file", detail=error.strerror or str(error))
-        digests.put(key, digest)
-    return Candidate(digest[:16], entry.path, digest, entry.size_bytes)
+    try:
+        content, digest = _content(folder, entry, digests)
+    except OSError as error:
+        reason = f"unreadable_file-{_name_hash(entry.path)}"
+        return Candidate(reason, entry.path, reason="unreadable_file", detail=error.strerror or str(error))
+    return Candidate(content.identity[:16], entry.path, digest, content.samples, entry.size_bytes)
+
+
+def _content(folder: Path, entry: Entry, digests: Journal) -> tuple[Content, str]:
+    """A file's content, and the digest that its results are kept by.
+
+    A file that was written since it was looked at counts as another, though it looks the same: what changed may lie
+    between the samples. When only the file system's own time is another (a file was renamed, or its rights were
+    changed, or it was written and its old time put back), the samples decide. Raises OSError.
+    """
+    stamp = [entry.size_bytes, entry.modified_ns, entry.changed_ns]
+    key = f"content|{entry.path}"
+    known = digests.get(key)
+    if known is not None and known["stamp"] == stamp:
+        return Content(known["identity"], known["samples"]), known["digest"]
+    content = content_of(folder / entry.path)
+    digest = content.samples
+    if known is not None and known["samples"] == digest and entry.size_bytes > WHOLE:
+        same_time = known["stamp"][1] == entry.modified_ns
+        digest = known["digest"] if same_time else written_again(digest, entry.modified_ns)
+    digests.put(key, {"stamp": stamp, "identity": content.identity, "samples": content.samples, "digest": digest})
+    return content, digest
 
 
 def miradata_candidates(csv_path: Path, folder: Path, digests: Journal) -> list[Candidate]:
@@ -123,6 +146,7 @@ def miradata_candidates(csv_path: Path, folder: Path, digests: Journal) -> list[
                 facts,
                 path=opened.path,
                 digest=opened.digest,
+                samples=opened.samples,
                 size_bytes=opened.size_bytes,
                 reason=opened.reason,
                 detail=opened.detail,
@@ -169,7 +193,7 @@ def _row(candidate: Candidate, record: dict) -> dict:
     reason = record.get("reason", "")
     row = dict.fromkeys(CLIPS.names)
     row |= {name: facts.get(name) for name in FACTS}
-    row |= {name: getattr(candidate, name) for name in Candidate.__dataclass_fields__}
+    row |= {name: getattr(candidate, name) for name in Candidate.__dataclass_fields__ if name in row}
     row |= {"path": printable(candidate.path), "status": REJECTED if reason else KEPT}
     row |= {"reason": reason, "detail": printable(record.get("detail", ""))}
     return row

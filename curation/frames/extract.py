@@ -16,6 +16,8 @@ from storage.files import confined, exclusive
 from storage.journal import Journal
 from storage.tables import KEPT, REJECTED
 
+# The share of a clip's time after which frames that are hard to reach are given up, so that the others are not lost.
+PATIENCE = 0.75
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -134,6 +136,7 @@ def job_of(clip: dict, key: str, source: Path, out: Path, folder: str, options: 
         "images": images,
         "max_side_px": options.max_side_px,
         "jpeg_quality": options.jpeg_quality,
+        "patience_s": PATIENCE * options.timeout_s,
         "interlaced": options.interlaced,
         "hdr": options.hdr,
         "clip_id": clip["clip_id"],

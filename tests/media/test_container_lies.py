@@ -9,10 +9,10 @@ import av
 import numpy as np
 import pytest
 
-from media.decode import PLAIN_PACKETS, decode_stills
+from media.decode import decode_stills
 from media.display import Painter
 from media.index import FrameIndex
-from media.plan import plan_clip
+from media.plan import Plan, Run, Wanted, plan_clip
 from media.probe import probe
 from tests.media import media_fixtures as make
 from tests.media.conftest import has_encoder
@@ -100,13 +100,13 @@ def test_the_hard_clips_are_right(shared_data, mode):
         assert_right(path, mode)
 
 
-def test_a_long_file_is_not_decoded_whole_for_a_frame_that_never_comes(tmp_path):
-    from media.decode import Reader, opened
-
+def test_a_frame_that_is_hard_to_reach_is_given_up_in_time_and_the_others_are_there(tmp_path):
     path = make.write_video(tmp_path / "a.mp4", frames=30)
-    with opened(path) as (container, stream):
-        assert len(list(Reader(container, stream).all_packets())) <= PLAIN_PACKETS
-        assert len(list(Reader(container, stream).all_packets())) == 31  # with the empty one at the end
+    wanted = (Wanted(0, 0.0, 0.0), Wanted(700, 0.06, 0.06))  # 512 and 1024 exist
+    plan = Plan("exact", wanted, (Run(0, (0, 700)),))
+    stills = list(decode_stills(path, plan, patience_s=1e-9))
+    assert [still.error and still.error.reason for still in stills] == [None, "timeout"]
+    assert "raise timeout_s" in stills[1].error.detail
 
 
 def test_the_stream_that_players_show_is_taken(tmp_path):

@@ -48,8 +48,8 @@ def test_no_demuxer_that_opens_other_files_is_allowed():
 
 def test_every_good_file_gives_exactly_the_container_columns(clips):
     columns = {"duration_s", "fps", "codec", "pix_fmt", "width", "height", "rotation", "frame_count"}
+    columns |= {"time_base_num", "time_base_den", "pts_runs", "keyframe_pts", "counted"}
     columns |= {"field_order", "interlaced", "transfer"}
-    columns |= {"time_base_num", "time_base_den", "pts_runs", "keyframe_pts"}
     assert columns <= set(CLIPS.names)
     for path in clips.values():
         assert probe(path).keys() == columns
@@ -135,11 +135,11 @@ def test_huge_dimensions_are_refused_before_a_picture_is_decoded(clips, tmp_path
     assert caught.value.reason == "too_large"
 
 
-def test_a_bare_bitstream_without_times_is_refused(clips, tmp_path):
-    bare = make.remux(clips["transport_stream"], tmp_path / "bare.h264")
-    with pytest.raises(MediaError) as caught:
-        probe(bare)
-    assert caught.value.reason == "no_timestamps"
+def test_a_bare_bitstream_has_the_times_of_its_frame_rate_whatever_its_name(clips, tmp_path):
+    bare = make.remux(clips["transport_stream"], tmp_path / "bare.h264").rename(tmp_path / "bare.mp4")
+    facts = probe(bare)
+    assert facts["counted"] and facts["frame_count"] == 48
+    assert facts["fps"] == pytest.approx(24) and facts["duration_s"] == pytest.approx(2)
 
 
 def test_a_damaged_first_keyframe_is_left_for_the_extraction_to_find(clips, tmp_path):

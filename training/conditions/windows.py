@@ -12,7 +12,7 @@ import numpy as np
 from media.decode import decode_stills
 from media.errors import MediaError
 from media.index import FrameIndex
-from media.plan import Plan, Wanted, exact_runs, nearest, with_neighbours
+from media.plan import Wanted, exact_plan, nearest, with_neighbours
 from models.video.options import VideoModelOptions
 from models.vlm.ask_all import ask_all
 from models.vlm.prompts import prompt
@@ -84,7 +84,7 @@ def read_window(window: Window, only: Sequence[int] | None = None, max_side_px: 
     distinct = sorted(set(chosen))
     wanted = tuple(Wanted(pts, index.seconds(pts), index.seconds(pts)) for pts in distinct)
     pictures: dict[int, np.ndarray] = {}
-    plan = Plan("exact", wanted, exact_runs(index, distinct))
+    plan = exact_plan(index, wanted)
     if window.clip.get("interlaced"):
         plan = with_neighbours(plan, index)
     for still in decode_stills(window.path, plan, max_side_px):

@@ -1,0 +1,61 @@
+"""Which packets of H.264 and HEVC hold a picture that no other refers to: told by their header, without decoding."""
+
+from collections.abc import Callable
+
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+START_CODE = b"\0\0\1"
+
+
+def disposable(stream: VideoStream) -> Callable[[Packet], bool] | None:
+    """A test of a packet: whether every other frame stays as it is when this one is not decoded. None: nobody knows.
+
+    H.264 marks such pictures in each NAL unit (nal_ref_idc 0, ITU-T H.264, 7.4.1). In HEVC the mark only speaks of the
+    picture's own temporal layer (ITU-T H.265, table 7-1), so it counts when the header says that there is one layer
+    (numTemporalLayers of the hvcC record, ISO/IEC 14496-15). A packet without a picture is not disposable: it is
+    damaged, and the decoder must see it to say so.
+    """
+    name = stream.codec_context.codec.canonical_name
+    header = stream.codec_context.extradata or b""
+    if name == "h264":
+        length = (header[4] & 3) + 1 if len(header) > 4 and header[0] == 1 else 0
+        return lambda packet: first_picture(packet, length, avc_unused) is True
+    if name == "hevc" and len(header) > 21 and header[0] == 1 and (header[21] >> 3) & 7 == 1:
+        length = (header[21] & 3) + 1
+        return lambda packet: first_picture(packet, length, hevc_unused) is True
+    return None
+
+
+def avc_unused(first_byte: int) -> bool | None:
+    """Whether a NAL unit's picture is no reference; None when it holds no picture."""
+    return not first_byte >> 5 & 3 if 1 <= first_byte & 31 <= 5 else None
+
+
+def hevc_unused(first_byte: int) -> bool | None:
+    kind = first_byte >> 1 & 63
+    return (kind <= 14 and kind % 2 == 0) if kind < 32 else None
+
+
+def first_picture(packet: Packet, length: int, unused: Callable[[int], bool | None]) -> bool | None:
+    """What `unused` says of the packet's first NAL unit with a picture; all of one picture agree.
+
+    `length`: bytes of the size before each unit; 0 when units begin with start codes.
+    """
+    data = bytes(packet)
+    at = length if length else after_start_code(data, 0)
+    while 0 <= at < len(data):
+        verdict = unused(data[at])
+        if verdict is not None:
+            return verdict
+        if length:
+            at += int.from_bytes(data[at - length : at], "big") + length
+        else:
+            at = after_start_code(data, at)
+    return None
+
+
+def after_start_code(data: bytes, at: int) -> int:
+    """Where the next NAL unit begins; -1 when none does."""
+    found = data.find(START_CODE, at)
+    return found + 3 if found >= 0 else -1

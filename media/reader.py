@@ -1,0 +1,208 @@
+"""Decodes parts of one open stream, and says of each frame whether it can be trusted.
+
+Containers call packets keyframes that are none: packed B-frames and recordings without an index (AVI), files without a
+table of sync samples (MP4), recovery points of a stream that has no other keyframe. So frames count from the first one
+on that the decoder calls a keyframe.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain, count
+
+import av.error
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from media.disposable import disposable
+
+# Every frame of these stands alone, though their decoders do not say so.
+STANDS_ALONE = frozenset(("cfhd",))
+# One packet gives one picture, so that a picture that stays out was lost. Others hide pictures on purpose.
+PICTURE_A_PACKET = frozenset(("h264", "hevc"))
+FOREVER = 2**63
+
+
+@dataclass
+class Attempt:
+    """One way to reach frames, and what was learned by going it.
+
+    wanted: the keys of frames: presentation times, or with `counted` their places in the order they are shown.
+    shortcuts: leave out what nothing refers to, and drain once all wanted packets are in. patient: wait for a keyframe
+    among what comes out, where otherwise the first frame from `start` on must be one.
+    """
+
+    wanted: frozenset[int]
+    start: int | None = None
+    shortcuts: bool = False
+    patient: bool = True
+    counted: bool = False
+    trusting: bool = False  # take what comes before any keyframe
+    keyframe_seen: bool = field(default=False, init=False)
+    damaged: bool = field(default=False, init=False)  # the decoder refused a packet, and not for a wrong start
+
+
+class Reader:
+    """Decodes one open stream, one attempt at a time."""
+
+    def __init__(self, container: InputContainer, stream: VideoStream):
+        self.container = container
+        self.stream = stream
+        self.context = stream.codec_context
+        self.unused = disposable(stream)
+        codec = self.context.codec
+        self.all_stand_alone = codec.intra_only or codec.canonical_name in STANDS_ALONE
+        self.hidden: set[int] = set()  # times of packets that an edit list leaves out
+        self.picture_a_packet = codec.canonical_name in PICTURE_A_PACKET
+
+    def frames(self, packets: Iterable[Packet], attempt: Attempt) -> Iterator[tuple[int, VideoFrame, bool]]:
+        """(key, frame, whether it is sound) of the wanted frames that come out.
+
+        Unsound: the decoder reported an error in this frame or in one since the last keyframe, which this one may
+        refer to, or a packet since then gave no picture. Ends when the wanted frames are there or cannot come.
+        """
+        missing, unfed, end = set(attempt.wanted), set(attempt.wanted), max(attempt.wanted)
+        damage: int | None = None
+        standing = attempt.trusting
+        losses = Losses(self.context) if self.picture_a_packet and not attempt.counted else None
+        places = count()
+        for packet in packets:
+            if attempt.shortcuts and self.unused and packet.pts not in attempt.wanted and self.unused(packet):
+                continue
+            unfed.discard(packet.pts)
+            last = not packet.size or (attempt.shortcuts and not unfed)
+            try:
+                frames = self.context.decode(packet if packet.size else None)
+                if last and packet.size:
+                    frames += self.context.decode(None)
+            except av.error.MemoryError:
+                raise
+            except av.error.FFmpegError:
+                # Counted frames have lost their places from here on.
+                frames, damage = [], FOREVER if attempt.counted else later(damage, packet.pts)
+                attempt.damaged = attempt.damaged or standing or attempt.start is None
+            else:
+                if losses:
+                    losses.fed(packet)
+            for frame in frames:
+                if attempt.counted and frame.pts in self.hidden:
+                    standing = standing or frame.key_frame
+                    continue
+                key = next(places) if attempt.counted else frame.pts
+                if key is None:
+                    continue
+                if not standing:
+                    if not (frame.key_frame or self.all_stand_alone):
+                        if not attempt.patient and key >= attempt.start:
+                            return
+                        last = last or key > end
+                        continue
+                    standing = attempt.keyframe_seen = True
+                    if attempt.patient and not attempt.counted:
+                        damage = None  # decoding began where it cannot: no fault of what follows
+                    if losses:
+                        losses.begin(key)
+                elif frame.key_frame:
+                    attempt.keyframe_seen = True
+                if losses and (lost := losses.before(frame)) is not None:
+                    damage = later(damage, lost)
+                if frame.is_corrupt:
+                    damage = later(damage, key)
+                elif frame.key_frame and damage is not None and key > damage:
+                    damage = None
+                if key in missing:
+                    missing.discard(key)
+                    yield key, frame, damage is None or (frame.key_frame and not frame.is_corrupt)
+                # Frames come out in the order they are shown: what is missing now will not come.
+                last = last or key > end
+            if last or not missing:
+                return
+
+    def packets(self, start: int) -> Iterator[Packet]:
+        """Packets from the keyframe at `start` on, in decoding order, with the empty one at the end of the file.
+
+        Seeks are verified: where one lands late, an earlier time is tried, at last the beginning. Nothing comes when
+        the keyframe is not found.
+        """
+        for back_s in (0, 1, 10, None):
+            offset = start - round(back_s / self.stream.time_base) if back_s is not None else -(2**62)
+            try:
+                self.container.seek(offset, stream=self.stream)
+            except av.error.FFmpegError:
+                continue
+            packets = self.container.demux(self.stream)
+            for packet in packets:
+                if packet.pts == start and packet.is_keyframe:
+                    yield from self.with_hidden(chain([packet], filled(packets)))
+                    return
+                if packet.pts is not None and packet.is_keyframe and packet.pts > start:
+                    break
+
+    def packets_before(self, time: int) -> Iterator[Packet]:
+        """Packets from the last place at or before `time` where the container can begin; none when it cannot seek."""
+        try:
+            self.container.seek(time, stream=self.stream)
+        except av.error.FFmpegError:
+            return
+        yield from self.with_hidden(filled(self.container.demux(self.stream)))
+
+    def all_packets(self) -> Iterator[Packet]:
+        """Every packet of a container that was just opened: no seek, which not every file can do."""
+        return self.with_hidden(filled(self.container.demux(self.stream)))
+
+    def with_hidden(self, packets: Iterable[Packet]) -> Iterator[Packet]:
+        """What an edit list hides comes out too, and nobody wants it: what the decoder calls a hidden keyframe must be
+        known, and so must the place of what follows."""
+        for packet in packets:
+            if packet.is_discard and packet.size:
+                shown = Packet(bytes(packet))
+                shown.pts, shown.dts, shown.time_base = packet.pts, packet.dts, packet.time_base
+                shown.is_keyframe = packet.is_keyframe
+                self.hidden.add(packet.pts)
+                packet = shown
+            yield packet
+
+
+class Losses:
+    """Packets in, fewer pictures out: which times were fed and did not come."""
+
+    def __init__(self, context):
+        self.context = context
+        self.due: set[int] = set()
+        self.shown = -(2**63)  # pictures before the first keyframe are no loss
+        self.depth = context.reorder_depth
+
+    def fed(self, packet: Packet) -> None:
+        if packet.size and packet.pts is not None and packet.pts > self.shown:
+            self.due.add(packet.pts)
+
+    def begin(self, key: int) -> None:
+        self.due = {time for time in self.due if time >= key}
+
+    def before(self, frame: VideoFrame) -> int | None:
+        """The last time before this frame's whose picture is lost, or None.
+
+        Interlaced pictures may be two packets each. A decoder that learns that it must wait longer drops a picture
+        for the display alone.
+        """
+        self.due.discard(frame.pts)
+        self.shown = max(self.shown, frame.pts)
+        lost = {time for time in self.due if time < frame.pts}
+        if not lost:
+            return None
+        self.due -= lost
+        if frame.interlaced_frame or self.context.reorder_depth != self.depth:
+            self.depth = self.context.reorder_depth
+            return None
+        return max(lost)
+
+
+def filled(packets: Iterable[Packet]) -> Iterator[Packet]:
+    """Without empty packets that have a time, frames dropped when recording: fed, they would end the decoding."""
+    return (packet for packet in packets if packet.size or packet.pts is None)
+
+
+def later(damage: int | None, time: int | None) -> int | None:
+    """The later of two times, either of which may be unknown; unknown damage is damage from the start."""
+    return max(-(2**63) if damage is None else damage, -(2**63) if time is None else time)
