@@ -3,12 +3,14 @@
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import av.error
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
@@ -91,6 +93,16 @@ def prepare(container: InputContainer, stream: VideoStream, max_pixels: int) -> 
     for other in container.streams:
         if other is not stream:
             other.discard = Discard.all
+
+
+def filled(packets: Iterable[Packet]) -> Iterator[Packet]:
+    """Without empty packets that have a time, frames dropped when recording: fed, they would end the decoding."""
+    return (packet for packet in packets if packet.size or packet.pts is None)
+
+
+def pixel_aspect(stream: VideoStream) -> Fraction | None:
+    """Width over height of a pixel: the container's word, else the bitstream's; None when neither speaks."""
+    return stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or None
 
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:

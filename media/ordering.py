@@ -13,8 +13,7 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from media.container import opened
-from media.reader import filled
+from media.container import filled, opened
 
 # Demuxers of bare bitstreams.
 BARE = frozenset(("h264", "hevc", "m4v", "mpegvideo", "vc1", "av1", "obu"))

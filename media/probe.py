@@ -15,7 +15,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from media.container import MAX_PIXELS, check_pixels, opened
+from media.container import MAX_PIXELS, check_pixels, opened, pixel_aspect
 from media.display import Orientation, display_size, orientation
 from media.errors import MediaError
 from media.fields import field_order, is_interlaced
@@ -208,11 +208,6 @@ def build_index(scan: Scan, time_base: Fraction, path: Path) -> FrameIndex:
     if not len(pts):
         raise MediaError("no_keyframes", f"{path.name!r}: no frame is shown at or after the first keyframe")
     return FrameIndex(pts, keyframes, time_base)
-
-
-def pixel_aspect(stream: VideoStream) -> Fraction | None:
-    """Width over height of a pixel: the container's word, else the bitstream's; None when neither speaks."""
-    return stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or None
 
 
 def mean_step(index: FrameIndex) -> Fraction:

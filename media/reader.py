@@ -15,6 +15,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from media.container import filled
 from media.disposable import disposable
 
 # Every frame of these stands alone, though their decoders do not say so.
@@ -196,11 +197,6 @@ class Losses:
             self.depth = self.context.reorder_depth
             return None
         return max(lost)
-
-
-def filled(packets: Iterable[Packet]) -> Iterator[Packet]:
-    """Without empty packets that have a time, frames dropped when recording: fed, they would end the decoding."""
-    return (packet for packet in packets if packet.size or packet.pts is None)
 
 
 def later(damage: int | None, time: int | None) -> int | None:

@@ -6,12 +6,12 @@ The oracle knows nothing of times: it numbers the frames as they come out of the
 import numpy as np
 import pytest
 
-from media.container import opened
+from media.container import opened, pixel_aspect
 from media.decode import decode_stills
 from media.display import Painter
 from media.index import FrameIndex
 from media.plan import plan_clip
-from media.probe import pixel_aspect, probe
+from media.probe import probe
 from tests.media import faults
 from tests.media import media_fixtures as make
 from tests.media.conftest import has_encoder
@@ -54,7 +54,8 @@ def cases():
         ("mjpeg", "avi", "yuvj420p"), ("mjpeg", "mov", "yuvj420p"), ("prores", "mov", "yuv422p10le"),
         ("cfhd", "mov", "yuv422p10le"), ("gif", "gif", "rgb8"), ("qtrle", "mov", "rgb24"), ("png", "mov", "rgb24"),
         ("cinepak", "avi", "rgb24"), ("rpza", "mov", "rgb555le"), ("msvideo1", "avi", "rgb555le"),
-        ("zmbv", "avi", "bgr0"), ("flashsv", "flv", "bgr24"), ("svq1", "mov", "yuv410p"), ("wrapped_avframe", "y4m", "yuv420p"),
+        ("zmbv", "avi", "bgr0"), ("flashsv", "flv", "bgr24"), ("svq1", "mov", "yuv410p"),
+        ("wrapped_avframe", "y4m", "yuv420p"),
     ):  # fmt: skip
         yield f"{codec}.{form}", {"codec": codec, "pix_fmt": pix_fmt}
 
