@@ -25,5 +25,12 @@ STAGE = Stage(
         "media/tone_map.py",
         "media/treatment.py",
     ),
-    known={"14beba8e5678": "1", "97b29c24007b": "2", "a62b508bf431": "2", "fcf1f119832e": "3", "75d06eadaa8a": "4"},
+    known={
+        "14beba8e5678": "1",
+        "97b29c24007b": "2",
+        "a62b508bf431": "2",
+        "fcf1f119832e": "3",
+        "75d06eadaa8a": "4",
+        "e326d04d7beb": "5",
+    },
 )
