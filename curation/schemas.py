@@ -40,6 +40,7 @@ CLIPS = pa.schema([
     ("pts_runs", pa.list_(pa.int64())),  # every presentation time: media/index.py
     ("keyframe_pts", pa.list_(pa.int64())),
     ("counted", pa.bool_()),  # the file has no presentation times of its own: its frames are found by counting
+    ("cut_pts", pa.list_(pa.int64())),  # where a new shot begins, the first left out; null when not looked for
     *VERDICT,
 ])  # fmt: skip
 

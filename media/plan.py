@@ -6,6 +6,7 @@ new run costs a seek; staying in the run costs decoding what lies between. The b
 the cheaper side of each gives the cheapest plan.
 """
 
+import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ MODES = ("auto", "keyframe", "exact")
 # against 0.4 (640x360) to 1.8 ms (1280x720) a frame, so well below one; 1 leaves room for containers without a sample
 # table.
 SEEK_COST_FRAMES = 1
+
+CUT_MARGIN_S = Fraction(1, 5)
 
 
 @dataclass(frozen=True)
@@ -169,28 +172,58 @@ def plan_clip(
     every_s: float | None = None,
     mode: str = "auto",
     long_clip_s: float = 30.0,
+    cuts: Sequence[int] = (),
 ) -> Plan:
     """The frames of a clip and how to reach them.
 
     `mode`: "exact" takes the frame nearest each requested time; "keyframe" the keyframe nearest to it, each once;
     "auto" is keyframe for clips of at least `long_clip_s` seconds. When snapping leaves fewer frames than exact would
-    give, or frames are counted, the clip is planned as exact. Raises ValueError for options out of range.
+    give, or frames are counted, the clip is planned as exact. `cuts`: presentation times at which a new shot begins;
+    frames keep off them. Raises ValueError for options out of range.
     """
     if mode not in MODES:
         raise ValueError(f"mode {mode!r}: expected one of {', '.join(MODES)}")
     origin = int(index.pts[0])
     ticks = requested_times(index, count, every_s)
-    wanted = distinct(index, nearest(index.pts, ticks, origin), ticks)
+    times = away_from_cuts(index, ticks, cuts) if len(cuts) else ticks
+    wanted = distinct(index, nearest(index.pts, times, origin), ticks)
     keyframes = index.shown_keyframes
+    if len(cuts):  # encoders put keyframes on cuts
+        after = [Fraction(int(pts) - origin) for pts in keyframes]
+        keyframes = keyframes[[a == b for a, b in zip(after, away_from_cuts(index, after, cuts), strict=True)]]
     if (
         len(keyframes)
         and not index.counted
         and (mode == "keyframe" or (mode == "auto" and index.exact_seconds(index.pts[-1]) >= Fraction(long_clip_s)))
     ):
-        snapped = distinct(index, nearest(keyframes, ticks, origin), ticks)
+        snapped = distinct(index, nearest(keyframes, times, origin), ticks)
         if len(snapped) >= len(wanted):
             return Plan("keyframe", tuple(snapped), tuple(Run(frame.pts, (frame.pts,)) for frame in snapped))
     return exact_plan(index, wanted)
+
+
+def shots(shown: np.ndarray, cuts: Sequence[int]) -> list[tuple[int, int]]:
+    """(first, last) presentation time of each shot.
+
+    `shown`: int64, sorted. `cuts`: at which a new shot begins, the first one left out.
+    """
+    begins = np.searchsorted(shown, [int(shown[0]), *cuts])
+    ends = [*begins[1:], len(shown)]
+    return [(int(shown[begin]), int(shown[end - 1])) for begin, end in zip(begins, ends, strict=True) if end > begin]
+
+
+def away_from_cuts(index: FrameIndex, ticks: Sequence[Fraction], cuts: Sequence[int]) -> list[Fraction]:
+    """Times (ticks after the first frame) moved off the ends of their shots, which a conversion of the frame rate often
+    blends with the shot beside: by CUT_MARGIN_S, in short shots by a quarter of their length."""
+    origin, parts, moved = int(index.pts[0]), shots(index.pts, cuts), []
+    firsts = [first for first, _ in parts]
+    for tick in ticks:
+        first, last = parts[max(0, bisect.bisect_right(firsts, origin + tick) - 1)]
+        margin = min(Fraction(CUT_MARGIN_S) / index.time_base, Fraction(last - first, 4))
+        low = first + margin if first > firsts[0] else first
+        high = last - margin if first < firsts[-1] else last
+        moved.append(min(max(tick, low - origin), high - origin))
+    return moved
 
 
 def with_neighbours(plan: Plan, index: FrameIndex) -> Plan:

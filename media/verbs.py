@@ -5,15 +5,21 @@ A verb takes a job (JSON values) and returns JSON values or raises MediaError.
 
 from pathlib import Path
 
+from media.index import FrameIndex
 from media.plan import Plan
 from media.probe import probe
+from media.shots import find_cuts
 from media.stills import write_stills
 from media.treatment import Treatment
 
 
 def probe_file(job: dict) -> dict:
-    """{"verb": "probe", "path": absolute} -> the container columns of curation.schemas.CLIPS."""
-    return probe(Path(job["path"]))
+    """{"verb": "probe", "path": absolute, "cut_threshold": number, null or absent} -> the container columns of
+    curation.schemas.CLIPS, with a threshold also `cut_pts`, for which every frame is decoded."""
+    facts = probe(Path(job["path"]))
+    if job.get("cut_threshold") is not None:
+        facts["cut_pts"] = find_cuts(Path(job["path"]), FrameIndex.from_row(facts), job["cut_threshold"])
+    return facts
 
 
 def extract_stills(job: dict) -> list[dict]:

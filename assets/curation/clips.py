@@ -34,7 +34,7 @@ def clips(
 
     def build(shard: str) -> list[dict]:
         with Journal(store.journal("clips", shard)) as journal:
-            return list(probe_rows(shards[shard], folder, journal, pool))
+            return list(probe_rows(shards[shard], folder, journal, pool, config.cut_threshold))
 
     def source(shard: str) -> str:
         return sha256_bytes(repr(shards[shard]).encode())

@@ -161,19 +161,23 @@ def in_shard(candidates: Iterable[Candidate], shard: str, count: int) -> list[Ca
     return sorted((c for c in candidates if shard_of(c.clip_id, count) == shard), key=lambda c: c.clip_id)
 
 
-def probe_rows(candidates: list[Candidate], folder: Path, journal: Journal, pool: MediaPool) -> Iterator[dict]:
+def probe_rows(
+    candidates: list[Candidate], folder: Path, journal: Journal, pool: MediaPool, cut_threshold: float | None = None
+) -> Iterator[dict]:
     """One CLIPS row a candidate, in the order given; each file is opened once, in a worker process.
 
     Probes are journaled by content digest and the stage's version, but for those that say nothing lasting about the
-    file.
+    file. `cut_threshold`: see ClipsOptions.
     """
-    jobs, found, version = {}, {}, STAGE.version
+    jobs, found = {}, {}
+    version = STAGE.version if cut_threshold is None else f"{STAGE.version}:cuts {cut_threshold!r}"
     for candidate in candidates:
         if not candidate.reason:
             found[candidate.digest] = journal.get(f"{candidate.digest}:{version}")
             if found[candidate.digest] is None:
                 try:
-                    jobs[candidate.digest] = {"verb": "probe", "path": str(confined(folder, candidate.path))}
+                    path = str(confined(folder, candidate.path))
+                    jobs[candidate.digest] = {"verb": "probe", "path": path, "cut_threshold": cut_threshold}
                 except PathOutsideRoot as error:
                     found[candidate.digest] = {"reason": "outside_source", "detail": str(error)}
     digest_of = {job["path"]: digest for digest, job in jobs.items()}

@@ -43,5 +43,11 @@ class ClipsOptions(Options):
     incidental = ("workers",)
 
     source: Source = Field(default=MicroworldSource(), discriminator="kind", description="Source of the videos.")
+    cut_threshold: float | None = Field(
+        None,
+        gt=1,
+        description="For films: how many times a frame must differ more than those around it to begin a new shot; 3 is "
+        "usual. Frames and SFT windows keep off these cuts. Decodes every frame. null: no cuts are looked for.",
+    )
     workers: int = Field(2, ge=1, le=256, description="Files opened at the same time.")
     timeout_s: float = Field(60.0, gt=0, description="Seconds after which opening a file is given up.")

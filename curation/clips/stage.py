@@ -21,6 +21,7 @@ STAGE = Stage(
         "media/ordering.py",
         "media/probe.py",
         "media/sample_table.py",
+        "media/shots.py",
         "media/tone_map.py",
     ),
     known={
@@ -30,5 +31,7 @@ STAGE = Stage(
         "cec939d1e22b": "3",
         "c2fd464e138a": "4",
         "77a8c3cf58e9": "5",
+        "6d8cb07b934e": "5",
+        "0eefa7be3ae7": "6",
     },
 )

@@ -57,6 +57,8 @@ def extract_frames(
         def jobs() -> Iterator[dict]:
             for clip_id, clip in kept.items():
                 key = f"{clip_id}:{clip['digest']}:{digest}"
+                if clip.get("cut_pts"):
+                    key += f":{hashlib.sha256(repr(clip['cut_pts']).encode()).hexdigest()[:16]}"
                 done = finished(journal.get(key), out, options)
                 results[clip_id] = done or []
                 if done is not None:
@@ -122,7 +124,8 @@ def job_of(clip: dict, key: str, source: Path, out: Path, folder: str, options: 
         raise MediaError("unsafe_path", f"{clip['path']!r}: {type(error).__name__}") from None
     try:
         index = FrameIndex.from_row(clip)
-        plan = plan_clip(index, options.count, options.every_s, options.mode, options.long_clip_s)
+        cuts = clip.get("cut_pts") or ()
+        plan = plan_clip(index, options.count, options.every_s, options.mode, options.long_clip_s, cuts)
         if clip["interlaced"] and options.interlaced == "deinterlace":
             plan = with_neighbours(plan, index)
     except ValueError as error:

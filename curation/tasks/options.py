@@ -6,13 +6,19 @@ from curation.options import AskOptions, Options
 
 
 class RuleOptions(Options):
-    """Length bounds of the rules, in words."""
+    """Bounds of the rules; lengths are in words."""
 
     min_instruction_words: int = Field(2, ge=1, description="Fewest words of an instruction, without the agent.")
     max_instruction_words: int = Field(40, ge=1, description="Most words of an instruction, without the agent.")
     max_agent_words: int = Field(15, ge=1, description="Most words of an agent description.")
     min_solution_words: int = Field(15, ge=1, description="Fewest words of a solution, so that it is detailed.")
     max_solution_words: int = Field(200, ge=1, description="Most words of a solution.")
+    max_repeated_share: float = Field(
+        0.35,
+        gt=0,
+        le=1,
+        description="Largest share of a text that repeats what it said before, in strings of 12 characters. 1: any.",
+    )
 
 
 class TasksOptions(RuleOptions, AskOptions):

@@ -16,6 +16,10 @@ UNNAMED = frozenset([
     "description",
 ])  # fmt: skip
 ARTICLES = frozenset(("a", "an", "the", "this", "that", "some", "another"))
+# One sign over and over: what a model writes when it is stuck.
+STUCK = re.compile(r"([^\s])\1{9,}")
+# Sentences of any language are mostly letters (with the marks of Indic scripts); tables, code and noise are not.
+MIN_LETTERS = 0.6
 # Where a finished paragraph may end, closing quotes and brackets allowed.
 FINISHED = re.compile(r"[.!?][\"')\]]*$")
 
@@ -91,6 +95,35 @@ def _solution_cut(pair: Pair, options: RuleOptions) -> str:
     return "" if FINISHED.search(pair.solution) else f"solution ends with {pair.solution[-20:]!r}"
 
 
+def _degenerate(pair: Pair, options: RuleOptions) -> str:
+    for name, text in (("task", pair.task), ("solution", pair.solution)):
+        if match := STUCK.search(text):
+            return f"{name} repeats {match[1]!r} {len(match[0])} times"
+        signs = [c for c in text if not c.isspace()]
+        letters = sum(unicodedata.category(c)[0] in "LM" for c in signs)
+        if letters < MIN_LETTERS * len(signs):
+            return f"{letters} of {len(signs)} characters of the {name} are letters"
+    return ""
+
+
+def _repetitive(pair: Pair, options: RuleOptions) -> str:
+    for name, text in (("task", pair.instruction), ("solution", pair.solution)):
+        share = repeated_share(text)
+        if share > options.max_repeated_share:
+            return f"{share:.0%} of the {name} repeat what it said before, at most {options.max_repeated_share:.0%} may"
+    return ""
+
+
+def repeated_share(text: str, length: int = 12) -> float:
+    """0 to 1: the share of a text's strings of `length` characters that came before in it, whatever the script.
+
+    A phrase named three times in a paragraph of 90 words gives about 0.1, a sentence said twice 0.45, a loop 0.8.
+    """
+    text = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    count = len(text) - length + 1
+    return 1 - len({text[i : i + length] for i in range(count)}) / count if count > 0 else 0.0
+
+
 def _below(count: int, least: int, what: str) -> str:
     return f"{what} has {count} words, at least {least} are wanted" if count < least else ""
 
@@ -114,6 +147,8 @@ RULES: dict[str, Rule] = {
     "solution_too_short": _solution_too_short,
     "solution_too_long": _solution_too_long,
     "solution_cut": _solution_cut,
+    "degenerate": _degenerate,
+    "repetitive": _repetitive,
 }
 
 

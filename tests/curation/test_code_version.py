@@ -30,12 +30,12 @@ def test_every_digest_of_today_is_known():
 def test_finished_collections_stay_what_they_are():
     """The versions that tables, journals and releases have had so far."""
     assert {name: code.version for name, code in DECIDED.items()} == {
-        "clips": "5",
+        "clips": "6",
         "frames": "5",
         "quality": "2",
         "aesthetics": "2",
         "screening": "2",
-        "tasks": "3",
+        "tasks": "4",
         "taxonomy": "2",
         "worldtasks": "2",
         "published_dataset": "2",

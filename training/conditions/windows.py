@@ -12,7 +12,7 @@ import numpy as np
 from media.decode import decode_stills
 from media.errors import MediaError
 from media.index import FrameIndex
-from media.plan import Wanted, exact_plan, nearest, with_neighbours
+from media.plan import Wanted, exact_plan, nearest, shots, with_neighbours
 from models.video.options import VideoModelOptions
 from models.vlm.ask_all import ask_all
 from models.vlm.prompts import prompt
@@ -57,6 +57,7 @@ def windows(
 ) -> list[Window]:
     """All whole windows of the clips, end to end, in the order of their ids. Clips are (row of CLIPS, file).
 
+    No window runs over a cut that the row names.
     Clips that would lose more than the share `most_cropped` of their pictures to the model's shape have none.
     """
     from models.video.pixels import cut_share
@@ -64,12 +65,25 @@ def windows(
     shape = (model.height, model.width)
     seconds = options.seconds or model.frames / model.fps
     found = [
-        Window(clip, path, number * seconds, seconds, model.frames)
+        Window(clip, path, start_s, seconds, model.frames)
         for clip, path in clips
         if cut_share((clip["height"], clip["width"]), shape) <= most_cropped
-        for number in range(int((clip["duration_s"] or 0.0) / seconds + 1e-6))
+        for start_s in window_starts_s(clip, seconds)
     ]
     return sorted(found, key=lambda window: window.id)
+
+
+def window_starts_s(clip: dict, seconds: float) -> list[float]:
+    """Where whole windows of a clip begin, end to end; where its cuts are known, of each of its shots."""
+    if not clip.get("cut_pts"):
+        return [number * seconds for number in range(int((clip["duration_s"] or 0.0) / seconds + 1e-6))]
+    index = FrameIndex.from_row(clip)
+    spans = [(index.seconds(first), index.seconds(last)) for first, last in shots(index.pts, clip["cut_pts"])]
+    return [
+        first_s + number * seconds
+        for first_s, last_s in spans
+        for number in range(int((last_s - first_s) / seconds + 1e-6))
+    ]
 
 
 def read_window(window: Window, only: Sequence[int] | None = None, max_side_px: int | None = None) -> np.ndarray:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curation.tasks.options import RuleOptions
-from curation.tasks.rules import RULES, Pair, judge_pairs
+from curation.tasks.rules import RULES, Pair, judge_pairs, repeated_share
 from models.vlm.tidy import tidy
 
 OPTIONS = RuleOptions()
@@ -35,6 +35,17 @@ BROKEN = [
     ("solution_too_short", TASK, "He steps onto the marking."),
     ("solution_too_long", TASK, "step " * 201 + "."),
     ("solution_cut", TASK, SOLUTION.rstrip(".") + " and then"),
+    ("degenerate", TASK, SOLUTION.replace("lane", "l" + "a" * 40 + "ne")),
+    ("degenerate", TASK, "12 34 56 78 90 11 22 33 44 55 66 77 88 99 steps to the left 1 2 3 4 5 6 7 8 9 10 11 12 13."),
+    ("degenerate", "[Man in blue shirt]: Step -- ## ++ ** == // ## ++ ** == // on.", SOLUTION),
+    ("repetitive", TASK, "The man walks to the door. " * 5 + "He stops."),
+    ("repetitive", TASK, SOLUTION + " " + SOLUTION),
+    (
+        "repetitive",
+        TASK,
+        "He steps, and he steps, and he steps, and he steps, and he steps, and he steps, and he steps.",
+    ),
+    ("repetitive", "[Man in blue shirt]: Step on the line, step on the line, step on the line.", SOLUTION),
 ]
 
 
@@ -77,6 +88,8 @@ def test_an_agent_that_nobody_could_find_in_the_picture_is_not_named(agent):
         "[First-person view]: Align the car's front bumper with the white track curb ahead.",
         "[Red disc]: Move to the blue frame.",
         "[穿蓝衬衫的男人]: 走到 黄线 上.",
+        "[नीली कमीज़ वाला आदमी]: पीली रेखा पर कदम रखें.",
+        "[Robot R2-D2]: Move 3 cells right and 2 cells down to (4, 5).",
         "[Woman <b>bold</b>]: Pick up the '\"quoted\"' cup & saucer.",
     ],
 )
@@ -112,3 +125,17 @@ def test_no_text_breaks_the_rules_and_each_verdict_has_a_name(task, solution):
 def test_tidy_is_idempotent_and_on_one_line(text):
     assert tidy(tidy(text)) == tidy(text)
     assert "\n" not in tidy(text)
+
+
+def test_what_a_text_repeats_is_measured_in_any_script():
+    assert repeated_share("") == repeated_share("short") == 0
+    assert repeated_share(SOLUTION) < 0.1
+    assert 0.4 < repeated_share(SOLUTION + " " + SOLUTION) < 0.55
+    assert repeated_share("他走到门口然后停下来。" * 6) > 0.7
+    named_often = (
+        "The man in the blue shirt lifts the cup, the man in the blue shirt turns left, and the cup follows until the "
+        "man in the blue shirt sets it down on the far end of the wooden table beside the lamp."
+    )
+    assert 0.1 < repeated_share(named_often) < 0.35
+    twice = Pair(TASK, SOLUTION + " " + SOLUTION)
+    assert judge_pairs([twice], RuleOptions(max_repeated_share=1.0)) == [("", "")]

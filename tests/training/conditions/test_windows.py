@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from media.index import FrameIndex
 from media.probe import probe
 from microworld.clips import encode
 from microworld.exact_judge import judge
@@ -142,3 +143,16 @@ def test_what_the_judge_accepts_as_done_gets_a_label_that_it_accepts_too(seed):
 def accepted(video: list[np.ndarray], task: str) -> bool:
     verdict = judge(video, task)
     return min(verdict.task, verdict.agent, verdict.consistency) > 0
+
+
+def test_no_window_runs_over_a_cut(clips):
+    (row, path), *_ = clips
+    index = FrameIndex.from_row(row)
+    cut = row | {"cut_pts": [int(index.pts[40])]}  # at 1.6 s of 4 s
+    found = windows([(cut, path)], MODEL, SFTVideoOptions(count=8, seconds=1.0))
+    assert [window.start_s for window in found] == [0.0, 1.6, 2.6]
+    for window in found:
+        before = [time < 1.6 - 1e-6 for time in map(float, window.times_s(range(window.frames)))]
+        assert all(before) or not any(before)
+    assert windows([(cut, path)], MODEL, SFTVideoOptions(count=8, seconds=3.0)) == []
+    assert len(windows([(row | {"cut_pts": []}, path)], MODEL, SFTVideoOptions(count=8, seconds=1.0))) == 4
