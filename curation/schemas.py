@@ -125,6 +125,7 @@ WORLDTASKS = pa.schema([
     ("external_id", pa.string()),
     ("external_start_s", pa.float64()),
     ("redistributable", pa.bool_()),
+    ("text_copies", pa.int32()),  # other frames with a pair that says nearly the same: curation/assembly/text_copies.py
     ("split", pa.string()),  # "train", "bench" or "" when rejected
     *VERDICT,
 ])  # fmt: skip

@@ -29,13 +29,16 @@ from curation.assembly.options import WorldtasksOptions
 from curation.assembly.picture_hashes import Picture, PictureHashes
 from curation.assembly.removals import read_removal_list
 from curation.assembly.statistics import statistics
+from curation.assembly.text_copies import TextHasher
 from curation.schemas import CLIPS, WORLDTASKS
 from storage.tables import KEPT, REJECTED, ROW_GROUP, write_batches
 
 FROM_CLIPS = ["external_id", "external_start_s", "redistributable"]
 PICTURE = ["frame_id", "image", "image_sha256", "width", "height"]
 COPIED = [
-    name for name in WORLDTASKS.names if name not in {"sample_id", *FROM_CLIPS, "split", "status", "reason", "detail"}
+    name
+    for name in WORLDTASKS.names
+    if name not in {"sample_id", *FROM_CLIPS, "text_copies", "split", "status", "reason", "detail"}
 ]
 
 
@@ -52,10 +55,11 @@ def assemble(
 
     Altered copies of benchmark images are looked for among `pictures`, where they are given. Returns the counts of
     `statistics` and what only assembly knows: `clusters` of near-duplicate frames, `bench_target`, `excluded_by` (the
-    kind of group that is not on both sides), `groups`, `bench_groups`, `bench_shortfall` (why the benchmark is smaller
-    than its target, or ""), `unreadable_pictures`, whether CLIP `embeddings` were compared, and how many ids of the
-    removal list matched nothing here (`removal_unmatched`). The same tables in any order and number of shards give the
-    same rows. Raises ValueError for unsorted or contradicting tables and for a pair whose clip is in no CLIPS table.
+    kind of group that is not on both sides), `pairs_of_like_text`, `groups`, `bench_groups`, `bench_shortfall` (why the
+    benchmark is smaller than its target, or ""), `unreadable_pictures`, whether CLIP `embeddings` were compared, and
+    how many ids of the removal list matched nothing here (`removal_unmatched`). The same tables in any order and number
+    of shards give the same rows. Raises ValueError for unsorted or contradicting tables and for a pair whose clip is in
+    no CLIPS table.
     """
     index = read_index(taxonomy_tables)
     clips = read_clips(clips_tables, index.clip_ids)
@@ -72,7 +76,8 @@ def assemble(
     )
     group = numbered(names)[index.clip_of]
     hashes = None if pictures is None else lambda frames: pictures.of(read_pictures(taxonomy_tables, index, frames))
-    verdicts, facts = decide(index, listed, listed_rows, cluster, keeper, group, options, hashes)
+    texts = read_texts(taxonomy_tables, index)
+    verdicts, facts = decide(index, listed, listed_rows, cluster, keeper, group, options, hashes, texts)
     write_batches(out, _tables(taxonomy_tables, index, clips, keeper, verdicts), WORLDTASKS, dict(meta))
     sizes = np.bincount(cluster) if len(cluster) else np.zeros(0, int)
     facts |= {"clusters": int((sizes > 1).sum()), "removal_unmatched": unmatched, "embeddings": embedded is not None}
@@ -99,6 +104,15 @@ def read_clips(tables: Sequence[Path], clip_ids: pa.Array) -> pa.Table:
     table = table.set_column(1, FROM_CLIPS[1], start)
     table = table.set_column(0, FROM_CLIPS[0], pc.fill_null(table["external_id"], ""))
     return table.set_column(2, FROM_CLIPS[2], pc.fill_null(table["redistributable"], False))
+
+
+def read_texts(tables: Sequence[Path], index: Index) -> np.ndarray:
+    """uint64 [n]: a hash of each pair's words, see text_copies.py."""
+    hasher, found = TextHasher(), np.zeros(len(index), np.uint64)
+    for rows, table in merged(tables, index, ["task", "solution"], ROW_GROUP):
+        pairs = zip(table["task"].to_pylist(), table["solution"].to_pylist(), strict=True)
+        found[rows] = hasher.hashes(f"{task} {solution}" for task, solution in pairs)
+    return found
 
 
 def read_pictures(tables: Sequence[Path], index: Index, frames: np.ndarray) -> list[Picture]:
@@ -154,6 +168,7 @@ def _tables(
         reason = verdicts.reason[rows]
         splits = np.where(reason > 0, 0, np.where(verdicts.bench[rows], 2, 1))
         columns["sample_id"] = pc.binary_join_element_wise(table["frame_id"], number, "_")
+        columns["text_copies"] = pa.array(verdicts.text_copies[rows])
         columns["split"] = pa.array(["", "train", "bench"]).take(pa.array(splits))
         columns["status"] = pa.array([KEPT, REJECTED]).take(pa.array((reason > 0).astype(np.int8)))
         columns["reason"] = reasons.take(pa.array(reason))

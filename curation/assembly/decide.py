@@ -11,10 +11,11 @@ from curation.assembly.groups import shortfall
 from curation.assembly.index import Index
 from curation.assembly.options import WorldtasksOptions
 from curation.assembly.split import Pairs, bench_target, choose, stable_order
+from curation.assembly.text_copies import text_copies
 
 REASONS = (
     *("", "removed_on_request", "near_duplicate", "bench_image", "bench_cluster", "bench_clip"),
-    *("bench_source", "bench_copy"),
+    *("bench_source", "bench_copy", "repeated_text"),
 )
 CODE = {reason: code for code, reason in enumerate(REASONS)}
 
@@ -25,11 +26,13 @@ Hashes = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 @dataclass
 class Verdicts:
     """Each row's fate: `reason` (uint8 [n], into REASONS), `other` (int32 [n], the frame that its detail names, or -1)
-    `bench` (bool [n]), and of each frame that is a benchmark image's altered copy (bits, way) as in copies.py."""
+    and `bench` (bool [n]). `text_copies` (int32 [n]): other frames with nearly the same text. `copies`: of each frame
+    that is a benchmark image's altered copy (bits, way) as in copies.py."""
 
     reason: np.ndarray
     other: np.ndarray
     bench: np.ndarray
+    text_copies: np.ndarray
     copies: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def reject(self, rows: np.ndarray, reason: str, other: np.ndarray | int = -1) -> None:
@@ -48,18 +51,23 @@ def decide(
     group: np.ndarray,
     options: WorldtasksOptions,
     hashes: Hashes | None,
+    texts: np.ndarray,
 ) -> tuple[Verdicts, dict[str, Any]]:
     """Every row's fate, and what was decided about the split.
 
     Arrays as in `Index`, `find_listed`, `near_duplicates`; `group` (int [F]) says which frames may not be on both
-    sides. Altered copies are looked for with `hashes`, where they are given.
+    sides. Altered copies are looked for with `hashes`, where they are given. `texts`: hashes of the
+    pairs' texts, uint64 [n].
     """
     count, frame_of = len(index), index.frame_of
-    verdicts = Verdicts(np.zeros(count, np.uint8), np.full(count, -1, np.int32), np.zeros(count, bool))
+    verdicts = Verdicts(
+        np.zeros(count, np.uint8), np.full(count, -1, np.int32), np.zeros(count, bool), np.zeros(count, np.int32)
+    )
     duplicate = keeper != np.arange(len(keeper))
     verdicts.reject(listed[frame_of] | listed_rows, "removed_on_request")
     verdicts.reject((duplicate & listed[keeper])[frame_of], "removed_on_request", keeper[frame_of])
     verdicts.reject(duplicate[frame_of], "near_duplicate", keeper[frame_of])
+    alike = _count_texts(verdicts, frame_of, texts, options.max_text_copies)
     rows = np.flatnonzero(verdicts.reason == 0)
     images = np.unique(frame_of[rows])
     target = bench_target(len(images), options.bench_size, options.max_bench_share)
@@ -70,7 +78,7 @@ def decide(
     chosen = choose(pairs, target, spare)
     verdicts.bench[rows[chosen.rows]] = True
     facts = {"bench_target": target, "excluded_by": options.group_by, "groups": len(np.unique(group[images]))}
-    facts |= {"bench_groups": chosen.groups, "unreadable_pictures": 0}
+    facts |= {"bench_groups": chosen.groups, "unreadable_pictures": 0, "pairs_of_like_text": alike}
     told = (target, len(chosen.rows), len(images), facts["groups"], options.group_by, chosen.next_cost)
     facts["bench_shortfall"] = shortfall(*told)
     if len(chosen.rows):
@@ -78,6 +86,21 @@ def decide(
         if hashes is not None and options.copy_distance is not None:
             facts["unreadable_pictures"] = _reject_copies(verdicts, index, hashes, options.copy_distance)
     return verdicts, facts
+
+
+def _count_texts(verdicts: Verdicts, frame_of: np.ndarray, texts: np.ndarray, most: int | None) -> int:
+    """Counts copies of texts among the pairs left, and rejects those of frames beyond the first `most`.
+
+    Returns how many pairs have copies.
+    """
+    rows = np.flatnonzero(verdicts.reason == 0)
+    copies, place, first = text_copies(texts[rows], frame_of[rows])
+    verdicts.text_copies[rows] = copies
+    if most is not None:
+        too_many, other = np.zeros(len(texts), bool), np.full(len(texts), -1, np.int32)
+        too_many[rows], other[rows] = place >= most, first
+        verdicts.reject(too_many, "repeated_text", other)
+    return int(np.count_nonzero(copies))
 
 
 def _keep_apart(verdicts: Verdicts, index: Index, cluster: np.ndarray, group: np.ndarray) -> None:

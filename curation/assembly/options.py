@@ -39,6 +39,12 @@ class WorldtasksOptions(Options):
         description="Train images that differ from a benchmark image in at most this many of 64 bits when mirrored, "
         "cropped, freed of black bars, or compared in a part, are left out; null: not looked for",
     )
+    max_text_copies: int | None = Field(
+        None,
+        ge=1,
+        description="Most images whose pairs say nearly the same; pairs of further images are left out as "
+        "`repeated_text`. null: any number. The column text_copies counts them in any case",
+    )
     split_salt: str = Field("worldtasks", description="Another text draws another benchmark from the same pairs")
     removed: str | None = Field(
         None, description="Text file of clip, frame, sample or source-video ids, one a line, that must not be published"

@@ -53,16 +53,21 @@ def simhash(words: np.ndarray) -> int:
     return int.from_bytes(np.packbits(most).tobytes(), "big")
 
 
-def text_copies(hashes: np.ndarray, frame_of: np.ndarray, distance: int = DISTANCE) -> tuple[np.ndarray, np.ndarray]:
-    """(copies, place) of each pair, both int32 [n]: how many other frames have a pair that says nearly the same, and
-    how many of them come before this pair's frame. `hashes`: uint64 [n]; `frame_of`: int [n], ascending."""
+def text_copies(hashes: np.ndarray, frame_of: np.ndarray, distance: int = DISTANCE) -> tuple[np.ndarray, ...]:
+    """(copies, place, first) of each pair, int32 [n].
+
+    How many other frames have a pair that says nearly the same, how many of them come before this pair's frame, and the
+    first of these frames. `hashes`: uint64 [n]; `frame_of`: int [n], ascending.
+    """
     count = len(hashes)
     if not count:
-        return np.zeros(0, np.int32), np.zeros(0, np.int32)
+        return (np.zeros(0, np.int32),) * 3
     _, group = near_duplicates(hashes, np.arange(count), distance)
     keys = group * (int(frame_of[-1]) + 1) + frame_of  # a group's frames, each once
     distinct, inverse = np.unique(keys, return_inverse=True)
     group_of = distinct // (int(frame_of[-1]) + 1)
     _, first, sizes = np.unique(group_of, return_index=True, return_counts=True)
     place = np.arange(len(distinct)) - np.repeat(first, sizes)
-    return (np.repeat(sizes, sizes)[inverse] - 1).astype(np.int32), place[inverse].astype(np.int32)
+    frame = distinct % (int(frame_of[-1]) + 1)
+    found = np.repeat(sizes, sizes) - 1, place, np.repeat(frame[first], sizes)
+    return tuple(values[inverse].astype(np.int32) for values in found)
