@@ -70,9 +70,13 @@ def remux(
     shift: int = 0,
     container_options: dict[str, str] | None = None,
     keep: Callable[[av.Packet], bool] = lambda packet: True,
+    form: str | None = None,
 ) -> Path:
-    """Copies the packets of `source`, times shifted by `shift` ticks, those only that `keep` accepts."""
-    with av.open(str(source)) as old, av.open(str(target), "w", options=container_options or {}) as new:
+    """Copies the packets of `source`, times shifted by `shift` ticks, those only that `keep` accepts.
+
+    `form`: FFmpeg's name of the container, else by the suffix.
+    """
+    with av.open(str(source)) as old, av.open(str(target), "w", form, options=container_options or {}) as new:
         stream = new.add_stream_from_template(old.streams.video[0])
         for packet in old.demux(old.streams.video[0]):
             if packet.dts is None or not keep(packet):

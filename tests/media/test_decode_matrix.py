@@ -3,6 +3,8 @@
 The oracle knows nothing of times: it numbers the frames as they come out of the decoder.
 """
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -103,6 +105,30 @@ def test_fragments_fast_starts_and_edit_lists(clips, tmp_path, options, shift):
     index = FrameIndex.from_row(probe(path))
     assert len(index.pts) in (43, 48)
     assert_as_shown(path)
+
+
+@pytest.mark.parametrize(
+    ("codec", "form", "options"),
+    [
+        ("libx264", "h264", X264["pyramid"]),
+        ("libx265", "hevc", {"x265-params": X265}),
+        ("mpeg4", "m4v", B2),
+        ("mpeg2video", "mpeg2video", B2),
+    ],
+)
+def test_bare_bitstreams_whatever_their_name(tmp_path, codec, form, options):
+    if not has_encoder(codec):
+        pytest.skip(f"this build of FFmpeg has no encoder {codec}")
+    wrapped = make.write_video(tmp_path / "wrapped.ts", codec=codec, options=options, size=(112, 80))
+    bare = make.remux(wrapped, tmp_path / "bare", form=form).rename(tmp_path / "bare.mp4")
+    index, _ = assert_as_shown(bare)
+    assert index.counted and index.exact_seconds(index.pts[-1]) == Fraction(47, 24)
+
+
+def test_a_real_file_with_a_colour_matrix_that_nobody_knows(tmp_path):
+    path = make.write_video(tmp_path / "a.mp4", options={"x264-params": "colormatrix=YCgCo"})
+    plan = plan_clip(FrameIndex.from_row(probe(path)), count=8)
+    assert {still.error.reason for still in decode_stills(path, plan)} == {"unsupported_colour"}
 
 
 FAULTS = {
