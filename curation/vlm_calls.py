@@ -1,9 +1,13 @@
 """What the stages that ask the VLM share: the reason of a row without an answer, a frame's picture."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+from curation.options import AskOptions
 from curation.schemas import FRAME, UNFINISHED
-from models.vlm.protocol import Image, VLMUnavailable
+from models.vlm.ask_all import Ask, ask_all
+from models.vlm.protocol import VLM, Image, VLMUnavailable
 from storage.files import confined
 
 CARRIED = [*(name for name, _ in FRAME), "phash"]
@@ -15,6 +19,14 @@ def failure_reason(error: VLMUnavailable) -> str:
     Final are the model's own failures, and requests that the server refuses while it answers others (ask_all).
     """
     return f"vlm_{error.kind}" if error.final or error.rejected else UNFINISHED
+
+
+def answers_to(
+    items: Iterable[dict], ask: Ask, vlm: VLM, journal: Path, options: AskOptions, concurrency: int, run, tally
+) -> list[tuple[dict, Any]]:
+    """`ask_all` with the limits of a stage's options."""
+    limits = {"max_malformed_share": options.max_malformed_share, "tally": tally}
+    return ask_all(items, ask, vlm, journal, concurrency, options.max_failed_share, run, **limits)
 
 
 def exactly(count: int, name: str, properties: dict[str, dict]) -> dict:

@@ -9,11 +9,10 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
-import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from media.container import filled, opened
+from media.container import decoded, filled, opened
 
 # Demuxers of bare bitstreams.
 BARE = frozenset(("h264", "hevc", "m4v", "mpegvideo", "vc1", "av1", "obu"))
@@ -54,19 +53,13 @@ def look(path: Path, max_pixels: int) -> Look:
     """Decodes the first packets of a file from the first keyframe on."""
     fed, shown, begun = 0, [], False
     with opened(path, max_pixels) as (container, stream):
-        context = stream.codec_context
         for packet in filled(container.demux(stream)):
             begun = begun or packet.is_keyframe
             if not begun:
                 continue
             last = not packet.size or fed == LOOK_PACKETS
             fed += not last
-            try:
-                shown += [frame.pts for frame in context.decode(None if last else packet)]
-            except av.error.MemoryError:
-                raise
-            except av.error.FFmpegError:
-                pass  # damage is the extraction's finding
+            shown += [frame.pts for frame in decoded(stream, None if last else packet)]
             if last:
                 break
     times = [time for time in shown if time is not None]

@@ -13,7 +13,7 @@ import numpy as np
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-PLAIN, EXTENDED = 8, 16  # bytes of a box's head, with a size of 32 or 64 bits
+from media.container import PLAIN, boxes
 
 
 @dataclass(frozen=True)
@@ -66,34 +66,26 @@ def read_table(path: Path, track_id: int) -> SampleTable | None:
     """The sample table of a track; None for another kind of file, a fragmented one, or a table that is not whole."""
     size = path.stat().st_size
     with path.open("rb") as handle:
-        top = dict(boxes(handle, 0, size))
+        top = dict(whole_boxes(handle, 0, size))
         if "moov" not in top or "moof" in top:
             return None
-        movie = list(boxes(handle, *top["moov"]))
+        movie = list(whole_boxes(handle, *top["moov"]))
         if any(kind == "mvex" for kind, _ in movie):
             return None
         for kind, place in movie:
             if kind == "trak":
-                track = dict(boxes(handle, *place))
+                track = dict(whole_boxes(handle, *place))
                 if "tkhd" in track and "mdia" in track and track_of(handle, track["tkhd"]) == track_id:
                     return table_of(handle, track["mdia"])
     return None
 
 
-def boxes(handle: BinaryIO, at: int, end: int) -> Iterator[tuple[str, tuple[int, int]]]:
-    """(type, (start, end) of the content) of the boxes between two places, as far as they make sense."""
-    while at + PLAIN <= end:
-        handle.seek(at)
-        head = handle.read(EXTENDED)
-        length, body = int.from_bytes(head[:4], "big"), at + PLAIN
-        if length == 1:
-            length, body = int.from_bytes(head[8:16], "big"), at + EXTENDED
-        elif length == 0:
-            length = end - at
-        if at + length > end or body > at + length:
+def whole_boxes(handle: BinaryIO, at: int, end: int) -> Iterator[tuple[str, tuple[int, int]]]:
+    """(type, (start, end) of the content) of the boxes between two places, up to one that ends beyond."""
+    for kind, start, stop in boxes(handle, at, end):
+        if stop > end:
             return
-        yield head[4:8].decode("latin-1"), (body, at + length)
-        at += length
+        yield kind.decode("latin-1"), (start, stop)
 
 
 def track_of(handle: BinaryIO, place: tuple[int, int]) -> int:
@@ -103,11 +95,11 @@ def track_of(handle: BinaryIO, place: tuple[int, int]) -> int:
 
 
 def table_of(handle: BinaryIO, place: tuple[int, int]) -> SampleTable | None:
-    found = dict(boxes(handle, *place))
+    found = dict(whole_boxes(handle, *place))
     for kind in ("minf", "stbl"):
         if kind not in found:
             return None
-        found = dict(boxes(handle, *found[kind]))
+        found = dict(whole_boxes(handle, *found[kind]))
     if "stts" not in found or "stsz" not in found:
         return None
     handle.seek(found["stsz"][0])

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-import av.error
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from media.container import MAX_PIXELS, opened
+from media.container import MAX_PIXELS, decoded, filled, opened
 from media.index import FrameIndex
 
 # The detector compares colours pixel by pixel; it needs no more, and takes a hundredth of the time.
@@ -52,16 +51,8 @@ def small_pictures(path: Path, max_pixels: int) -> Iterator[tuple[int | None, np
     """
     reformatter, begun = VideoReformatter(), False
     with opened(path, max_pixels) as (container, stream):
-        for packet in container.demux(stream):
-            if not packet.size and packet.pts is not None:
-                continue  # a frame dropped when recording
-            try:
-                frames = stream.codec_context.decode(packet if packet.size else None)
-            except av.error.MemoryError:
-                raise
-            except av.error.FFmpegError:
-                continue
-            for frame in frames:
+        for packet in filled(container.demux(stream)):
+            for frame in decoded(stream, packet if packet.size else None):
                 begun = begun or bool(frame.key_frame)
                 if not begun:
                     continue

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from curation.options import Options
+from media.treatment import HDR, INTERLACED
 
 
 class FramesOptions(Options):
@@ -23,11 +24,11 @@ class FramesOptions(Options):
     max_side_px: int = Field(
         1280, ge=16, le=16384, description="Longer sides are scaled down to this. Nothing is scaled up."
     )
-    interlaced: Literal["deinterlace", "reject", "keep"] = Field(
+    interlaced: Literal[INTERLACED] = Field(
         "deinterlace",
         description="Interlaced frames: deinterlace (bwdif), reject (reason `interlaced`) or keep (combed).",
     )
-    hdr: Literal["tone_map", "reject", "keep"] = Field(
+    hdr: Literal[HDR] = Field(
         "tone_map", description="HDR frames (PQ, HLG): tone_map, reject (reason `hdr`) or keep (flat)."
     )
     jpeg_quality: int = Field(95, ge=1, le=100, description="JPEG quality (4:2:0).")

@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from curation.screening.options import ScreeningOptions
-from curation.vlm_calls import carried, failure_reason, frame_image
-from models.vlm.ask_all import ask_all
+from curation.vlm_calls import answers_to, carried, failure_reason, frame_image
 from models.vlm.prompts import prompt
 from models.vlm.protocol import VLM, LogOdds, VLMUnavailable
 from models.vlm.tally import Tally
@@ -31,8 +30,7 @@ def screen_frames(
     async def ask(client: VLM, row: dict) -> LogOdds:
         return await client.log_odds(question, [frame_image(row, folder)])
 
-    limits = {"max_malformed_share": options.max_malformed_share, "tally": tally}
-    answered = ask_all(rows, ask, vlm, journal, concurrency, options.max_failed_share, run, **limits)
+    answered = answers_to(rows, ask, vlm, journal, options, concurrency, run, tally)
     return [
         carried(row)
         | {"vlm": vlm.model_id, "prompt_hash": question.template_hash, "threshold": options.threshold}

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from curation.tasks.options import TasksOptions
 from curation.tasks.rules import Pair, judge_pairs
-from curation.vlm_calls import carried, exactly, failure_reason, frame_image
-from models.vlm.ask_all import ask_all
+from curation.vlm_calls import answers_to, carried, exactly, failure_reason, frame_image
 from models.vlm.prompts import prompt
 from models.vlm.protocol import VLM, Completion, VLMUnavailable
 from models.vlm.tally import Tally
@@ -44,8 +43,7 @@ def write_tasks(
         image = frame_image(row, folder)
         return await client.complete(request, [image], schema, max_tokens=options.max_tokens, seed=options.seed)
 
-    limits = {"max_malformed_share": options.max_malformed_share, "tally": tally}
-    answered = ask_all(rows, ask, vlm, journal, concurrency, options.max_failed_share, run, **limits)
+    answered = answers_to(rows, ask, vlm, journal, options, concurrency, run, tally)
     asked = {"vlm": vlm.model_id, "prompt_hash": request.template_hash}
     return [carried(row) | asked | pair for row, answer in answered for pair in _pair_rows(answer, options)]
 

@@ -17,5 +17,5 @@ STAGE = Stage(
         "models/vlm/second_try.py",
         "models/vlm/tidy.py",
     ),
-    known={"b7e2b15e3375": "1", "0137f99973a0": "2", "596275ea1e6e": "3", "9093667f76b5": "4"},
+    known={"b7e2b15e3375": "1", "0137f99973a0": "2", "596275ea1e6e": "3", "9093667f76b5": "4", "b5de287101c7": "4"},
 )

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from curation.schemas import PAIR
 from curation.taxonomy.options import TaxonomyOptions
-from curation.vlm_calls import carried, exactly, failure_reason
-from models.vlm.ask_all import ask_all
+from curation.vlm_calls import answers_to, carried, exactly, failure_reason
 from models.vlm.prompts import prompt, template_hash
 from models.vlm.protocol import VLM, Completion, VLMUnavailable
 from models.vlm.tally import Tally
@@ -62,9 +61,8 @@ def label_tasks(
         request = prompt(PROMPT, options.prompt_version, count=str(len(tasks)), tasks=numbered)
         return await client.complete(request, [], labels_schema(len(tasks)), max_tokens=options.max_tokens)
 
-    limits = {"max_malformed_share": options.max_malformed_share, "tally": tally}
     items = [{"rows": frame} for frame in frames]
-    answered = ask_all(items, ask, vlm, journal, concurrency, options.max_failed_share, run, **limits)
+    answered = answers_to(items, ask, vlm, journal, options, concurrency, run, tally)
     asked = {"vlm": vlm.model_id, "prompt_hash": template_hash(PROMPT, options.prompt_version)}
     return [row | asked for frame, answer in answered for row in _label_rows(frame["rows"], answer)]
 

@@ -88,6 +88,14 @@ def read_run(folder: Path, seed: int | None = None) -> Run:
     return Run(folder, record, samples, videos)
 
 
+def read_other(folder: Path, seed: int | None, first: Run) -> Run:
+    """`read_run` of a run that is compared with `first`. Raises ValueError also where their samples differ."""
+    run = read_run(folder, seed)
+    if run.record.benchmark_version != first.record.benchmark_version:
+        raise ValueError(f"{run.record.name} and {first.record.name} are of different samples: not comparable")
+    return run
+
+
 def export(run: Run, out: Path, name: Callable[[Sample], str]) -> list[Exported]:
     """Puts the videos of `run` below `out` as `name(sample)` says, by hard link or copy, and writes `manifest.jsonl`.
 

@@ -1,7 +1,7 @@
 """Control runs: videos that no model made, so that a reader sees what doing nothing, or another task, earns.
 
 frozen: the first frame throughout. shuffled: the video that another run made for another task and picture. truth: the
-task done, drawn (microworld alone). None loads a model.
+task done, drawn (microworld alone). None loads a model, and no seconds are kept: they would mean nothing.
 """
 
 from collections.abc import Callable
@@ -52,7 +52,7 @@ def make_control(folder: RunFolder) -> None:
     for job in folder.pending:
         path = folder.folder / job.path
         height, width = write_video(path, pixels(job), shape.fps)
-        folder.finish(_record(job, sha256_file(path), shape.frames, height, width, shape.fps))
+        folder.finish(job.made(sha256_file(path), shape.frames, height, width, shape.fps))
 
 
 def _frozen(shape: VideoShape) -> Pixels:
@@ -107,21 +107,4 @@ def _take(folder: RunFolder, job: Job, other: VideoRecord | None) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
     link_or_copy(confined(Path(folder.options.control_of), other.path), target)
-    folder.finish(_record(job, sha256_file(target), other.frames, other.height, other.width, other.fps))
-
-
-def _record(job: Job, sha256: str, frames: int, height: int, width: int, fps: float) -> VideoRecord:
-    """Without seconds: a control costs none that would mean anything."""
-    return VideoRecord(
-        job.video_id,
-        job.sample.sample_id,
-        job.seed,
-        job.path,
-        job.prompt,
-        job.image_sha256,
-        sha256,
-        frames,
-        height,
-        width,
-        fps,
-    )
+    folder.finish(job.made(sha256_file(target), other.frames, other.height, other.width, other.fps))

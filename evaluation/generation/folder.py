@@ -55,6 +55,11 @@ class Job:
     def video_id(self) -> str:
         return video_id(self.sample.sample_id, self.seed)
 
+    def made(self, sha256: str, frames: int, height: int, width: int, fps: float, **measured: Any) -> VideoRecord:
+        """The record of its video's file; `measured`: further fields of VideoRecord."""
+        told = (self.video_id, self.sample.sample_id, self.seed, self.path, self.prompt, self.image_sha256)
+        return VideoRecord(*told, sha256, frames, height, width, fps, **measured)
+
     def failed(self, why: str) -> VideoRecord:
         return VideoRecord(
             self.video_id,

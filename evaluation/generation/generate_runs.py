@@ -18,7 +18,7 @@ from evaluation.generation.options import GenerateOptions
 from evaluation.generation.run_record import check_expected, run_record
 from evaluation.generation.sampling import sample_videos
 from evaluation.generation.sources import open_benchmark
-from evaluation.records import RunRecord, VideoRecord
+from evaluation.records import RunRecord
 from evaluation.strips import keep_strip
 from evaluation.videos import write_video
 from storage.files import exclusive, sha256_file
@@ -147,13 +147,7 @@ def _make_batch(model, folder: RunFolder, jobs: Sequence[Job]) -> None:
         written, sha256 = time.perf_counter() - began, sha256_file(path)
         keep_strip(folder.folder, sha256, video)  # the report would have to decode every video for it
         folder.finish(
-            VideoRecord(
-                job.video_id,
-                job.sample.sample_id,
-                job.seed,
-                job.path,
-                job.prompt,
-                job.image_sha256,
+            job.made(
                 sha256,
                 len(video),
                 height,

@@ -163,18 +163,14 @@ class OpenAIServer:
         refusals = [answer.refusal for answer in answers if answer.refusal is not None]
         if len(refusals) == len(answers):
             raise VLMUnavailable(REFUSED, refusals[0] or "stopped by the server's content filter", texts[0])
-        usage = Usage(sum(a.tokens.prompt_tokens for a in answers), sum(a.tokens.completion_tokens for a in answers))
-        whole = [a.refusal is None and not a.cut_at(self.options.answer_max_tokens) for a in answers]
+        cut = [answer.cut_at(self.options.answer_max_tokens) for answer in answers]
+        whole = [answer.refusal is None and not short for answer, short in zip(answers, cut, strict=True)]
         told = [said(text) if complete else None for text, complete in zip(texts, whole, strict=True)]
-        if set(told) == {None}:
-            cut = sum(answer.cut_at(self.options.answer_max_tokens) for answer in answers)
-            why = (
-                f"{cut} of {len(told)} written answers are cut at answer_max_tokens"
-                if cut
-                else "none ends in yes or no"
-            )
-            raise no_answer(0.0, self.min_mass, why, texts[0])
-        return from_answers(told, usage, texts[told.index(next(one for one in told if one is not None))])
+        shown = next((text for text, answer in zip(texts, told, strict=True) if answer is not None), None)
+        if shown is None:
+            counted = f"{sum(cut)} of {len(told)} written answers are cut at answer_max_tokens"
+            raise no_answer(0.0, self.min_mass, counted if any(cut) else "none ends in yes or no", texts[0])
+        return from_answers(told, sum((answer.tokens for answer in answers), Usage()), shown)
 
     async def _chat(self, text: str, media: Sequence[Media], *, extra_body: dict | None = None, **options) -> Answer:
         messages = [{"role": "user", "content": content_parts(text, media)}]

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from models.vlm.failures import MENDABLE
-from models.vlm.protocol import Completion, Usage
+from models.vlm.protocol import Completion
 
 # A greedy model gives the same words for any seed, so a second try is sampled at least at this temperature.
 TEMPERATURE = 0.7
@@ -19,11 +19,7 @@ async def tried_twice(ask: Callable[[int, bool], Awaitable[Completion]], seed: i
     if first.error not in MENDABLE:
         return first
     second = await ask(seed + 1, True)
-    paid = Usage(
-        first.usage.prompt_tokens + second.usage.prompt_tokens,
-        first.usage.completion_tokens + second.usage.completion_tokens,
-    )
-    return replace(first if second.error in MENDABLE else second, usage=paid)
+    return replace(first if second.error in MENDABLE else second, usage=first.usage + second.usage)
 
 
 def temperature_of(own: float | None, again: bool) -> float | None:

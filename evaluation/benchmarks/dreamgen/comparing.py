@@ -1,7 +1,7 @@
 """Two runs on DreamGen Bench before the same judge, video by video: what one solves and the other does not."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -22,20 +22,9 @@ class Paired:
     found: Comparison
 
     def to_json(self) -> dict:
-        one = self.found
-        return {
-            "run": self.run,
-            "first": self.first,
-            "column": self.column,
-            "pairs": one.pairs,
-            "better": one.better,
-            "worse": one.worse,
-            "gain": one.gain,
-            "low": one.low,
-            "high": one.high,
-            "p_value": one.p_value,
-            "test": one.test,
-        }
+        found = asdict(self.found)
+        del found["samples"]  # as many as pairs: one video a task
+        return {"run": self.run, "first": self.first, "column": self.column} | found
 
 
 def paired(run: str, first: str, columns: Mapping[str, str], members: Sequence[str], ours: Answers, theirs: Answers):

@@ -11,7 +11,7 @@ from evaluation.benchmarks.dreamgen.official import read_predictions
 from evaluation.benchmarks.dreamgen.options import OFFICIAL, QUESTIONS, DreamgenOptions
 from evaluation.benchmarks.dreamgen.released import read_benchmark
 from evaluation.benchmarks.dreamgen.table import Table, answers_of, table, write_predictions, write_table
-from evaluation.benchmarks.named_videos import Exported, Run, read_run
+from evaluation.benchmarks.named_videos import Exported, Run, read_other, read_run
 from evaluation.benchmarks.videophy import captions, matched, read_output, write_input
 from evaluation.records import MANIFEST, Judgement, read_lines
 from models.vlm.protocol import VLM
@@ -89,9 +89,7 @@ def run_step(options: DreamgenOptions) -> None:
 
 
 def _compared(options: DreamgenOptions, first: Run, judgements: list[Judgement], folder: Path) -> list[Paired]:
-    run = read_run(folder, options.seed)
-    if run.record.benchmark_version != first.record.benchmark_version:
-        raise ValueError(f"{run.record.name} and {first.record.name} are of different samples: not comparable")
+    run = read_other(folder, options.seed, first)
     members = [sample_id for sample_id, sample in first.samples.items() if sample.group in options.groups]
     ours = answers_of(run, read_lines(folder / asking.JUDGEMENTS, Judgement))
     return paired(run.record.name, first.record.name, QUESTIONS, members, ours, answers_of(first, judgements))

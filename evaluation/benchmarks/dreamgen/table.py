@@ -68,10 +68,8 @@ class Table:
 
     def to_markdown(self) -> str:
         known = {name: None for row in self.rows for name in row.rates}
-        columns = [name for name in (*COLUMNS, *known) if name in known]
-        columns = list(dict.fromkeys(columns))
+        columns = [name for name in dict.fromkeys((*COLUMNS, *known)) if name in known]
         means = [name for name in columns if any(name in row.means for row in self.rows)]
-        columns = [name for name in columns if any(name in row.rates for row in self.rows)]
         head = [
             "",
             *columns,

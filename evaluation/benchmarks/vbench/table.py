@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from evaluation.benchmarks.foreign import write_json
-from evaluation.benchmarks.named_videos import Exported, Run, listed, read_run
+from evaluation.benchmarks.named_videos import Exported, Run, listed, read_other
 from evaluation.benchmarks.vbench.options import VbenchOptions
 from evaluation.benchmarks.vbench.results import read_results
 from evaluation.records import MANIFEST, read_lines
@@ -57,9 +57,7 @@ def table(run: Run, videos: Path, results: Path, options: VbenchOptions) -> str:
         rows.append(VbenchRow(dimension=name, mean=float(np.mean(values)), low=low, high=high, videos=len(values)))
     gains = []
     for folder in options.others:
-        other, place = read_run(folder, options.seed), folder / "vbench"
-        if other.record.benchmark_version != run.record.benchmark_version:
-            raise ValueError(f"{other.record.name} and {run.record.name} are of different samples: not comparable")
+        other, place = read_other(folder, options.seed, run), folder / "vbench"
         theirs = _scores(other, place / "videos", place / "results", options.dimensions)
         gains += _gains(other.record.name, theirs, found)
     notes = [f"not made: {one}" for one in run.missing]
