@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from models.vlm.answers import completion
@@ -96,18 +96,20 @@ def test_of_a_cut_object_nothing_is_taken(value, data):
 
 
 @given(st.text(st.sampled_from('{}[]":,\\ \nab1'), max_size=60))
+@example('{"":1}')
+@example('{"\n\\b":""}')
 def test_whatever_is_found_stands_in_the_text(text):
     value, _ = find_object(text, lambda found: isinstance(found, dict))
     for word in _strings(value) if value is not None else ():
-        assert json.dumps(word)[1:-1] in text or word in text
+        written = json.dumps(word)[1:-1].replace("\\n", "\n")  # a line break can only stand there as it is
+        assert written in text or word in text
 
 
 def _strings(value):
     if isinstance(value, str):
         return [value]
-    return [
-        word for item in (value if isinstance(value, list) else [*value, *value.values()]) for word in _strings(item)
-    ]
+    items = value if isinstance(value, list) else [*value, *value.values()] if isinstance(value, dict) else []
+    return [word for item in items for word in _strings(item)]
 
 
 GIVEN = {"pairs": [{"task": "a b", "solution": "c"}, {"task": "d", "solution": "e"}]}
