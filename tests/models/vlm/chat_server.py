@@ -93,7 +93,7 @@ class ChatServer:
         self.answered: list[str] = []  # texts of the requests whose whole answer was sent
         self.in_flight = self.most_in_flight = self.sent = 0
         self.lock, self.closing = threading.Lock(), threading.Event()
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"server_state": self}))
+        self.http = Server(("127.0.0.1", 0), type("Handler", (Handler,), {"server_state": self}))
         self.http.daemon_threads = True
         self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self.base_url = f"http://127.0.0.1:{self.http.server_port}/v1"
@@ -110,6 +110,10 @@ class ChatServer:
         self.http.shutdown()
         self.http.server_close()
         self.thread.join()
+
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128  # a busy machine accepts late; the default of 5 makes a client connect a second time
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 
 import pytest
 from hypothesis import given
@@ -123,10 +122,9 @@ def test_a_tokenize_that_fails_is_tried_once_and_does_not_hold_up_others(questio
             await vlm.aclose()
             return answers
 
-        began = time.monotonic()
         answers = asyncio.run(twenty())
-        assert time.monotonic() - began < 5
         assert len(server.tokenized) == 1 and len(set(answers)) == 1
+        assert vlm.traffic.retried.total() == 0 and len(server.bodies) == 20  # nothing was waited for and asked again
         assert "logprob_token_ids" not in server.bodies[-1]
 
 
