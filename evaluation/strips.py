@@ -39,18 +39,17 @@ def keep_strip(folder: Path, sha256: str, frames: np.ndarray) -> None:
 
 def strip_of(video: Path) -> bytes | None:
     """The strip of a file; None if it does not decode."""
-    import av
+    from media.container import opened
+    from media.errors import MediaError
 
     try:
-        with av.open(str(video)) as container:
-            stream = container.streams.video[0]
-            stream.codec_context.thread_count = 1
+        with opened(video) as (container, stream):
             total = stream.frames or sum(1 for _ in container.decode(stream))
             container.seek(0)
             wanted = frame_indices(total, FRAMES)
             pictures = [_small(picture) for at, picture in enumerate(container.decode(stream)) if at in wanted]
         return _joined(pictures)
-    except (av.FFmpegError, OSError, EOFError, IndexError, ValueError):
+    except (MediaError, OSError, EOFError, IndexError, ValueError):
         return None
 
 

@@ -93,27 +93,30 @@ def write_video(path: Path, frames: np.ndarray, fps: float) -> tuple[int, int]:
 def read_frames(path: Path, expected: int | None = None) -> np.ndarray:
     """The frames of an MP4: uint8 [T, H, W, 3] RGB, those that `write_video` was given but for the codec's loss.
 
-    Files that others wrote come back in their own size. Raises BadVideo: the file is missing, empty, does not decode to
-    its end, has no frame or another number than `expected`, or its pictures fill more than MOST_BYTES (2 GiB).
+    Files that others wrote come back in their own size. They are opened as `media.container.opened` does it, so a
+    playlist that is named .mp4 reads no other file. Raises BadVideo: the file is missing, empty, does not decode to its
+    end, has no frame or another number than `expected`, or its pictures fill more than MOST_BYTES (2 GiB).
     """
-    import av
+    from media.container import opened
+    from media.errors import MediaError
 
     if not path.is_file():
         raise BadVideo("missing", f"{path} is not there")
     if not path.stat().st_size:
         raise BadVideo("empty", f"{path} has 0 bytes")
     try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise BadVideo("undecodable", f"{path} holds no video stream")
-            promised = container.streams.video[0].frames
+        with opened(path) as (container, stream):
+            promised = stream.frames
             shape, data = (), bytearray()  # grows in place: the frames are in memory once
-            for frame in _decoded(container, path):
+            for frame in _decoded(container, stream, path):
                 shape = shape or frame.shape
                 if frame.shape != shape:
                     raise BadVideo("undecodable", f"{path} has frames of several sizes: {shape}, {frame.shape}")
                 data += np.ascontiguousarray(frame).data.cast("B")
-    except (av.FFmpegError, OSError, EOFError) as error:
+    except MediaError as error:
+        kind = "too_large" if error.reason == "too_large" else "undecodable"
+        raise BadVideo(kind, f"{path}: {error}") from error
+    except (OSError, EOFError) as error:
         raise BadVideo("undecodable", f"{path}: {error}") from error
     if not data:
         raise BadVideo("undecodable", f"{path} has no frame")
@@ -172,11 +175,10 @@ def _dithered(frame: np.ndarray, scale: int) -> np.ndarray:
     return np.concatenate([plane.ravel() for plane in planes]).reshape(-1, frame.shape[1] * scale)
 
 
-def _decoded(container, path: Path) -> Iterator[np.ndarray]:
+def _decoded(container, stream, path: Path) -> Iterator[np.ndarray]:
     from av.video.reformatter import Colorspace
 
-    stream, size = container.streams.video[0], 0
-    stream.codec_context.thread_count = 1
+    size = 0
     comment = container.metadata.get("comment", "")
     for picture in container.decode(stream):
         size += picture.height * picture.width * 3

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import tracemalloc
 
 import av
@@ -11,10 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evaluation.strips import strip_of
 from evaluation.videos import FAILURES, BadVideo, enlargement, read_frames, write_video
 from microworld.exact_judge import judge
 from microworld.held_out import held_out_tasks
 from microworld.render import render_batch
+from storage.processes import ROOT
 
 
 def smooth(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -187,3 +190,39 @@ def test_a_file_of_others_comes_back_in_its_own_size_whatever_it_says_of_itself(
 
 def test_small_frames_are_enlarged_by_an_even_number():
     assert enlargement(32, 32) == 8 and enlargement(255, 300) == 1 and enlargement(80, 90) == 2
+
+
+def foreign_files(folder) -> dict:
+    """Files named .mp4 that make a decoder do what it should not: read another file, or have no decoder."""
+    write_video(folder / "good.mp4", smooth(np.random.default_rng(5), (4, 64, 64, 3)), 8)
+    data = (folder / "good.mp4").read_bytes()
+    assert data.count(b"avc1") == 2  # a brand, and the sample entry
+    at = data.rindex(b"avc1")
+    shape = b"width=64:height=64:pixel_format=rgb24"
+    return {
+        "concat": file(folder / "concat.mp4", b"ffconcat version 1.0\nfile good.mp4\n"),
+        "hls": file(folder / "hls.mp4", b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\ngood.mp4\n#EXT-X-ENDLIST\n"),
+        "no decoder": file(folder / "codec.mp4", data[:at] + b"zzz9" + data[at + 4 :]),
+        "device": file(folder / "device.mp4", b"testsrc=" + shape),
+    }
+
+
+@pytest.mark.parametrize("kind", ["concat", "hls", "no decoder", "device"])
+def test_no_file_makes_the_decoder_read_another_one_and_one_without_decoder_is_undecodable(tmp_path, kind):
+    path = foreign_files(tmp_path)[kind]
+    assert kind_of(path) == "undecodable"
+    assert strip_of(path) is None
+    assert len(read_frames(tmp_path / "good.mp4")) == 4 and strip_of(tmp_path / "good.mp4")
+
+
+def test_files_are_opened_in_one_place():
+    """Whoever opens a file that exists goes through media.container, which names the demuxers."""
+    opening = re.compile(r"\bav\.open\((?!.*\"w\")|VideoCapture\(|\bimageio\b|\bdecord\b")
+    found = [
+        str(path.relative_to(ROOT))
+        for path in sorted(ROOT.rglob("*.py"))
+        if path.relative_to(ROOT).parts[0] not in ("tests", "data")
+        and not path.relative_to(ROOT).parts[0].startswith(".")
+        and opening.search(path.read_text(encoding="utf-8"))
+    ]
+    assert found == ["media/container.py"]
