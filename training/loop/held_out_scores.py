@@ -1,7 +1,8 @@
 """Held-out scores and pictures around a training: the base under T, the Demonstrator under D, the Executor under T."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ class HeldOutScores:
     def after_step(self, step: int) -> None:
         if self._scores_due(step):
             scores = as_lists(self.held_out.judge_arm(self.ours, lambda: self.stopping.asked))
-            shares = {f"heldout/{name}": share(values) for name, values in scores.items()}
+            shares = {curve_name(name): share(values) for name, values in scores.items()}
             self.curve.append({"step": step} | {name: number(value) for name, value in shares.items()})
             self.log.evaluation(step, shares)
             self.log.judged(step, self.ours.name, scores)
@@ -85,7 +86,7 @@ class HeldOutScores:
                 for row in scores.rows
             },
             "executor_against": {name: asdict(one) for name, one in against.items()},
-            "curve": self.state.notes.get("curve", []),
+            "curve": [in_order(at, next(iter(found.values()))) for at in self.state.notes.get("curve", [])],
         }
         text = scores.to_text() + "\n\n" + "\n".join(sentence(name, one) for name, one in against.items()) + "\n"
         return Results(facts, text, scores.to_markdown(), facts["rates"])
@@ -133,6 +134,16 @@ def number(value: float) -> float | None:
 def share(values: list) -> float:
     kept = [value for value in values if value is not None]
     return sum(value > 0 for value in kept) / len(kept) if kept else float("nan")
+
+
+def curve_name(question: str) -> str:
+    return f"heldout/{question}"
+
+
+def in_order(at: Mapping[str, Any], questions: Iterable[str]) -> dict[str, Any]:
+    """A point of the curve: its step, then the `questions` in their order. A checkpoint's JSON is sorted."""
+    names = ("step", *map(curve_name, questions), *at)
+    return {name: at[name] for name in names if name in at}
 
 
 def as_lists(log_odds: Mapping[str, np.ndarray]) -> dict[str, list]:

@@ -64,11 +64,12 @@ class Child:
         return self.process.returncode, said
 
 
-def end_of(output: Path) -> tuple[dict, dict, list[dict], bytes]:
-    """The last checkpoint, the metrics of every step and the final weights of a run."""
+def end_of(output: Path) -> tuple[dict, dict, list[dict], bytes, bytes]:
+    """The last checkpoint, the metrics of every step, the final weights and the scores of a run."""
     tensors, state = checkpoint_files.load(checkpoint_files.latest(output / "checkpoints"))
     state = {key: value for key, value in state.items() if key != "recipe"}
-    return tensors, state, metrics_of(output), (output / "final" / "pytorch_lora_weights.safetensors").read_bytes()
+    weights, scores = output / "final" / "pytorch_lora_weights.safetensors", output / "scores.json"
+    return tensors, state, metrics_of(output), weights.read_bytes(), scores.read_bytes()
 
 
 def same_end(left: Path, right: Path) -> None:

@@ -235,13 +235,15 @@ def test_a_session_leaves_scores_a_table_and_the_final_weights(tiny_bench, tmp_p
 
 @pytest.mark.slow
 def test_a_finished_run_is_scored_again_and_not_trained(tiny_bench, tmp_path, monkeypatch):
-    output = tmp_path / "run"
-    assert session(tiny_bench, output, monkeypatch) == 0
+    output, changes = tmp_path / "run", {"held_out": {"every": 1}}
+    assert session(tiny_bench, output, monkeypatch, changes) == 0
     files = [output / "scores.json", output / "metrics.jsonl", output / "final" / "pytorch_lora_weights.safetensors"]
+    files += [output / "table.txt", output / "final" / "scores.json", output / "final" / "README.md"]
     before = [path.read_bytes() for path in files]
+    assert [list(at) for at in strict(files[0])["curve"]] == [["step", "heldout/task", "heldout/consistency"]]
     (output / "scores.json").unlink()
     monkeypatch.setattr(torch.optim.AdamW, "step", lambda *_: pytest.fail("the optimizer was stepped"))
-    assert session(tiny_bench, output, monkeypatch) == 0
+    assert session(tiny_bench, output, monkeypatch, changes) == 0
     assert [path.read_bytes() for path in files] == before
     assert "step 2 is the last one: nothing is left to train" in (output / "notes.txt").read_text()
 
