@@ -25,7 +25,7 @@ def push(tree: Path, repo_id: str, token: str, branch: str, tag: str, private: b
 
     `private` only counts for a repository that is created here. An existing `tag` with the same content ends the push
     at once; with other content it raises TagTaken before anything is sent. Raises ValueError for a tree that the Hub
-    would refuse, or without a contact in its manifest, and PushFailed for the Hub's and the network's errors. `api`:
+    would refuse, or without a contact in its manifest, and PushFailed for whatever the Hub and the network do. `api`:
     an HfApi, for tests.
     """
     files = local_files(tree)
@@ -33,7 +33,7 @@ def push(tree: Path, repo_id: str, token: str, branch: str, tag: str, private: b
         raise ValueError("the Hub token is empty: set the environment variable HF_TOKEN")
     if not json.loads((tree / "manifest.json").read_text())["contact"]:
         raise ValueError("contact is empty: a dataset on the Hub must say whom to ask for a removal")
-    with errors_without(token):
+    with errors_without(token, TagTaken):
         if api is None:
             from huggingface_hub import HfApi
 

@@ -4,10 +4,11 @@ import os
 import re
 from typing import Any
 
+from storage.secrets import without_secret
+
 VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 NO_KEY = "EMPTY"
-BLOT = "***"
 SHORTEST = 8  # characters of a key that is blotted out of answers too: a shorter one is part of ordinary words
 
 
@@ -36,12 +37,7 @@ def key_of(api_key_env: str) -> str:
 
 def without_key(text: str, key: str) -> str:
     """What a server said, for errors: servers echo headers into them, and errors go into tables and logs."""
-    return text if key == NO_KEY else re.sub(_spellings(key), lambda _: BLOT, text)
-
-
-def _spellings(key: str) -> str:
-    """A pattern of the key as it is and as JSON may escape it, once or within JSON that is a text of other JSON."""
-    return "".join(rf"(?:\\{{1,4}}(?i:u{ord(mark):04x})|\\{{0,4}}{re.escape(mark)})" for mark in key)
+    return text if key == NO_KEY else without_secret(text, key)
 
 
 def blotted(value: Any, key: str) -> Any:

@@ -104,8 +104,8 @@ def push(folder: Path, repo_id: str, private: bool, api: Any = None) -> str:
     """Uploads an exported folder to a model repository of the Hub, in one commit; returns its address.
 
     The token comes from the environment variable HF_TOKEN and nowhere else. `private` only counts for a repository that
-    is created here. Raises ValueError without token or for a folder without weights, PushFailed for the Hub's and the
-    network's errors. `api`: an HfApi, for tests.
+    is created here. Raises ValueError without token or for a folder without weights, PushFailed for whatever the Hub
+    and the network do. `api`: an HfApi, for tests.
     """
     token = os.environ.get("HF_TOKEN", "")
     if not token:
@@ -126,4 +126,4 @@ def push(folder: Path, repo_id: str, private: bool, api: Any = None) -> str:
             commit_message=f"LoRA {folder.name}",
             allow_patterns=[WEIGHTS, *([WHOLE] if (folder / WHOLE).is_file() else []), CARD, SCORES],
         )
-    return f"https://huggingface.co/{repo_id}/tree/{commit.oid}"
+        return f"https://huggingface.co/{repo_id}/tree/{commit.oid}"

@@ -12,8 +12,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.hf_api import RepoFile, RepoFolder
 
 from curation.release.hub import PushFailed, TagTaken, push
-
-TOKEN = "hf_secretsecretsecret"
+from tests.nonsense_hub import NONSENSE, TOKEN, nonsense_hub
 
 
 class FakeHub:
@@ -25,6 +24,7 @@ class FakeHub:
         self.branches, self.tags = {"main": "c0"}, {}
         self.lose: str | None = None  # a path that an upload loses
         self.fail: str | None = None  # a method that raises
+        self.error: Exception = HfHubHTTPError(f"401 for {TOKEN}", response=SimpleNamespace(headers={}, request=None))
 
     def __getattr__(self, name):
         signature = inspect.signature(getattr(HfApi, name))
@@ -34,7 +34,7 @@ class FakeHub:
             assert given["repo_type"] == "dataset"
             self.calls.append((name, given))
             if name == self.fail:
-                raise HfHubHTTPError(f"401 for {TOKEN}", response=SimpleNamespace(headers={}, request=None))
+                raise self.error
             return getattr(self, f"_{name}")(**{key: value for key, value in given.items() if key != "self"})
 
         return call
@@ -140,6 +140,25 @@ def test_the_token_is_never_told(tree, hub, method, caplog):
         pushed(tree, hub)
     assert TOKEN not in str(raised.value) and "***" in str(raised.value)
     assert raised.value.__suppress_context__ and TOKEN not in caplog.text
+
+
+@pytest.mark.parametrize("answer", NONSENSE)
+def test_a_hub_that_answers_nonsense_has_not_taken_the_push(tree, answer):
+    with (
+        nonsense_hub(NONSENSE[answer]) as api,
+        pytest.raises(PushFailed, match="was not understood") as got,
+    ):
+        pushed(tree, api)
+    assert TOKEN not in str(got.value) and got.value.__suppress_context__ and len(str(got.value)) < 800
+
+
+@pytest.mark.parametrize("spelt", [TOKEN, repr(f"Bearer {TOKEN}\n"), "\\u0068" + TOKEN[1:], TOKEN.replace("_", "%5F")])
+def test_no_spelling_of_the_token_is_told(tree, hub, spelt):
+    hub.fail = "create_repo"
+    hub.error = TypeError(f"{'x' * (490 - len(TOKEN))} {spelt} is no header")
+    with pytest.raises(PushFailed) as got:
+        pushed(tree, hub, token=f"{TOKEN}\n")
+    assert "secret" not in str(got.value) and "***" in str(got.value)
 
 
 def test_no_call_carries_the_token(tree, hub):
