@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from storage.files import replacing
+from storage.full_disk import CannotWrite
 
 SHOWN = 256  # pixels along the shorter side that small frames are enlarged to, about
 WIDEST = 2048  # pixels that no enlarged side is longer than
@@ -85,6 +86,8 @@ def write_video(path: Path, frames: np.ndarray, fps: float) -> tuple[int, int]:
             for frame in frames:
                 container.mux(stream.encode(_picture(frame, scale, tall, wide)))
             container.mux(stream.encode(None))
+    except CannotWrite:
+        raise
     except av.FFmpegError as error:
         raise OSError(f"{path} cannot be written: {error}") from error
     return tall, wide

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from media.errors import MediaError
+from storage.full_disk import REMEDY, CannotWrite
 from storage.processes import worker_environment
 
 # Against decompression bombs. An 8K HEVC clip needs about 2 GiB of address space with one thread, libraries included.
@@ -136,7 +137,8 @@ class MediaPool:
 def outcome_of(reply: dict) -> Any:
     if "os_error" in reply:
         error = reply["os_error"]
-        raise OSError(error["errno"], error["strerror"], error["filename"])
+        kind = CannotWrite if error["errno"] in REMEDY else OSError
+        raise kind(error["errno"], error["strerror"], error["filename"])
     if "error" in reply:
         return MediaError(reply["error"]["reason"], reply["error"]["detail"])
     return reply["result"]

@@ -7,6 +7,9 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
+
+from storage.full_disk import naming
 
 
 class PathOutsideRoot(ValueError):
@@ -35,20 +38,22 @@ def fsync_folder(folder: Path) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`; on success it is fsynced and renamed over `path`, on failure removed.
 
-    Readers see the old file or the new one, never a part: a full disk or a kill leaves the old one in place.
+    Readers see the old file or the new one, never a part: a full disk or a kill leaves the old one in place. A full
+    disk is told as CannotWrite, also what the block raises for it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary, descriptor = _locked_file(path)
-    try:
-        yield temporary
-        with temporary.open("rb") as handle:
-            os.fsync(handle.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-        fsync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-        os.close(descriptor)
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary, descriptor = _locked_file(path)
+        try:
+            yield temporary
+            with temporary.open("rb") as handle:
+                os.fsync(handle.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+            fsync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+            os.close(descriptor)
 
 
 def _locked_file(path: Path) -> tuple[Path, int]:
@@ -78,6 +83,22 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def at_end(path: Path) -> BinaryIO:
+    """`path` open at its end, made with its folder where it is not there. Raises CannotWrite for a full disk."""
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("ab")
+
+
+def append_line(path: Path, line: str) -> None:
+    """Adds a line to `path`, which is made with its folder where it is not there. Raises CannotWrite for a full disk.
+
+    What a full disk or a kill cuts off has no line break at its end: readers leave it out.
+    """
+    with naming(path), at_end(path) as handle:
+        handle.write(f"{line}\n".encode())
+
+
 def sha256_bytes(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
@@ -94,8 +115,7 @@ def exclusive(path: Path, waits: Callable[[], None] | None = None) -> Iterator[N
 
     `waits` is called once where there is a holder to wait for.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as handle:
+    with at_end(path) as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from storage.files import fsync_folder
+from storage.full_disk import naming
 
 BUILDING, REPLACED = ".building", ".replaced"
 
@@ -25,16 +26,18 @@ def building(place: Path) -> Iterator[Path]:
 def half_built(place: Path) -> Iterator[Path]:
     """Yields an empty folder beside `place`, which is removed in the end unless it was put in place.
 
-    What killed writers left beside it is swept first; a folder that a live process is building is left alone.
+    What killed writers left beside it is swept first; a folder that a live process is building is left alone. A full
+    disk is told as CannotWrite for `place`, also what the block raises for it.
     """
-    place.parent.mkdir(parents=True, exist_ok=True)
-    sweep(place.parent)
-    folder, descriptor = _locked_folder(place)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(descriptor)
+    with naming(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        sweep(place.parent)
+        folder, descriptor = _locked_folder(place)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(descriptor)
 
 
 def put_in_place(folder: Path, place: Path) -> None:

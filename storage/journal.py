@@ -18,6 +18,7 @@ from typing import Any
 
 from storage.damage import Damaged, tell
 from storage.files import exclusive
+from storage.full_disk import is_full, is_read_only, naming, refused
 
 ASIDE = ".damaged"
 # What SQLite says of a file that is spoilt: an error in our own fixed statements (a table's name changed), a malformed
@@ -40,11 +41,12 @@ class _Spoilt(sqlite3.DatabaseError):
 class Journal:
     """Key -> JSON value. A second `put` of a key replaces the first. One object per thread.
 
-    Every method raises OSError, which names the file, for a full disk and the like.
+    Every method raises OSError, which names the file, for a full disk (CannotWrite) and the like.
     """
 
     def __init__(self, path: Path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with naming(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         self.path, self._inode = path, 0
         self._db = self._ready(self._open)
 
@@ -111,7 +113,7 @@ class Journal:
             if not self._is_spoilt(code):
                 if (code & 0xFF) not in _SYSTEM:
                     raise
-                raise OSError(_SYSTEM[code & 0xFF], str(error), str(self.path)) from error
+                raise self._refusal(code & 0xFF, str(error)) from error
             why, aside = Damaged(self.path, str(error)), self._set_aside()
         if act != self._open:
             self._db.close()
@@ -120,6 +122,14 @@ class Journal:
             saved = self._save_from(aside)
             tell(why, f"{saved} whole records were kept, what else it held is done again; it is now {aside.name}")
         return self._db if act == self._open else act()
+
+    def _refusal(self, code: int, said: str) -> OSError:
+        """SQLite says little of what the system refused: a full disk may be SQLITE_CANTOPEN, or an error of reading."""
+        if code == sqlite3.SQLITE_FULL or (code != sqlite3.SQLITE_BUSY and is_full(self.path)):
+            return refused(errno.ENOSPC, self.path)
+        if code != sqlite3.SQLITE_BUSY and is_read_only(self.path):
+            return refused(errno.EROFS, self.path)
+        return OSError(_SYSTEM[code], said, str(self.path))
 
     def _is_spoilt(self, code: int) -> bool:
         if code & 0xFF == sqlite3.SQLITE_READONLY and not os.access(self.path, os.W_OK):
@@ -149,7 +159,7 @@ class Journal:
                     if isinstance(key, bytes) and isinstance(text, bytes) and crc == _checksum(key, text):
                         saved[key.decode()] = (text.decode(), crc)
         records = [(key, text, crc) for key, (text, crc) in saved.items()]
-        self._db.executemany(_PUT, records)
+        self._ready(lambda: self._db.executemany(_PUT, records))
         return len(records)
 
     def _sound(self, rows: list[tuple[bytes, bytes, int | None]]) -> Iterator[tuple[str, Any]]:

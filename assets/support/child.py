@@ -22,6 +22,8 @@ from typing import IO
 
 import dagster as dg
 
+from storage.files import at_end
+from storage.full_disk import told_of_a_full_disk
 from storage.processes import asked_to_end, death_signal
 
 # A part of Pipes is marked as a preview; two lines of that at every start would bury what matters.
@@ -56,7 +58,6 @@ def run_child(
     `grace_s` seconds to save, then SIGKILL. Raises dagster.Failure with the child's last error when the child fails,
     and when the lock stays taken.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         held = stack.enter_context(_held(lock, grace_s, context))
         if prepare is not None:
@@ -68,7 +69,7 @@ def run_child(
                 message_reader=dg.PipesTempFileMessageReader(),
             )
         )
-        output = stack.enter_context(log.open("ab"))
+        output = stack.enter_context(at_end(log))
         start = output.tell()
         stack.enter_context(_echoed(log, start))
         process = subprocess.Popen(
@@ -85,9 +86,9 @@ def run_child(
         if process.returncode == 0 and finish is not None:
             finish()
     if process.returncode != 0:
-        error = last_error(log, start)
+        error = told_of_a_full_disk(last_error(log, start) or "the program printed nothing", log)
         raise dg.Failure(
-            f"{error or 'the program printed nothing'} (exit status {process.returncode}; its whole output: {log})",
+            f"{error} (exit status {process.returncode}; its whole output: {log})",
             metadata={"log": dg.MetadataValue.path(str(log)), "exit status": process.returncode},
             allow_retries=False,
         )
@@ -152,8 +153,7 @@ def descendants(pid: int) -> list[int]:
 @contextlib.contextmanager
 def _held(lock: Path, patience_s: float, context: dg.AssetExecutionContext) -> Iterator[IO]:
     """An exclusive lock that lasts until this process and the child that inherits it have both ended."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a") as handle:
+    with at_end(lock) as handle:
         deadline = time.monotonic() + patience_s
         told = False
         while True:

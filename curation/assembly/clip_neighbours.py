@@ -6,6 +6,7 @@ length SCALE, for which every partial sum of a product stays below 2**24 and flo
 cosine by less than 1e-3.
 """
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curation.assembly.near_duplicates import Components
+from storage.full_disk import naming
 
 SCALE = 4000
 TILE = 2048
@@ -68,9 +70,17 @@ def read_embeddings(tables: Iterable[Path], frame_ids: pa.Array, scratch: Path) 
                     raise ValueError(f"{path.name}: embeddings of {lengths} numbers, {size} are expected")
                 if vectors is None:
                     vectors = np.lib.format.open_memmap(scratch, "w+", np.int16, (len(frame_ids), size))
+                    with naming(scratch):
+                        _reserve(scratch)
                 values = given["embedding"].flatten().to_numpy(zero_copy_only=False).reshape(-1, size)
                 vectors[given["row"].to_numpy()] = _rounded(values.astype(np.float64), given["frame_id"])
     return vectors
+
+
+def _reserve(file: Path) -> None:
+    """Takes the space of a mapped file: a disk that is full when a page of it is written would kill the process."""
+    with file.open("r+b") as handle:
+        os.posix_fallocate(handle.fileno(), 0, file.stat().st_size)
 
 
 def _rounded(values: np.ndarray, names: pa.Array) -> np.ndarray:

@@ -10,6 +10,7 @@ from pathlib import Path
 from evaluation.records import OK, VideoRecord
 from evaluation.strips import strip_of, strip_path
 from storage.files import PathOutsideRoot, confined, sha256_file
+from storage.full_disk import CannotWrite, naming
 from storage.links import link_or_copy
 
 VIDEOS = "videos"
@@ -50,7 +51,7 @@ def place_all(
 
 
 def placed(folder: Path, video: VideoRecord, out: Path) -> Footage:
-    """One video of a run's folder; whatever is wrong with it is told, not raised."""
+    """One video of a run's folder; whatever is wrong with it is told, not raised. Raises CannotWrite for `out`."""
     if video.failure != OK:
         return Footage(missing=f"not made: {video.failure}")
     if not SHA256.fullmatch(video.sha256):
@@ -61,10 +62,13 @@ def placed(folder: Path, video: VideoRecord, out: Path) -> Footage:
         if not target.exists() or target.stat().st_size != source.stat().st_size:
             if sha256_file(source) != video.sha256:
                 return Footage(missing="the file is another one than when it was made")
-            target.parent.mkdir(exist_ok=True)
+            with naming(target):
+                target.parent.mkdir(exist_ok=True)
             _replace(target, lambda temporary: link_or_copy(source, temporary))
     except PathOutsideRoot:
         return Footage(missing="its path leaves the run's folder")
+    except CannotWrite:
+        raise
     except OSError as error:
         return Footage(missing=f"the file cannot be read: {error.strerror}")
     return Footage(video.sha256, _strip(target, strip_path(folder, video.sha256)))
@@ -87,11 +91,12 @@ def _strip(video: Path, made: Path) -> bool:
 def _replace(path: Path, make: Callable[[Path], object]) -> None:
     """Without fsync: what a power cut spoils is made again from the run, if its file is removed."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{id(make)}.tmp")
-    try:
-        make(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with naming(path):
+        try:
+            make(temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def _sweep(folder: Path, kept: set[str]) -> None:

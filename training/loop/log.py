@@ -10,6 +10,7 @@
 Whoever started the run may listen: `report` gets a dict for each message, its "kind" being progress, note or finished.
 """
 
+import contextlib
 import json
 import math
 import re
@@ -23,7 +24,8 @@ from typing import Any, TextIO
 import numpy as np
 
 from pages.pictures import inline, jpeg_below, png
-from storage.files import write_bytes
+from storage.files import append_line, write_bytes
+from storage.full_disk import naming
 from training.loop.pictures import MAX_BYTES, curves_png
 from training.options.rewards import WEIGHTS
 
@@ -65,10 +67,13 @@ class RunLog:
     def __enter__(self) -> "RunLog":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, kind, *_) -> None:
         self._end_line()
+        # A full disk, which the board would tell of once more, has ended the run already.
+        told = contextlib.suppress(OSError) if kind else naming(self.output / TENSORBOARD)
         if self._board is not None:
-            self._board.close()
+            with told:
+                self._board.close()
 
     def begin(self) -> None:
         """Forgets what an earlier run in this folder logged."""
@@ -130,7 +135,8 @@ class RunLog:
             raise ValueError(f"picture name {name!r}: use up to 64 letters, digits, '_' or '-'")
         if self.first:
             write_bytes(self.output / PICTURES / f"step-{step:08d}-{name}.png", png(picture))
-            self._tensorboard().add_image(name, picture, step, dataformats="HWC")
+            with naming(self.output / TENSORBOARD):
+                self._tensorboard().add_image(name, picture, step, dataformats="HWC")
 
     def note(self, text: str) -> None:
         """A line that people should see; control characters become spaces."""
@@ -139,9 +145,7 @@ class RunLog:
         line = "".join(c if c.isprintable() else " " for c in text)
         self._end_line()
         print(line, file=self._stream, flush=True)
-        self.output.mkdir(parents=True, exist_ok=True)
-        with (self.output / NOTES).open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        append_line(self.output / NOTES, line)
         if self._report:
             self._report({"kind": "note", "line": line})
 
@@ -188,13 +192,12 @@ class RunLog:
 
     def _append(self, name: str, step: int, values: Mapping[str, float]) -> None:
         self._line(name, {"step": step, **_finite(values)})
-        for key, value in values.items():
-            self._tensorboard().add_scalar(key, value, step)
+        with naming(self.output / TENSORBOARD):
+            for key, value in values.items():
+                self._tensorboard().add_scalar(key, value, step)
 
     def _line(self, name: str, values: Mapping[str, Any]) -> None:
-        self.output.mkdir(parents=True, exist_ok=True)
-        with (self.output / name).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(values, allow_nan=False) + "\n")
+        append_line(self.output / name, json.dumps(values, allow_nan=False))
 
     def _lines(self, name: str) -> list[dict[str, Any]]:
         """The whole lines of a log; a kill may have cut off the last one."""

@@ -16,7 +16,8 @@ from typing import IO, Literal
 import yaml
 
 from evaluation.report.reproduction import ENDED
-from storage.files import write_bytes
+from storage.files import at_end, write_bytes
+from storage.full_disk import told_of_a_full_disk
 from storage.processes import asked_to_end, death_signal
 from training.loop.log import METRICS
 from training.reproduction.schedule import SECONDS_A_STATE, START_S, Run, cost, forecast, next_run
@@ -168,8 +169,7 @@ class Runner:
 
     def _start(self, run: Run) -> bool:
         """False while another process holds the run's folder: one that a killed reproduction left, and that saves."""
-        run.folder.mkdir(parents=True, exist_ok=True)
-        lock = (run.folder / LOCK).open("a")
+        lock = at_end(run.folder / LOCK)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -179,7 +179,7 @@ class Runner:
         write_bytes(run.folder / CONFIG, yaml.safe_dump(options, sort_keys=False, allow_unicode=True).encode())
         # What a child reports to Dagster would be taken for the reproduction's own materialization.
         environment = {key: value for key, value in os.environ.items() if not key.startswith("DAGSTER_PIPES")}
-        with (run.folder / LOG).open("ab") as log:
+        with at_end(run.folder / LOG) as log:
             start = log.tell()
             process = subprocess.Popen(
                 command(run.folder / CONFIG),
@@ -218,7 +218,8 @@ class Runner:
             return replace(record, status="unfinished", reason=said)
         if status == DIVERGED:
             return replace(record, status="diverged", reason=said.partition("; metrics")[0].removeprefix("Diverged: "))
-        return replace(record, status="failed", reason=f"{said or 'it printed nothing'} (exit status {status})")
+        said = told_of_a_full_disk(said or "it printed nothing", child.run.folder)
+        return replace(record, status="failed", reason=f"{said} (exit status {status})")
 
     def _end_all(self) -> None:
         """Asks all children to end, waits while they save, and kills those that do not end."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from evaluation.benchmarks.vbvr.options import EvaluatorOptions, Scoring
 from evaluation.benchmarks.vbvr.released import SPLITS
+from storage.files import at_end
 from storage.processes import death_signal
 
 PROGRAMS: dict[Scoring, str] = {"task_specific": "vbvr-run-evaluation", "weighted": "vbvr-evaluate"}
@@ -89,8 +90,7 @@ def run_call(call: Call, log: Path, timeout_s: float, check: Callable[[Call], No
     """
     call.results.parent.mkdir(parents=True, exist_ok=True)
     call.results.unlink(missing_ok=True)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
+    with at_end(log) as output:
         start = output.tell()
         process = subprocess.Popen(
             call.arguments,
