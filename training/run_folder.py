@@ -12,11 +12,13 @@ import yaml
 from models.video.options import VideoModelOptions
 from storage.collection import Store
 from storage.files import sha256_bytes, sha256_file, write_bytes
+from storage.notes import kept_note, read_note, write_note
 from storage.strict_yaml import read_yaml
+from training.checkpoint_state import DamagedCheckpoint, read_state
 from training.conditions.folder import conditions_folder, read_manifest
-from training.loop.recipe_change import ChangedRecipe, check_goes_on, completed
+from training.loop.recipe_change import check_goes_on, completed
 from training.options import TrainOptions
-from training.step_folders import CHECKPOINTS, STATE, step_folders
+from training.step_folders import CHECKPOINTS, step_folders
 
 # Changes when the same options train otherwise. By hand: weights cost days, so nothing is trained again because the
 # trainer's code was put in order.
@@ -63,32 +65,42 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        note = self.output / DONE
-        whole = note.exists() and (self.output / SCORES).exists() and (self.output / WEIGHTS).is_dir()
-        return whole and json.loads(note.read_text())["fingerprint"] == self.fingerprint
+        if not (self.output / SCORES).exists() or not (self.output / WEIGHTS).is_dir():
+            return False
+        done = kept_note(self.output / DONE, "the training ends anew from its newest checkpoint")
+        return done.get("fingerprint") == self.fingerprint
 
     def begin(self, fresh: bool) -> None:
         """Writes what the trainer reads; what finished here before is no longer this run's.
 
-        Raises ChangedRecipe, and leaves all as it was, where the trainer would refuse to go on with what is here.
+        Raises ChangedRecipe or DamagedCheckpoint, and leaves all as it was, where the trainer would refuse to go on
+        with what is here.
         """
         checkpoints = step_folders(self.output / CHECKPOINTS)
         if checkpoints and not fresh:
             _, newest = checkpoints[-1]
             try:
-                state = json.loads((newest / STATE).read_text(encoding="utf-8"))["state"]
-                check_goes_on(state, self.options, dataset_version=self.dataset_version, model=self.model)
-            except ChangedRecipe:
-                raise
-            except (OSError, ValueError, KeyError):
-                pass  # damaged: the trainer says how, and what to do
+                state, _ = read_state(newest)
+            except FileNotFoundError as error:
+                raise DamagedCheckpoint(newest, error) from error
+            check_goes_on(newest, state, self.options, dataset_version=self.dataset_version, model=self.model)
         (self.output / DONE).unlink(missing_ok=True)
         text = yaml.safe_dump(self.options.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
         write_bytes(self.output / CONFIG, text.encode())
 
     def end(self) -> None:
-        note = {"fingerprint": self.fingerprint, "dataset_version": self.dataset_version}
-        write_bytes(self.output / DONE, json.dumps(note).encode())
+        write_note(self.output / DONE, {"fingerprint": self.fingerprint, "dataset_version": self.dataset_version})
+
+
+def ended(folder: Path) -> dict[str, Any]:
+    """What the finished training in `folder` says of itself: `fingerprint`, `dataset_version`; {} for an unfinished one.
+
+    Raises Damaged.
+    """
+    try:
+        return read_note(folder / DONE, "run this training again: it ends anew from its newest checkpoint")
+    except FileNotFoundError:
+        return {}
 
 
 def usable_conditions(store: Store, model: VideoModelOptions) -> tuple[Path, dict[str, Any]]:

@@ -14,6 +14,7 @@ from assets.support.training_options import train_options
 from models.video.options import VideoModelOptions
 from storage.collection import Store
 from storage.files import confined
+from training.checkpoint_state import DamagedCheckpoint
 from training.loop.recipe_change import ChangedRecipe
 from training.options.methods import Method
 from training.run_folder import (
@@ -63,8 +64,8 @@ def train(context: dg.AssetExecutionContext, store: Store, config: dg.Config, me
                 prepare=partial(run.begin, config.fresh),
                 finish=run.end,
             )
-        except ChangedRecipe as error:
-            raise dg.Failure(f"ChangedRecipe: {error}", allow_retries=False) from error
+        except (ChangedRecipe, DamagedCheckpoint) as error:
+            raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
     return result(context, run, reported, reused)
 
 

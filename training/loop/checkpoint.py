@@ -68,7 +68,7 @@ class RunState:
         if path is None:
             return False
         tensors, state = checkpoint_files.load(path)
-        check_goes_on(state, self.options, dataset_version=self.dataset_version, model=self.model.identity)
+        check_goes_on(path, state, self.options, dataset_version=self.dataset_version, model=self.model.identity)
         for name, learner in self.learners.items():
             named = self.policies.named(name)
             for key, parameter in named.items():

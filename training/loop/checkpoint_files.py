@@ -1,10 +1,9 @@
 """Checkpoints of a run: folders that are there whole or not at all, tensors in safetensors, the rest in JSON.
 
 checkpoints/step-00000100/state.safetensors   LoRA, optimizer, shadows, RNG states: named tensors
-                          state.json          the step, the hash of the tensors, everything that is no tensor
+                          state.json          the step, everything that is no tensor, hashes of the tensors and of itself
 """
 
-import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,15 +15,11 @@ from torch import Tensor
 from storage.files import sha256_bytes
 from storage.folders import building, sweep
 from training import step_folders
+from training.checkpoint_state import DamagedCheckpoint, read_state, state_bytes
 from training.step_folders import STATE
 
-FORMAT = 2
 TENSORS = "state.safetensors"
 OPTIMIZER, RNG = "optimizer/", "rng/"
-
-
-class DamagedCheckpoint(ValueError):
-    """A checkpoint that cannot be read whole; the message names it and the one before it."""
 
 
 def save(folder: Path, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any], keep: int) -> Path:
@@ -40,12 +35,11 @@ def save(folder: Path, step: int, tensors: Mapping[str, Tensor], state: Mapping[
         raise ValueError(f"step {step}, keep {keep}: step must be at least 0, and keep at least 1")
     # Clones: safetensors refuses tensors that share memory, as an optimizer step and a shadow may.
     data = serialise({name: tensor.detach().cpu().contiguous().clone() for name, tensor in sorted(tensors.items())})
-    document = {"format": FORMAT, "step": step, "tensors_sha256": sha256_bytes(data), "state": dict(state)}
-    text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    document = state_bytes(step, sha256_bytes(data), state)
     place = step_folders.step_folder(folder, step)
     with building(place) as temporary:
         (temporary / TENSORS).write_bytes(data)
-        (temporary / STATE).write_text(text, encoding="utf-8")
+        (temporary / STATE).write_bytes(document)
     others = [path for path in all_checkpoints(folder) if path != place]
     for path in others[: max(0, len(others) - (keep - 1))]:
         shutil.rmtree(path)
@@ -77,22 +71,15 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     from safetensors.torch import load as deserialise
 
     try:
-        document = json.loads((path / STATE).read_text(encoding="utf-8"))
+        state, expected = read_state(path)
         data = (path / TENSORS).read_bytes()
-        if document["format"] != FORMAT:
-            raise ValueError(f"{STATE} has format {document['format']}, but this code reads {FORMAT}")
-        if sha256_bytes(data) != document["tensors_sha256"]:
+        if sha256_bytes(data) != expected:
             raise ValueError(f"{TENSORS} ({len(data)} bytes) has changed since it was saved: its SHA-256 differs")
-        return deserialise(data), document["state"]
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise DamagedCheckpoint(f"checkpoint {path} cannot be loaded: {error}. {_way_out(path)}") from error
-
-
-def _way_out(path: Path) -> str:
-    before = [other for other in all_checkpoints(path.parent) if other.name < path.name]
-    if not before:
-        return "There is no earlier one. Remove it to start from the beginning"
-    return f"Remove it to continue from the one before, {before[-1]}"
+        return deserialise(data), state
+    except DamagedCheckpoint:
+        raise
+    except (OSError, ValueError, SafetensorError) as error:
+        raise DamagedCheckpoint(path, error) from error
 
 
 def optimizer_tensors(

@@ -5,6 +5,7 @@ No tensor is looked at, so that a launch can be refused before anything is start
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -12,8 +13,10 @@ from pydantic_core import to_jsonable_python
 
 from models.vlm.options import DECIDES, VLMOptions
 from storage.options import Options, retired_names
+from training.checkpoint_state import DamagedCheckpoint, check_of_a_run
 from training.options import TrainOptions
 from training.options.rewards import ERRS
+from training.step_folders import STATE
 
 # How long, how often, how many, and where: what a resumed run may be told otherwise. That the conditions and the model
 # are the same is known from the dataset's version and the model's identity, not from their paths.
@@ -42,10 +45,20 @@ class ChangedRecipe(ValueError):
     """A run that would go on under another recipe than it began with; the message lists every changed key."""
 
 
-def check_goes_on(state: Mapping[str, Any], options: TrainOptions, *, dataset_version: str, model: str) -> None:
-    """Raises ChangedRecipe when the run whose newest checkpoint holds `state` (its JSON) cannot go on as `options` say:
-    begun under another recipe, on another dataset or model (its identity), or past `run.steps` already."""
-    same_recipe(completed(state["recipe"], options), options.model_dump(mode="json"))
+def check_goes_on(
+    folder: Path, state: Mapping[str, Any], options: TrainOptions, *, dataset_version: str, model: str
+) -> None:
+    """Raises ChangedRecipe when the run whose newest checkpoint `folder` holds `state` cannot go on as `options` say:
+    begun under another recipe, on another dataset or model (its identity), or past `run.steps` already.
+
+    Raises DamagedCheckpoint when this is no state of a run: checkpoints had no hash of their state once.
+    """
+    check_of_a_run(folder, state)
+    try:
+        saved = completed(state["recipe"], options)
+    except (TypeError, AttributeError, ValueError) as error:
+        raise DamagedCheckpoint(folder, f"the recipe in {folder / STATE} has not the form of one: {error}") from error
+    same_recipe(saved, options.model_dump(mode="json"))
     made_with = {"dataset_version": dataset_version, "model": model}
     same_recipe({key: state[key] for key in made_with}, made_with, may_differ=())
     if state["step"] > options.run.steps:

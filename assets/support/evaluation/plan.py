@@ -1,7 +1,6 @@
 """From a recipe's block to the options of evaluation/, with the collection's own folders filled in."""
 
 import contextlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ from assets.support.evaluation.options import EvaluatedRun, GeneratedVideosConfi
 from evaluation.generation.options import GenerateOptions
 from storage.collection import Store
 from storage.files import confined
-from training.run_folder import DONE, WEIGHTS
-from training.step_folders import CHECKPOINTS, STATE, step_folders
+from training.checkpoint_state import read_state
+from training.run_folder import WEIGHTS, ended
+from training.step_folders import CHECKPOINTS, step_folders
 
 
 def planned(
@@ -94,8 +94,7 @@ def trained(store: Store, run: EvaluatedRun) -> str:
             "train it first with `make train RECIPE=...`"
         )
     if run.executor:
-        note = folder / DONE
-        held = json.loads(note.read_text(encoding="utf-8"))["fingerprint"] if note.is_file() else ""
+        held = str(ended(folder).get("fingerprint", ""))
         if not held.startswith(run.executor):
             raise ValueError(
                 f"run {run.name!r} needs Executor {run.executor}, but {folder} now holds "
@@ -106,14 +105,12 @@ def trained(store: Store, run: EvaluatedRun) -> str:
 
 def dataset_version(training: Path) -> str:
     """Of the dataset that is trained on in the folder `training`: its own note, or its newest checkpoint's; else ""."""
-    states = [folder / STATE for _, folder in reversed(step_folders(training / CHECKPOINTS))]
-    notes = [(training / DONE, ()), *((path, ("state",)) for path in states)]
-    for path, within in notes:
+    done = ended(training)
+    if done:
+        return str(done.get("dataset_version", ""))
+    for _, folder in reversed(step_folders(training / CHECKPOINTS)):
         with contextlib.suppress(FileNotFoundError):  # a running one removes older checkpoints
-            told = json.loads(path.read_text(encoding="utf-8"))
-            for key in within:
-                told = told[key]
-            return told.get("dataset_version", "")
+            return str(read_state(folder)[0].get("dataset_version", ""))
     return ""
 
 

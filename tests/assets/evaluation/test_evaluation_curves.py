@@ -9,6 +9,7 @@ from assets.support.evaluation.options import GeneratedVideosConfig
 from evaluation.records import MANIFEST, RUN, RunRecord, read_one
 from storage.files import sha256_file
 from tests.assets.evaluation.conftest import check_of, event_of, failure_of, write_lora
+from training.checkpoint_state import state_bytes
 
 pytestmark = pytest.mark.slow
 
@@ -194,7 +195,7 @@ def test_a_training_under_way_tells_its_dataset_by_its_checkpoint(fresh, run_job
     keep(fresh.store, tiny_checkpoint, "running", steps=(10,))
     folder = fresh.store.training / "running" / "checkpoints" / "step-00000010"
     folder.mkdir(parents=True)
-    (folder / "state.json").write_text(json.dumps({"state": {"dataset_version": "0123456789ab"}}))
+    (folder / "state.json").write_bytes(state_bytes(10, "", {"dataset_version": "0123456789ab"}))
     curves = [{"name": "now", "training": "running", "samples": 1}]
     recipe = fresh.changed("generated_videos", curves=curves)
     assert run_job(recipe, names=["now-step-00010"], only=["generated_videos"]).success
