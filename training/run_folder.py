@@ -93,7 +93,7 @@ class Run:
 
 
 def ended(folder: Path) -> dict[str, Any]:
-    """What the finished training in `folder` says of itself: `fingerprint`, `dataset_version`; {} for an unfinished one.
+    """`fingerprint` and `dataset_version` of the finished training in `folder`; {} for an unfinished one.
 
     Raises Damaged.
     """

@@ -4,12 +4,13 @@ import dagster as dg
 
 from assets.support.leak_pictures import side_by_side
 from assets.support.resources import CollectionResource
+from assets.support.stopped import stopped
 from curation.assembly import audit
 from curation.assembly.leaks import alike, leaks
 from curation.assembly.statistics import SPLITS
 from curation.assembly.worldtasks import picture_hashes
 from curation.release.latest import latest_manifest
-from curation.report.summaries import funnel, keep_rates
+from curation.report.summaries import funnel, keep_rates, lost_words, markdown_funnel
 from curation.stages import tables_of
 from storage.notes import kept_note
 
@@ -26,6 +27,7 @@ def _result(problems: list[str], severity=dg.AssetCheckSeverity.ERROR, **metadat
     asset="worldtasks", blocking=True, description="The assembled table has the right columns, nulls, ids and splits."
 )
 def schema_holds(collection: CollectionResource) -> dg.AssetCheckResult:
+    # No report where it fails: a page of the wrong columns would be wrong too.
     return _result(audit.schema_problems(collection.store().worldtasks))
 
 
@@ -34,8 +36,10 @@ def schema_holds(collection: CollectionResource) -> dg.AssetCheckResult:
     blocking=True,
     description="Each stage of each shard read exactly the rows that the stage before kept.",
 )
-def counts_add_up(collection: CollectionResource) -> dg.AssetCheckResult:
-    return _result(audit.counts_problems(collection.store()))
+def counts_add_up(context: dg.AssetCheckExecutionContext, collection: CollectionResource) -> dg.AssetCheckResult:
+    store = collection.store()
+    problems = audit.counts_problems(store)
+    return _result(problems, **stopped(context, store, problems))
 
 
 @dg.asset_check(
@@ -43,7 +47,7 @@ def counts_add_up(collection: CollectionResource) -> dg.AssetCheckResult:
     blocking=True,
     description="No source video (group_by) and no bytes are in both splits. Warns where images of both are alike.",
 )
-def no_leak(collection: CollectionResource) -> dg.AssetCheckResult:
+def no_leak(context: dg.AssetCheckExecutionContext, collection: CollectionResource) -> dg.AssetCheckResult:
     store = collection.store()
     problems = leaks(store.worldtasks, store.tables("clips"))
     similar = alike(store.worldtasks, picture_hashes(store))
@@ -52,7 +56,7 @@ def no_leak(collection: CollectionResource) -> dg.AssetCheckResult:
         shown["train beside bench"] = dg.MetadataValue.md(side_by_side(store, similar))
     # What is alike may be right: a person looks. A shared video is wrong.
     severity = dg.AssetCheckSeverity.ERROR if problems else dg.AssetCheckSeverity.WARN
-    return _result([*problems, *map(str, similar)], severity, **shown)
+    return _result([*problems, *map(str, similar)], severity, **shown, **stopped(context, store, problems))
 
 
 @dg.asset_check(asset="worldtasks", description="The benchmark has as many pairs as the recipe asks for.")
@@ -68,10 +72,15 @@ def benchmark_size(collection: CollectionResource) -> dg.AssetCheckResult:
 @dg.asset_check(
     asset="worldtasks", blocking=True, description="Both splits have at least as many pairs as the recipe asks for."
 )
-def minimum_size(collection: CollectionResource) -> dg.AssetCheckResult:
-    worldtasks = collection.store().worldtasks
-    sizes = audit.split_sizes(worldtasks)
-    return _result(audit.size_problems(worldtasks), **{f"{split} pairs": sizes.get(split, 0) for split in SPLITS})
+def minimum_size(context: dg.AssetCheckExecutionContext, collection: CollectionResource) -> dg.AssetCheckResult:
+    store = collection.store()
+    sizes, problems = audit.split_sizes(store.worldtasks), audit.size_problems(store.worldtasks)
+    shown = {f"{split} pairs": sizes.get(split, 0) for split in SPLITS}
+    if problems:
+        counts = funnel(tables_of(store))
+        problems = [f"{'; '.join(problems)}. {lost_words(counts)}"]
+        shown["funnel"] = dg.MetadataValue.md(markdown_funnel(counts))
+    return _result(problems, **shown, **stopped(context, store, problems))
 
 
 @dg.asset_check(asset="worldtasks", description="All shards are built with the same settings.")

@@ -91,8 +91,10 @@ def split_sizes(worldtasks: Path) -> dict[str, int]:
 
 
 def size_problems(worldtasks: Path) -> list[str]:
-    """Sentences for splits that have fewer pairs than the table's own options ask for."""
+    """Sentences for splits that have fewer pairs than the table's own options ask for, and for a table without any."""
     options, sizes = read_meta(worldtasks)["options"], split_sizes(worldtasks)
+    if not sizes:
+        return ["no pair is left: there is nothing to publish"]
     wanted = {split: options[f"min_{split}_pairs"] for split in SPLITS}
     return [
         f"{split} has {sizes.get(split, 0)} pairs, but min_{split}_pairs asks for at least {least}"

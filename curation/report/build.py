@@ -40,8 +40,8 @@ def build_report(
     budget: bytes of pictures in the page; those beyond it are told, not shown.
     facts: JSON values. Known names: collection, version, source, vlm, vlm_kind ("scripted", "tiny" or "model"; else
     told from the id), scorer, generated_by, date, licences, options (nested; thresholds under their option's
-    names), seconds ({stage: seconds}). Everything is shown; nothing is required. There is no clock in here: a date
-    must be a fact.
+    names), seconds ({stage: seconds}), not_published (why these tables are no release). Everything is shown; nothing is
+    required. There is no clock in here: a date must be a fact.
 
     Returns {path, sha256, size_bytes, pictures, pictures_missing, pictures_left_out, published, funnel}, where funnel
     is a list of {stage, rows_in, kept, rejected, reasons}. Raises ValueError for an unknown stage, a missing column
@@ -120,6 +120,7 @@ def _view(tables, stages, facts, caps: Caps, thumbnails: Thumbnails) -> dict[str
         "splits": parts,
         "overlap": overlap,
         "apart": str(facts.get("split") or ""),
+        "stopped": str(facts.get("not_published") or ""),
         "twins": twins,
         "duplicates": duplicates,
         "tokens": tokens,

@@ -1,6 +1,6 @@
 """Counts over all shards: the funnel and the token bill, for the report and for the metadata of every stage."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -90,16 +90,31 @@ def percent(share: float | None) -> str:
     return f"{100 * share:.1f} %"
 
 
+def lost_words(stages: Sequence[StageCount]) -> str:
+    """One sentence: how many of its rows each stage rejected, and why. Stages that rejected nothing are left out."""
+    if not stages or not stages[0].rows_in:
+        return f"{stages[0].stage if stages else ORDER[0]} has no rows: the source has no videos."
+    told = [
+        f"{stage.stage} {stage.rejected:,} of {stage.rows_in:,} {stage.unit} ({_counted(stage.reasons)})"
+        for stage in stages
+        if stage.rejected
+    ]
+    return f"Lost on the way: {'; '.join(told) or 'nothing'}."
+
+
 def markdown_funnel(stages: Sequence[StageCount]) -> str:
     """The funnel as a markdown table, one row a stage, for the metadata of an asset."""
     lines = ["| stage | in | kept | rejected | kept share | reasons |", "|---|---:|---:|---:|---:|---|"]
     for stage in stages:
-        reasons = ", ".join(f"{_plain(reason) or '(none given)'} {count:,}" for reason, count in stage.reasons.items())
         lines.append(
             f"| {stage.stage} ({stage.unit}) | {stage.rows_in:,} | {stage.kept:,} | {stage.rejected:,} "
-            f"| {percent(stage.keep_rate)} | {reasons} |"
+            f"| {percent(stage.keep_rate)} | {_counted(stage.reasons)} |"
         )
     return "\n".join(lines)
+
+
+def _counted(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{_plain(reason) or '(none given)'} {count:,}" for reason, count in reasons.items())
 
 
 def _plain(text: str) -> str:

@@ -81,10 +81,12 @@ def test_a_repeated_id_a_null_and_a_foreign_split_are_told(copied):
 
 def checked(store):
     """The result of `no_leak`, which a release waits for."""
+    import dagster as dg
+
     from assets.release.checks import no_leak
     from assets.support.resources import CollectionResource
 
-    return no_leak(CollectionResource(root=str(store.root), name=store.name))
+    return no_leak(dg.build_asset_check_context(), CollectionResource(root=str(store.root), name=store.name))
 
 
 def test_a_train_image_of_a_benchmark_clip_blocks_the_release(copied):
@@ -119,6 +121,8 @@ def test_a_train_image_that_is_like_a_benchmark_image_is_shown_and_blocks_nothin
 
 
 def test_a_benchmark_that_is_not_there_warns(copied):
+    import dagster as dg
+
     from assets.release.checks import benchmark_size, minimum_size
     from assets.support.resources import CollectionResource
     from curation.assembly.options import WorldtasksOptions
@@ -129,7 +133,7 @@ def test_a_benchmark_that_is_not_there_warns(copied):
     make_worldtasks(copied, WorldtasksOptions(group_by="folder", copy_distance=None))
     result = benchmark_size(collection)
     assert not result.passed and result.severity.name == "WARN" and "are of one folder" in result.description
-    assert minimum_size(collection).passed
+    assert minimum_size(dg.build_asset_check_context(), collection).passed
 
 
 def test_an_older_collection_is_assembled_anew_and_its_stages_are_not(small_store, tmp_path, job_tools):
@@ -190,3 +194,61 @@ def test_a_release_that_is_too_small_is_not_published(small_store, tmp_path, job
     failed = {event.check_name for event in result.get_asset_check_evaluations() if not event.passed}
     assert failed == {"minimum_size"}
     assert not (tmp_path / "small" / "published").exists()
+
+
+def of_checks(result) -> dict:
+    return {event.check_name: event for event in result.get_asset_check_evaluations()}
+
+
+def test_where_every_frame_is_rejected_the_check_says_what_was_lost_where_and_the_report_is_made(tmp_path, job_tools):
+    import dagster as dg
+
+    from assets.support.partitions import ALL_SHARDS, SHARDS
+    from curation.report.summaries import funnel
+    from curation.stages import tables_of
+    from pipelines.definitions import defs
+    from storage.collection import Store
+
+    def run(config: dict):
+        with dg.instance_for_test() as instance:
+            return defs.resolve_job_def("build_worldtasks").execute_in_process(
+                run_config=config, tags=ALL_SHARDS, instance=instance, raise_on_error=False
+            )
+
+    config = job_tools[0](tmp_path, clips=12)
+    config["ops"]["quality"]["config"]["min_laplacian_var"] = 10**9
+    result = run(config)
+    store = Store(tmp_path, "small", tuple(SHARDS.get_partition_keys()))
+    found = of_checks(result)
+    assert not result.success and {name for name, check in found.items() if not check.passed} == {"minimum_size"}
+    assert not store.published.exists()
+    counts = {count.stage: count for count in funnel(tables_of(store))}
+    quality, said = counts["quality"], found["minimum_size"].description
+    assert quality.rows_in and not quality.kept and not counts["screening"].rows_in
+    assert said.startswith("no pair is left: there is nothing to publish. Lost on the way: ")
+    reasons = ", ".join(f"{reason} {count}" for reason, count in quality.reasons.items())
+    assert f"quality {quality.rows_in} of {quality.rows_in} frames ({reasons})" in said
+    assert "| quality (frames) |" in found["minimum_size"].metadata["funnel"].value
+    assert found["minimum_size"].metadata["report"].value == str(store.report)
+    page = store.report.read_text()
+    assert "Not published:" in page and f"quality {quality.rows_in} of {quality.rows_in} frames" in page
+    config["ops"]["quality"]["config"]["min_laplacian_var"] = 1.5
+    assert run(config).success
+    assert "Not published:" not in store.report.read_text()
+    assert (store.latest.resolve()).name in store.report.read_text()
+
+
+def test_a_leak_that_stops_a_release_stands_on_the_report(copied):
+    (copied.folder / "report.html").write_text("of the release before")
+
+    def spoil(table):
+        rows = table.to_pylist()
+        lost = next(row for row in rows if row["reason"] == "bench_clip")
+        lost |= {"status": "kept", "reason": "", "split": "train"}
+        return pa.Table.from_pylist(rows, schema=table.schema)
+
+    rewrite(copied.worldtasks, spoil)
+    result = checked(copied)
+    assert not result.passed and result.metadata["report"].value == str(copied.report)
+    page = copied.report.read_text()
+    assert "Not published:" in page and "is in both splits" in page

@@ -1,7 +1,7 @@
 """Checkpoints of a run: folders that are there whole or not at all, tensors in safetensors, the rest in JSON.
 
 checkpoints/step-00000100/state.safetensors   LoRA, optimizer, shadows, RNG states: named tensors
-                          state.json          the step, everything that is no tensor, hashes of the tensors and of itself
+                          state.json          the step, all that is no tensor, hashes of the tensors and of itself
 """
 
 import shutil

@@ -9,6 +9,7 @@ from curation.report.summaries import (
     StageCount,
     funnel,
     gaps,
+    lost_words,
     markdown_funnel,
     percent,
     token_totals,
@@ -115,3 +116,16 @@ def test_how_rows_are_cut_into_files_changes_no_count(tmp_path_factory, make_row
         write_table(path, rows[number::files], TASKS, {})
     write_table(folder / "whole.parquet", rows, TASKS, {})
     assert funnel({"tasks": paths}) == funnel({"tasks": [folder / "whole.parquet"]})
+
+
+def test_what_was_lost_is_said_by_stage_and_reason():
+    none = StageCount("frames", 24, 24, 0, {})
+    some = StageCount("quality", 1024, 1000, 24, {"blurred": 20, "too_dark": 4})
+    rest = StageCount("screening", 1000, 0, 1000, {"unsuitable": 1000})
+    assert lost_words([none, some, rest]) == (
+        "Lost on the way: quality 24 of 1,024 frames (blurred 20, too_dark 4); "
+        "screening 1,000 of 1,000 frames (unsuitable 1,000)."
+    )
+    assert lost_words([none]) == "Lost on the way: nothing."
+    assert lost_words([StageCount("clips", 0, 0, 0, {})]) == "clips has no rows: the source has no videos."
+    assert lost_words([]) == "clips has no rows: the source has no videos."

@@ -191,7 +191,7 @@ def test_another_recipe_is_refused_on_resume(tiny_bench, begun, capsys, changes,
 def test_a_damaged_checkpoint_is_named_with_the_way_out(tiny_bench, begun, capsys):
     (begun / "checkpoints" / "step-00000002" / "state.safetensors").write_bytes(b"")
     status, said = refused(capsys, tiny_bench.config(begun))
-    assert status == 1 and "step-00000002" in said and "Remove it" in said
+    assert status == 1 and "step-00000002" in said and "Remove this folder" in said
 
 
 def test_an_output_that_cannot_be_written_is_named(tiny_bench, tmp_path, capsys):
