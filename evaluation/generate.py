@@ -20,7 +20,7 @@ def run(options: GenerateCommand) -> dict[str, int]:
     from evaluation.generation.generate_runs import generate_runs
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    return {one.record.name: one.made for one in generate_runs(options.runs)}
+    return {one.record.name: one.made for one in generate_runs(options.runs, judges=options.judges)}
 
 
 if __name__ == "__main__":

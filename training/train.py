@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     import torch
 
+    from models.vlm.preflight import NotReady
     from training.loop.session import run
     from training.methods.protocol import Diverged
     from training.rewards.protocol import TooManyFailures
@@ -43,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
         return STOPPED
-    except (Diverged, OSError, TooManyFailures, ValueError) as error:
+    except (Diverged, NotReady, OSError, TooManyFailures, ValueError) as error:
         if os.environ.get("WMSD_TRACEBACK"):
             raise
         print(f"{type(error).__name__}: {error}", file=sys.stderr)

@@ -9,13 +9,15 @@ from pathlib import Path
 import dagster as dg
 
 from assets.support.config_blocks import config_block
-from assets.support.resources import CollectionResource
+from assets.support.resources import CollectionResource, VLMResource
 from assets.support.stage import run_stage, stage_asset
 from curation.clips.sources import folder_of
+from curation.frames.ahead import will_be_asked
 from curation.frames.extract import extract_frames
 from curation.frames.options import FramesOptions
 from curation.frames.stage import STAGE
 from media.pool import MediaPool
+from models.vlm.preflight import Needs
 from storage.files import sweep
 from storage.journal import Journal
 from storage.tables import kept_rows
@@ -25,13 +27,16 @@ FramesConfig = config_block(FramesOptions)
 
 @stage_asset(STAGE, kinds={"python", "parquet"})
 def frames(
-    context: dg.AssetExecutionContext, config: FramesConfig, collection: CollectionResource
+    context: dg.AssetExecutionContext, config: FramesConfig, collection: CollectionResource, vlm: VLMResource
 ) -> dg.MaterializeResult:
     from curation.frames.pictures import pictures
 
     store = collection.store()
+    after = {node.name for node in context.job_def.nodes}  # the assets of this run
 
     def build(shard: str) -> list[dict]:
+        if will_be_asked(store, shard, config.decisive()):  # hours of decoding, before a server that is not there
+            vlm.ask_ahead(Needs(1 if "screening" in after else None, 1 if "tasks" in after else None))
         sweep(store.frames(shard))
         clips, source = kept_rows(store.table("clips", shard)), folder_of(store, shard)
         with Journal(store.journal("frames", shard)) as journal:

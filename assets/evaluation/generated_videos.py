@@ -14,6 +14,7 @@ import dagster as dg
 
 from assets.support.evaluation.asset import run_asset
 from assets.support.evaluation.command import run_command
+from assets.support.evaluation.launch import judges_ahead
 from assets.support.evaluation.options import GeneratedVideosConfig
 from assets.support.evaluation.partitions import asked_names
 from assets.support.evaluation.plan import planned
@@ -40,7 +41,7 @@ def generated_videos(
         plans = planned(store, config, names, checked["scores"].expected if "scores" in checked else None)
     except (ValueError, FileNotFoundError) as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    options = {"runs": [plan.model_dump(mode="json") for plan in plans]}
+    options = {"runs": [plan.model_dump(mode="json") for plan in plans], "judges": judges_ahead(checked)}
     made = run_command(context, store, "evaluation.generate", options, names, config.grace_s)
     found = {name: described(store.evaluated(name), int(made.get(name, 0))) for name in names}
     return recorded(context, found)

@@ -11,6 +11,7 @@ from curation.shards import KEYS
 from microworld.vlm import build_vlm
 from models.vlm.api_key import check_key
 from models.vlm.options import VLMOptions
+from models.vlm.preflight import Needs, preflight
 from models.vlm.prompts import template_hash
 from models.vlm.protocol import VLM
 from storage.collection import Store
@@ -46,6 +47,10 @@ class VLMResource(VLMOptions, dg.ConfigurableResource):
 
     def build(self) -> VLM:
         return build_vlm(self)
+
+    def ask_ahead(self, needs: Needs) -> None:
+        """Asks a server in small what it will be asked, once a process. Raises NotReady where it cannot answer."""
+        preflight(self, needs)
 
     def identity(self, prompt_name: str, prompt_version: int | None) -> dict[str, Any]:
         """What decides an answer, for the fingerprint of a stage's table."""

@@ -15,6 +15,7 @@ from assets.support.run_config import check_run_config
 from curation.run_shard import NotBuilt, Outcome, run_shard
 from curation.shards import shard_key
 from curation.stage import Stage
+from models.vlm.preflight import NotReady
 from pages.pictures import inline
 from storage.collection import Store
 from storage.damage import Damaged
@@ -59,6 +60,8 @@ def run_stage(
             outcome = run_shard(store, stage, shard, options, build, intact, source)
         except (Damaged, NotBuilt) as error:
             raise dg.Failure(str(error)) from error
+        except NotReady as error:
+            raise dg.Failure(str(error), allow_retries=False) from None
         told = f"{stage.name} {shard}: {outcome.kept} of {outcome.rows} kept"
         context.log.info(told + (", unchanged" if outcome.reused else ""))
         context.add_asset_metadata(metadata_of(outcome), partition_key=shard)

@@ -14,13 +14,14 @@ from evaluation.generation.cutting import check_cut, picture_sizes
 from evaluation.generation.first_frame import WINDOW, ssim
 from evaluation.generation.folder import LOCK, Job, RunFolder
 from evaluation.generation.images import read_image
-from evaluation.generation.options import GenerateOptions
+from evaluation.generation.options import GenerateOptions, JudgeAhead
 from evaluation.generation.run_record import check_expected, run_record
 from evaluation.generation.sampling import sample_videos
 from evaluation.generation.sources import open_benchmark
 from evaluation.records import RunRecord
 from evaluation.strips import keep_strip
 from evaluation.videos import write_video
+from models.vlm.preflight import Needs, preflight
 from storage.files import exclusive, sha256_file
 
 if TYPE_CHECKING:
@@ -52,15 +53,18 @@ def generate(options: GenerateOptions, tell: Tell = to_stderr) -> Generated:
     return generate_runs([options], tell)[0]
 
 
-def generate_runs(runs: Sequence[GenerateOptions], tell: Tell = to_stderr) -> list[Generated]:
+def generate_runs(
+    runs: Sequence[GenerateOptions], tell: Tell = to_stderr, judges: Sequence[JudgeAhead] = ()
+) -> list[Generated]:
     """Makes what each run still lacks, and writes its manifest; the result of each, in the order given.
 
     Runs with the same options of the model share it: it is loaded once, and each puts its LoRA on and takes it off
     again. First every VLM writes its prompts and is closed, then the models are loaded, one at a time, so that both
-    need not fit into memory together. A run that is finished loads nothing.
+    need not fit into memory together. A run that is finished loads nothing. Where a video is to be made, the servers
+    of the `judges` that will be asked about it are asked a question first.
 
-    Raises ChangedRun, BadBenchmark (CutAway), BadLoRA, TooManyFailures, FileNotFoundError and what the model's loading
-    raises; what is finished by then stays.
+    Raises NotReady for a server that cannot answer, ChangedRun, BadBenchmark (CutAway), BadLoRA, TooManyFailures,
+    FileNotFoundError and what the model's loading raises; what is finished by then stays.
     """
     known, sizes, cut = {}, {}, {}
     with ExitStack() as stack:
@@ -74,6 +78,8 @@ def generate_runs(runs: Sequence[GenerateOptions], tell: Tell = to_stderr) -> li
             cut[options.output] = check_cut(options, known[options.benchmark], sizes[options.benchmark])
         modelled = [options for options in runs if not options.control]
         prepared = [_prepare(options, known, cut[options.output], stack, tell) for options in modelled]
+        for judge in judges if any(folder.pending for folder, _ in prepared) else ():
+            preflight(judge.vlm, Needs(yes_no=judge.frames))
         done: dict[str, Generated] = {}
         for model in dict.fromkeys(options.model for options in modelled):
             sharing = [one for one in prepared if one[0].options.model == model]

@@ -46,6 +46,13 @@ class WriterOptions(Options):
     )
 
 
+class JudgeAhead(Options):
+    """A judge that will be asked about the videos: its server is asked one question before the first is made."""
+
+    vlm: VLMOptions
+    frames: int = Field(8, ge=1, description="Pictures of one question.")
+
+
 class GenerateOptions(Options):
     """One run: a model, an optional LoRA, a conditioning, a sampler and seeds, on one benchmark."""
 
@@ -113,6 +120,7 @@ class GenerateCommand(Options):
     """Options of `python -m evaluation.generate`: runs that share what they can of loaded models."""
 
     runs: tuple[GenerateOptions, ...] = Field(min_length=1)
+    judges: tuple[JudgeAhead, ...] = Field((), description="Who will judge the videos that are made.")
 
     @field_validator("runs")
     @classmethod

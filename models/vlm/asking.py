@@ -13,6 +13,7 @@ from models.vlm.options import VLMOptions
 from models.vlm.prompts import prompt
 from models.vlm.protocol import VLM, LogOdds, Media, Prompt, VLMUnavailable
 from models.vlm.questions import NAMES, SCORED, by_name
+from models.vlm.silence import given_up, noting
 from storage.options import Options
 
 QuestionName = Literal[*NAMES]
@@ -76,15 +77,16 @@ async def ask(
             if why := stopped():
                 return Asked(None, attempt, failure or VLMUnavailable("unavailable", f"not asked, since {why}"))
             try:
-                async with asyncio.timeout(options.timeout_s):
-                    answer = await vlm.log_odds(question, media)
+                with noting() as noted:
+                    async with asyncio.timeout(options.timeout_s):
+                        answer = await vlm.log_odds(question, media)
             except VLMUnavailable as error:
                 failure = error
                 if error.final or error.kind == NO_LOGPROBS:
                     break
                 continue
             except TimeoutError:
-                failure = VLMUnavailable("timeout", f"no answer after {options.timeout_s:g} s")
+                failure = VLMUnavailable(*given_up(options.timeout_s, noted))
                 continue
         if math.isfinite(answer.value):
             return Asked(answer, attempt + 1)

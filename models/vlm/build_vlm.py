@@ -29,8 +29,9 @@ def _backend(options: VLMOptions, makers: Makers) -> VLM:
     match options.backend:
         case "openai":
             from models.vlm.openai_server import OpenAIServer
+            from models.vlm.preflight import AskedFirst
 
-            return OpenAIServer(options)
+            return AskedFirst(options) if options.preflight else OpenAIServer(options)
         case "transformers":
             from models.vlm.transformers_local import TransformersVLM
 

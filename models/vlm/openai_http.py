@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 import random
+import socket
+import ssl
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -16,6 +18,7 @@ from models.vlm.openai_wire import Answer
 from models.vlm.options import VLMOptions
 from models.vlm.protocol import VLMUnavailable
 from models.vlm.retry import AttemptFailed, retry_after_s, wait_s
+from models.vlm.silence import Silence
 
 Checked = TypeVar("Checked", bound=pydantic.BaseModel)
 
@@ -45,8 +48,9 @@ class Posting:
         from models.vlm.bounded_http import BoundedClient
 
         check_key(options.api_key_env)
-        self.options, self.name, self.traffic = options, name, Traffic()
-        patience = Timeout(options.timeout_s, connect=min(10.0, options.timeout_s))
+        self.options, self.name, self.traffic, self.silence = options, name, Traffic(), Silence(name)
+        self._connect_s = min(10.0, options.timeout_s)
+        patience = Timeout(options.timeout_s, connect=self._connect_s)
         self._client = AsyncOpenAI(
             base_url=options.base_url,
             api_key=key_of(options.api_key_env),
@@ -65,11 +69,12 @@ class Posting:
 
     async def post(self, url: str, body: dict[str, Any], expected: type[Checked]) -> Checked:
         """Posts until an answer fits `expected`, waits between attempts. Raises VLMUnavailable."""
-        for attempt in itertools.count():
-            try:
-                return await self.attempt(url, body, expected, self.options.timeout_s)
-            except AttemptFailed as error:
-                await self.wait(attempt, error)
+        with self.silence.waiting():
+            for attempt in itertools.count():
+                try:
+                    return await self.attempt(url, body, expected, self.options.timeout_s)
+                except AttemptFailed as error:
+                    await self.wait(attempt, error)
 
     async def wait(self, attempt: int, error: AttemptFailed) -> None:
         """Waits after a failed `attempt` (0-based). Raises VLMUnavailable when it was the last one."""
@@ -78,13 +83,15 @@ class Posting:
             after = f" after {attempt + 1} attempts" if attempt else ""
             raise VLMUnavailable(error.kind, f"{self.name}{after}: {error.detail}") from None
         self.traffic.retried[error.kind] += 1
+        self.silence.failed(error)
         first_s, longest_s = self.options.backoff_s, self.options.backoff_max_s
         wait = wait_s(attempt, error.retry_after_s, first_s, longest_s, random.random())
         self.traffic.waited_s += wait
         await asyncio.sleep(wait)
 
-    async def attempt(self, url: str, body: dict[str, Any], expected: type[Checked], limit_s: float) -> Checked:
-        """One attempt within `limit_s` seconds to the answer's last byte. Raises AttemptFailed."""
+    async def attempt(self, url: str, body: dict[str, Any] | None, expected: type[Checked], limit_s: float) -> Checked:
+        """One attempt within `limit_s` seconds to the answer's last byte; a GET where there is no body. Raises
+        AttemptFailed."""
         import httpx2
         import openai
 
@@ -93,13 +100,18 @@ class Posting:
         self.traffic.sent += 1
         try:
             async with asyncio.timeout(limit_s):
-                text = (await self._client.post(url, cast_to=httpx2.Response, body=body)).text
-        except (TimeoutError, openai.APITimeoutError):
+                if body is None:
+                    text = (await self._client.get(url, cast_to=httpx2.Response)).text
+                else:
+                    text = (await self._client.post(url, cast_to=httpx2.Response, body=body)).text
+        except (TimeoutError, openai.APITimeoutError) as error:
+            if isinstance(error.__cause__, httpx2.ConnectTimeout):
+                raise AttemptFailed("connection", f"nobody took the connection in {self._connect_s:g} s") from None
             raise AttemptFailed("timeout", f"no whole answer within {limit_s:g} s") from None
         except openai.APIStatusError as error:
             raise self._refused(error) from None
         except openai.APIConnectionError as error:
-            raise AttemptFailed("connection", self.shown(f"{error} {error.__cause__ or ''}".strip(), 500)) from None
+            raise AttemptFailed("connection", self.shown(_unconnected(error), 500)) from None
         except Unreadable as error:
             raise AttemptFailed(MALFORMED, self.shown(str(error), 500)) from None
         try:
@@ -112,6 +124,7 @@ class Posting:
             if answer.choice.finish_reason in INTERRUPTED:
                 raise AttemptFailed("interrupted", f"finish_reason {answer.choice.finish_reason!r}")
             answer.blot(self.key)
+        self.silence.answered()
         return answer
 
     def shown(self, text: str, most: int) -> str:
@@ -136,3 +149,21 @@ def _host(location: str) -> str:
         return urlsplit(location).netloc.rpartition("@")[2]
     except ValueError:
         return "?"
+
+
+def _unconnected(error: Exception) -> str:
+    """Why there is no connection, in the words of what failed first: libraries say "all attempts failed"."""
+    chain: list[BaseException] = [error]
+    while cause := chain[-1].__cause__ or chain[-1].__context__:
+        chain.append(cause.exceptions[-1] if isinstance(cause, ExceptionGroup) else cause)  # one for each address
+    for cause in reversed(chain):
+        match cause:
+            case ConnectionRefusedError():
+                return "connection refused: nothing listens at this address"
+            case socket.gaierror():
+                return f"the host's name is not known: {cause.strerror}"
+            case ssl.SSLCertVerificationError():
+                return f"TLS: the server's certificate is not accepted: {cause.verify_message}"
+            case ssl.SSLError(reason="WRONG_VERSION_NUMBER"):
+                return "TLS: the server does not speak https"
+    return f"{error} {error.__cause__ or ''}".strip()

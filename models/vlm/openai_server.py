@@ -14,7 +14,7 @@ from models.vlm.api_key import blotted
 from models.vlm.chat_content import content_parts
 from models.vlm.failures import NO_LOGPROBS, REFUSED
 from models.vlm.openai_http import Posting, Traffic
-from models.vlm.openai_wire import Answer, TokenizeAnswer, log_odds_options, read_log_odds, token_name
+from models.vlm.openai_wire import Answer, Served, TokenizeAnswer, log_odds_options, read_log_odds, token_name
 from models.vlm.options import VLMOptions
 from models.vlm.protocol import Completion, LogOdds, Media, Prompt, Usage, VLMUnavailable
 from models.vlm.retry import AttemptFailed
@@ -23,6 +23,7 @@ from models.vlm.yes_no_text import INSTRUCTION, from_answers, said
 
 UNKNOWN_FIELD = ("http_400", "http_422")  # what a strict server says to a field it does not know
 TOKENIZE_S = 10.0  # for all of /tokenize, once: a server that does not say is asked without token ids
+LIST_S = 10.0  # for the names of the models
 NOT_YET = ("connection", "http_408", "http_429")  # says nothing about /tokenize: it is tried again
 
 
@@ -58,7 +59,12 @@ class OpenAIServer:
         self._knows_token_ids: bool | None = None
 
     def __repr__(self) -> str:
-        return f"OpenAIServer(base_url={self.options.base_url!r}, model={self.options.model!r})"
+        return self.named(self.options)
+
+    @staticmethod
+    def named(options: VLMOptions) -> str:
+        """What errors call the server."""
+        return f"OpenAIServer(base_url={options.base_url!r}, model={options.model!r})"
 
     @property
     def traffic(self) -> Traffic:
@@ -75,7 +81,7 @@ class OpenAIServer:
         again: bool = False,
     ) -> Completion:
         """One request with `schema` as a strict response format; validated here too, whatever the server did."""
-        answer = await self._chat(
+        answer = await self.chat(
             f"{prompt.text}\n\n{schema_instruction(schema)}",
             media,
             max_tokens=max_tokens,
@@ -113,11 +119,11 @@ class OpenAIServer:
         if self._knows_token_ids is False:
             yes_ids, no_ids = (), ()
         try:
-            answer = await self._chat(question.text, media, **log_odds_options([*yes_ids, *no_ids]))
+            answer = await self.chat(question.text, media, **log_odds_options([*yes_ids, *no_ids]))
         except VLMUnavailable as error:
             if error.kind not in UNKNOWN_FIELD or self._knows_token_ids or not yes_ids:
                 raise
-            answer = await self._chat(question.text, media, **log_odds_options([]))
+            answer = await self.chat(question.text, media, **log_odds_options([]))
             self._knows_token_ids = False  # learnt only now: the request was good without the extension
         text = answer.choice.message.content or ""
         if answer.refusal is not None:
@@ -145,7 +151,7 @@ class OpenAIServer:
             async with asyncio.TaskGroup() as group:
                 asked = [
                     group.create_task(
-                        self._chat(
+                        self.chat(
                             f"{question.text}\n\n{INSTRUCTION}",
                             media,
                             # Not max_tokens, which reasoning models refuse.
@@ -172,7 +178,8 @@ class OpenAIServer:
             raise no_answer(0.0, self.min_mass, counted if any(cut) else "none ends in yes or no", texts[0])
         return from_answers(told, sum((answer.tokens for answer in answers), Usage()), shown)
 
-    async def _chat(self, text: str, media: Sequence[Media], *, extra_body: dict | None = None, **options) -> Answer:
+    async def chat(self, text: str, media: Sequence[Media], *, extra_body: dict | None = None, **options) -> Answer:
+        """One chat completion of `text` about `media`; `options` are further fields. Raises VLMUnavailable."""
         messages = [{"role": "user", "content": content_parts(text, media)}]
         body = {"model": self.options.model, "messages": messages, **options, **(extra_body or {})}
         if self.options.thinking is not None:
@@ -181,22 +188,29 @@ class OpenAIServer:
             # Not chat.completions.create: it walks the messages in Python, two thirds of a request's time here.
             return await self._http.post("/chat/completions", body, Answer)
 
+    async def served(self) -> list[str]:
+        """The names of the models that the server lists. Raises AttemptFailed."""
+        limit_s = min(LIST_S, self.options.timeout_s)
+        listed = await self._http.attempt("/models", None, Served, limit_s)
+        return [blotted(one.id, self._http.key) for one in listed.data]
+
     async def _one_token_ids(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The ids of the spellings of yes and of no that are one token; both empty if the server won't say.
 
         It is asked once, for a short time: one that hangs, fails or knows no /tokenize is remembered as such. A server
         that is not there yet is waited for as for any request, each caller for itself.
         """
-        for attempt in itertools.count():
-            async with self._detecting:
-                if self._answer_ids is None:
-                    try:
-                        self._answer_ids = await self._detected()
-                    except AttemptFailed as error:
-                        failure = error
-                if self._answer_ids is not None:
-                    return self._answer_ids
-            await self._http.wait(attempt, failure)
+        with self._http.silence.waiting():
+            for attempt in itertools.count():
+                async with self._detecting:
+                    if self._answer_ids is None:
+                        try:
+                            self._answer_ids = await self._detected()
+                        except AttemptFailed as error:
+                            failure = error
+                    if self._answer_ids is not None:
+                        return self._answer_ids
+                await self._http.wait(attempt, failure)
 
     async def _detected(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         limit_s = min(TOKENIZE_S, self.options.timeout_s)

@@ -109,6 +109,16 @@ class TokenizeAnswer(BaseModel):
     tokens: list[Count]
 
 
+class ServedModel(BaseModel):
+    id: str
+
+
+class Served(BaseModel):
+    """What /models says."""
+
+    data: list[ServedModel]
+
+
 def token_name(token_id: int) -> str:
     """How vLLM writes a token under `return_tokens_as_token_ids`: unlike its text, it names one token only."""
     return f"token_id:{token_id}"

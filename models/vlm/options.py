@@ -64,6 +64,11 @@ class VLMOptions(Options):
         description="Whether the model may think before it answers. null (openai): send nothing, for servers that "
         "refuse the setting.",
     )
+    preflight: bool = Field(
+        True,
+        description="openai: whether the server is asked one short question before anything expensive starts. What it "
+        "lacks (address, model, log-probabilities, pictures, JSON) then stops the run at its start.",
+    )
     min_mass: float = Field(
         MIN_MASS,
         ge=0,

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from models.video.build_video_model import build_video_model
+from models.vlm.preflight import Needs, preflight
 from storage.files import write_bytes
 from storage.processes import asked_to_end
 from training import step_folders
@@ -35,6 +36,8 @@ def run(options: TrainOptions, world: World, *, fresh: bool = False) -> dict:
     """
     output = Path(options.output)
     check_options(options)
+    if world.first:
+        ask_ahead(options)
     model = build_video_model(options.model, encoders=False)
     version = options.dataset_version or None
     store = ConditionStore(options.conditions, identity=model.identity, dataset_version=version, verify=world.first)
@@ -65,6 +68,12 @@ def run(options: TrainOptions, world: World, *, fresh: bool = False) -> dict:
         trainer.run(evaluation.after_step)
         results = evaluation.after()
         return finish(trainer, results) if world.first else {}
+
+
+def ask_ahead(options: TrainOptions) -> None:
+    """Asks the judge's server one question before anything is loaded. Raises NotReady."""
+    judge = options.rewards.judge
+    preflight(judge.vlm, Needs(yes_no=min(judge.frames, options.model.frames)))
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from assets.support.config_blocks import plain
 from models.vlm.api_key import check_key
 from models.vlm.options import VLMOptions
 
@@ -37,6 +38,18 @@ def shortens(checked: Mapping[str, Any]) -> bool:
     return checked["vbvr_queries"].rewrite and wanted
 
 
+def judges_ahead(checked: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Who will judge the videos of this run, as options of `python -m evaluation.generate`."""
+    longest = max(run.model.frames if run.model else checked["generated_videos"].model.frames for run in _runs(checked))
+    judges = [checked["judgements"], *checked["judgements"].further] if "judgements" in checked else []
+    judges += [checked["dreamgen_scores"].judge] if "dreamgen_scores" in checked else []
+    return [{"vlm": plain(one.vlm), "frames": min(one.frames, longest)} for one in judges]
+
+
+def _runs(checked: Mapping[str, Any]) -> list[Any]:
+    return [*checked["generated_videos"].runs, *checked["generated_videos"].curves]
+
+
 def _key(vlm: VLMOptions, place: str) -> None:
     try:
         check_key(vlm.api_key_env)
@@ -69,7 +82,6 @@ def _groups(made: Sequence[str], wanted: Sequence[str]) -> None:
 
 
 def _evaluator(config: Any) -> None:
-    from assets.support.config_blocks import plain
     from evaluation.benchmarks.vbvr.evaluator import NoEvaluator, program
     from evaluation.benchmarks.vbvr.options import EvaluatorOptions
 

@@ -30,6 +30,7 @@ def test_a_failed_answer_is_kept_as_a_failure_of_its_kind(run, server, behaviour
     server.misbehave("good", behaviour)
     patience = 2 if behaviour == "hang" else 60
     vlm = {"backend": "openai", "model": "m", "base_url": server.base_url, "max_retries": 0, "timeout_s": patience}
+    vlm |= {"preflight": False}
     judge_runs([run], options(vlm=vlm, questions=["task"], concurrency=1))
     failed = [one for one in judgements(run) if one.failure]
     assert [one.failure.split(":")[0] for one in failed] == [kind]

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 def command(folder, server, tmp_path):
     config = tmp_path / "judge.json"
-    vlm = {"backend": "openai", "model": "m", "base_url": server.base_url}
+    vlm = {"backend": "openai", "model": "m", "base_url": server.base_url, "preflight": False}
     config.write_text(json.dumps({"runs": [str(folder)], "vlm": vlm, "concurrency": 2}))
     return [sys.executable, "-m", "evaluation.judge", "--config", str(config)]
 

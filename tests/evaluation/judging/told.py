@@ -11,8 +11,9 @@ PATIENT = {"retries": 0, "retry_wait_s": 0.0}
 
 def options(server=None, **more) -> JudgingOptions:
     vlm = {"workers": 0}
-    if server is not None:
+    if server is not None:  # without a preflight: these tests count requests, and plan what each of them gets
         vlm = {"backend": "openai", "model": "m", "base_url": server.base_url, "max_retries": 0, "backoff_s": 0.01}
+        vlm |= {"preflight": False}
     return JudgingOptions(**{"vlm": vlm, **PATIENT, **more})
 
 

@@ -81,7 +81,15 @@ class ChatServer:
 
     extensions: "known" (vLLM), "ignored" (unknown fields are dropped) or "refused" (unknown fields are a 400).
     tokenize: True, False (a 404), "hang", or a status.
+
+    models: the only names it answers to, and lists; None: any, without a list. most_images: of one request. refuses:
+    fields of a request that are a 400. thinks: "tags" or "reasoning", where its thoughts stand before an answer.
     """
+
+    models: tuple[str, ...] | None = None
+    most_images: int | None = None
+    refuses: tuple[str, ...] = ()
+    thinks = ""
 
     def __init__(self, scorer=None, *, tokenize=True, extensions="known", delay_s=0.0, answer=GOOD):
         self.scorer, self.tokenize, self.extensions = scorer or FixedScorer(), tokenize, extensions
@@ -122,6 +130,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+    def do_GET(self):
+        models = self.server_state.models
+        if self.path != "/v1/models" or models is None:
+            return self.reply(404, {"error": {"message": f"no {self.path}"}})
+        return self.reply(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in models]})
 
     def do_POST(self):
         state = self.server_state
@@ -216,9 +230,17 @@ class Handler(BaseHTTPRequestHandler):
             case ["redirect", status, *place]:
                 self.reply(int(status), {}, {"Location": "=".join(place)})
             case _:
-                unknown = {"logprob_token_ids", "return_tokens_as_token_ids"} & body.keys()
-                if state.extensions == "refused" and unknown:
+                if state.models is not None and body["model"] not in state.models:
+                    self.reply(404, {"error": {"message": f"The model `{body['model']}` does not exist."}})
+                    return
+                extended = {"logprob_token_ids", "return_tokens_as_token_ids"} if state.extensions == "refused" else ()
+                if unknown := {*extended, *state.refuses} & body.keys():
                     self.reply(400, {"error": {"message": f"Unrecognized request arguments: {sorted(unknown)}"}})
+                    return
+                images = sum(part["type"] == "image_url" for part in body["messages"][0]["content"])
+                if state.most_images is not None and images > state.most_images:
+                    words = f"At most {state.most_images} image(s) may be provided in one prompt."
+                    self.reply(400, {"error": {"message": words}})
                     return
                 self.reply(200, self.completion(body))
                 with state.lock:
@@ -227,7 +249,14 @@ class Handler(BaseHTTPRequestHandler):
     def completion(self, body, text="", finish_reason="stop", refusal=None):
         state = self.server_state
         choice = {"index": 0, "finish_reason": finish_reason}
-        choice["message"] = {"role": "assistant", "content": state.answer if text == "" else text, "refusal": refusal}
+        if text == "":
+            asked = body.get("response_format", {}).get("json_schema", {}).get("name")
+            text = json.dumps({"colour": "red"}) if asked == "preflight_json" and state.answer == GOOD else state.answer
+        choice["message"] = {"role": "assistant", "content": text, "refusal": refusal}
+        if state.thinks == "tags":
+            choice["message"]["content"] = "<think>The user wants"
+        elif state.thinks:
+            choice["message"] |= {"content": None, "reasoning_content": "The user wants"}
         if body.get("logprobs") and state.gives_logprobs:
             logprobs = state.scorer.logprobs(body)
             ranked = sorted(range(len(logprobs)), key=logprobs.__getitem__, reverse=True)
