@@ -9,21 +9,15 @@ import subprocess
 
 import pytest
 
-from models.vlm import preflight as module
 from models.vlm.build_vlm import build_vlm
 from models.vlm.failures import NO_LOGPROBS
 from models.vlm.options import VLMOptions
 from models.vlm.preflight import Needs, NotReady, preflight
-from models.vlm.protocol import Prompt
+from models.vlm.protocol import Prompt, VLMUnavailable
 from tests.models.vlm.chat_server import SCHEMA, ChatServer, FixedScorer
 
 ALL = Needs(yes_no=8, json=1)
 PROMPT = Prompt("words", 1, "0" * 16, "Say a word.")
-
-
-@pytest.fixture(autouse=True)
-def nothing_passed(monkeypatch):
-    monkeypatch.setattr(module, "PASSED", {})
 
 
 def served(base_url, **more) -> VLMOptions:
@@ -285,7 +279,7 @@ def test_a_server_that_passed_may_fail_later_as_any_server(server, question, ima
         try:
             await vlm.log_odds(question, [images[0]])
             server.misbehave("500")
-            with pytest.raises(module.VLMUnavailable, match="http_500"):
+            with pytest.raises(VLMUnavailable, match="http_500"):
                 await vlm.log_odds(question, [images[1]])
             await vlm.log_odds(question, [images[1]])
         finally:

@@ -12,11 +12,6 @@ pytestmark = pytest.mark.slow
 STAGES = ("clips", "frames", "quality", "aesthetics", "screening")
 
 
-@pytest.fixture(autouse=True)
-def nothing_passed(monkeypatch):
-    monkeypatch.setattr(preflight, "PASSED", {})
-
-
 def build(recipe: dict, only=STAGES) -> dg.ExecuteInProcessResult:
     """One shard of the recipe, in this process."""
     from pipelines.definitions import defs
