@@ -30,7 +30,8 @@ def recipe_for(fresh, benchmark: dict, stages: dict) -> dict:
 
 
 def served(server: ChatServer) -> dict:
-    return {"backend": "openai", "model": "judge", "base_url": server.base_url, "thinking": None}
+    """Without a preflight: requests are counted, and some answers are of no use on purpose."""
+    return {"backend": "openai", "model": "judge", "base_url": server.base_url, "thinking": None, "preflight": False}
 
 
 def test_dreamgen_ends_in_a_table_and_the_benchmarks_own_files(fresh, run_job, tmp_path):
