@@ -25,6 +25,9 @@ SEEK_COST_FRAMES = 1
 
 CUT_MARGIN_S = Fraction(1, 5)
 
+# A clip whose last time is a lie (days after the others) is asked for at this many times at most, or twice a frame.
+MOST_REQUESTED = 1_000_000
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -89,7 +92,11 @@ def requested_times(index: FrameIndex, count: int, every_s: float | None = None)
     if not (math.isfinite(every_s) and every_s > 0):
         raise ValueError(f"every_s {every_s}: a positive number of seconds is expected")
     step = Fraction(repr(float(every_s))) / index.time_base  # repr: 0.1 means a tenth, not its nearest binary fraction
-    return [i * step for i in range(span // step + 1)]
+    if span // step < MOST_REQUESTED:
+        return [i * step for i in range(span // step + 1)]
+    # The two times around each frame: a frame that is the nearest to any time is the nearest to one of these.
+    near = {(int(pts) - int(index.pts[0])) // step for pts in index.pts}
+    return [i * step for i in sorted(near | {i + 1 for i in near}) if i * step <= span]
 
 
 def nearest(candidates: np.ndarray, ticks: Sequence[Fraction], origin: int) -> list[int]:

@@ -109,6 +109,21 @@ def test_uniform_times_are_the_middles_of_equal_parts():
     assert [frame.pts for frame in plan_clip(index, 4).wanted] == [10, 30, 50, 70]
 
 
+@given(indexes(), st.floats(0.001, 3))
+def test_times_around_frames_alone_find_the_same_frames(index, every_s):
+    whole = plan_clip(index, every_s=every_s)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("media.plan.MOST_REQUESTED", 0)
+        around = plan_clip(index, every_s=every_s)
+        assert len(requested_times(index, 8, every_s)) <= 2 * len(index.pts)
+    assert [frame.pts for frame in around.wanted] == [frame.pts for frame in whole.wanted]
+
+
+def test_a_last_time_that_lies_asks_for_no_billion_frames():
+    index = index_of([0, 40, 80, 2**32 - 1], [0], tick=Fraction(1, 1000))
+    assert [frame.seconds for frame in plan_clip(index, every_s=0.001).wanted] == [0.0, 0.04, 0.08, 4294967.295]
+
+
 def test_every_s_starts_at_the_first_frame_and_stays_within_the_clip():
     index = index_of(range(100, 149), [100])  # two seconds
     assert [frame.seconds for frame in plan_clip(index, every_s=0.5).wanted] == [0.0, 0.5, 1.0, 1.5, 2.0]
