@@ -23,6 +23,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from storage.files import write_bytes
+from storage.json_files import parse_json
 
 MANIFEST, JUDGEMENTS, RUN, SCORES, VIDEOS = "manifest.jsonl", "judgements.jsonl", "run.json", "scores.json", "videos"
 SAMPLES = "samples.jsonl"
@@ -158,10 +159,10 @@ def read_lines(path: Path, kind: type[Record]) -> Iterator[Record]:
     """The records of `path`, none when it is not there. Raises ValueError naming file and line."""
     if not path.exists():
         return
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
-                yield make(json.loads(line), kind, line)
+                yield make(parse_json(line, "the line"), kind, line)
             except (ValueError, TypeError) as error:
                 raise ValueError(f"{path}, line {number}: {error}") from error
 
@@ -174,12 +175,13 @@ def write_one(path: Path, record: Any) -> None:
 def read_one(path: Path, kind: type[Record]) -> Record:
     """The record of `path`. Raises FileNotFoundError, and ValueError naming the file."""
     try:
-        return make(json.loads(path.read_text(encoding="utf-8")), kind)
+        data = path.read_bytes()
+        return make(parse_json(data, "it"), kind, data)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def make(values: Any, kind: type[Record], text: str | None = None) -> Record:
+def make(values: Any, kind: type[Record], text: str | bytes | None = None) -> Record:
     """A record from its JSON object, and from the text of it where that is at hand.
 
     Raises ValueError for unknown or missing fields, and for values of other types.

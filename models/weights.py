@@ -5,11 +5,11 @@ code.
 """
 
 import hashlib
-import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from storage.files import PathOutsideRoot, sha256_file
+from storage.json_files import read_object
 
 WEIGHTS = ("diffusion_pytorch_model.safetensors", "model.safetensors")
 SMALL = 64 * 2**20  # bytes: files up to this are hashed whole
@@ -21,13 +21,7 @@ def read_json(path: Path) -> dict:
     """The JSON object in `path`; raises FileNotFoundError, or ValueError naming the file when it is something else."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: the checkpoint is incomplete")
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"{path} holds a {type(value).__name__}: it must be a JSON object")
-    return value
+    return read_object(path)
 
 
 def weight_files(folder: Path) -> list[Path]:

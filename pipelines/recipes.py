@@ -15,8 +15,8 @@ RECIPES = Path(__file__).resolve().parent.parent / "recipes"
 def load_recipe(path: Path) -> dict:
     """The run config in `path`.
 
-    Raises ValueError for a missing file, wrong YAML, a duplicate key, and a secret where the name of its
-    environment variable is expected: Dagster keeps run configs in its history.
+    Raises ValueError for a missing file, wrong YAML, a duplicate key, a key that is no text, and a secret where the
+    name of its environment variable is expected: Dagster keeps run configs in its history.
     """
     if not path.is_file():
         known = ", ".join(sorted(f"recipes/{item.name}" for item in RECIPES.glob("*.yaml")))
@@ -24,8 +24,20 @@ def load_recipe(path: Path) -> dict:
     config = read_yaml(path)
     if not isinstance(config, dict):
         raise ValueError(f"recipe {str(path)!r} is not a mapping: write a Dagster run config in YAML")
+    _check_keys(config)
     _refuse_secrets(config)
     return config
+
+
+def _check_keys(value: Any, *place: str) -> None:
+    """Dagster ends with a traceback for a key that YAML reads as a number, a date or a truth value."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, item in inner:
+        if isinstance(value, dict) and not isinstance(name, str):
+            raise ValueError(
+                f"{'.'.join((*place, ''))}{name} is no name, but a {type(name).__name__}: put it in quotes"
+            )
+        _check_keys(item, *place, str(name))
 
 
 def _refuse_secrets(value: Any, *place: str) -> None:
@@ -45,7 +57,9 @@ def _refuse_secrets(value: Any, *place: str) -> None:
 def job_of(config: dict) -> str:
     """The job that a recipe is for: what evaluates, reproduces or trains when it sets that up, else
     `build_worldtasks`."""
-    ops = config.get("ops") or {}
+    ops = config.get("ops")
+    if not isinstance(ops, dict):  # which Dagster says
+        ops = {}
     if "generated_videos" in ops:
         benchmarks = {"dreamgen_scores": "evaluate_dreamgen", "vbvr_scores": "evaluate_vbvr"}
         return next((job for stage, job in benchmarks.items() if stage in ops), "evaluate_worldtasks")

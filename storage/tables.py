@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from storage import seals
 from storage.damage import Damaged, tell
 from storage.files import replacing
+from storage.json_files import NotJson, parse_json
 
 META_KEY = b"wmsd"
 KEPT, REJECTED = "kept", "rejected"  # the `status` of a row
@@ -111,7 +112,10 @@ def digest(path: Path) -> str:
         with opened(path) as file:
             for batch in file.iter_batches():
                 batch.validate(full=True)
-            json.loads((file.schema_arrow.metadata or {}).get(META_KEY, b"{}"))
+            try:
+                parse_json((file.schema_arrow.metadata or {}).get(META_KEY, b"{}"), "its meta")
+            except NotJson as error:
+                raise Damaged(path, str(error)) from error
     return sha256
 
 
@@ -149,7 +153,7 @@ def read_rows(path: Path, columns: list[str] | None = None, batch: int = ROW_GRO
 def read_meta(path: Path) -> dict[str, Any]:
     """What `write_table` was given as `meta`; {} when the file is absent or is no table of ours."""
     try:
-        meta = json.loads((pq.read_schema(path).metadata or {}).get(META_KEY, b"{}"))
+        meta = parse_json((pq.read_schema(path).metadata or {}).get(META_KEY, b"{}"), "its meta")
     except (FileNotFoundError, pa.ArrowException, ValueError):
         return {}
     except OSError as error:

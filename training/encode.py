@@ -5,17 +5,17 @@
 A program of its own, so that the text encoder's memory is free again when training begins.
 """
 
-import json
 import sys
 from pathlib import Path
 
 from dagster_pipes import PipesContext, open_dagster_pipes
 
+from storage.json_files import read_object
 from training.conditions.job import encode
 
 
 def main() -> int:
-    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    job = read_object(Path(sys.argv[1]))
     with open_dagster_pipes() as pipes:
         facts = encode(job)
         if isinstance(pipes, PipesContext):

@@ -5,9 +5,7 @@ failures. More judges can judge the same videos, except curve points, to show ho
 PickScore is computed here too. Nothing that has an answer is asked again.
 """
 
-import json
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 
@@ -23,6 +21,7 @@ from evaluation.judging.options import JudgingOptions
 from evaluation.preference.pickscore_file import PICKSCORES, read_skipped
 from evaluation.records import JUDGEMENTS, RUN, RunRecord, read_one
 from storage.files import sha256_file
+from storage.json_files import read_object
 
 
 @run_asset(deps=["generated_videos"], kinds={"python"})
@@ -49,7 +48,8 @@ def judgements(
 
 
 def described(folder: Path, asked: int) -> Recorded:
-    summary: dict[str, Any] = json.loads((folder / JudgingOptions().summary_file).read_text(encoding="utf-8"))
+    told = ("judge", "prompts", "videos", "judgements", "failures", "constant", "agreement")
+    summary = read_object(folder / JudgingOptions().summary_file, *told)
     metadata = {
         "judgements": dg.MetadataValue.path(str(folder / JUDGEMENTS)),
         "judge": summary["judge"],

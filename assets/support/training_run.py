@@ -1,6 +1,5 @@
 """One training run as an asset: started where it has to run at all, and what it left as metadata."""
 
-import json
 import shlex
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from assets.support.training_options import train_options
 from models.video.options import VideoModelOptions
 from storage.collection import Store
 from storage.files import confined
+from storage.json_files import read_object
 from training.checkpoint_state import DamagedCheckpoint
 from training.loop.recipe_change import ChangedRecipe
 from training.options.methods import Method
@@ -84,5 +84,5 @@ def result(context: dg.AssetExecutionContext, run: Run, reported: dict[str, Any]
         metadata["table"] = dg.MetadataValue.md(f"```\n{text}\n```")
         context.log.info(f"scores on held-out tasks\n{text}")
     if scores.exists():  # Dagster plots them over a method's runs
-        metadata |= success_shares(json.loads(scores.read_text(encoding="utf-8")))
+        metadata |= success_shares(read_object(scores))
     return dg.MaterializeResult(metadata=metadata | reported, data_version=dg.DataVersion(run.fingerprint[:16]))

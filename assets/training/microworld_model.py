@@ -18,6 +18,7 @@ from assets.support.resources import CollectionResource
 from assets.support.run_config import check_run_config
 from microworld.model.options import PretrainOptions
 from storage.files import sha256_bytes, sha256_file
+from storage.json_files import read_object
 
 
 class MicroworldModelConfig(PretrainOptions, dg.Config):
@@ -51,6 +52,6 @@ def microworld_model(
     metadata = {"checkpoint": dg.MetadataValue.path(str(out)), "bytes": size, "files": dg.MetadataValue.json(digests)}
     scores = out / "scores.json"
     if scores.exists():
-        metadata["scores"] = dg.MetadataValue.json(json.loads(scores.read_text(encoding="utf-8")))
+        metadata["scores"] = dg.MetadataValue.json(read_object(scores))
     version = sha256_bytes(json.dumps(digests).encode())[:16]
     return dg.MaterializeResult(metadata=metadata | reported, data_version=dg.DataVersion(version))

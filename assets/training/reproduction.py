@@ -17,6 +17,7 @@ from assets.support.run_config import check_run_config
 from assets.support.training_run import conditions_of, training_asset
 from pages.pictures import inline
 from storage.files import confined, sha256_bytes
+from storage.json_files import read_object
 from training.reproduction.files import CHARTS, JSON, MARKDOWN
 
 # Patience beyond the runs' own, for reports and the last writes.
@@ -50,7 +51,7 @@ def reproduction(
 def results(output: Path) -> tuple[dict[str, dg.MetadataValue | str | int | bool], str]:
     """Metadata of the report in `output`, and a version of what the runs came to (not of how long they took)."""
     text = (output / MARKDOWN).read_text(encoding="utf-8")
-    found = json.loads((output / JSON).read_text(encoding="utf-8"))
+    found = read_object(output / JSON, "complete", "claims", "runs")
     sections = {part.partition("\n")[0]: part.partition("\n")[2] for part in ("\n" + text).split("\n## ")}
     metadata = {"report": dg.MetadataValue.path(str(output / MARKDOWN)), "complete": found["complete"]}
     for name, head in PARTS.items():

@@ -4,7 +4,6 @@ If the collection has no release, the run fails at once and names the command th
 `build_if_missing`, such as the microworld's, builds it in a separate run instead.
 """
 
-import json
 from pathlib import Path
 
 import dagster as dg
@@ -15,6 +14,7 @@ from assets.support.resources import CollectionResource, DatasetBuilder
 from assets.support.run_config import PARTITION, check_run_config
 from curation.release.latest import find_release
 from storage.collection import Store
+from storage.json_files import read_object
 
 
 class TrainingDataConfig(dg.Config):
@@ -59,7 +59,7 @@ def training_data(
         tree, built = find_release(store, ""), True
     if tree is None:
         raise dg.Failure(missing(store, config), allow_retries=False)
-    manifest = json.loads((tree / "manifest.json").read_text(encoding="utf-8"))
+    manifest = read_object(tree / "manifest.json", "version", "pairs")
     store.pin_release(manifest["version"], tree)
     metadata = {"tree": dg.MetadataValue.path(str(tree)), "version": manifest["version"], "built now": built}
     metadata |= {f"{split} pairs": count for split, count in manifest["pairs"].items()}

@@ -5,12 +5,12 @@ file by file, with the local one before the tag is set: a tag never names a half
 short is repeated whole; what is already there is not sent again.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 from storage.files import sha256_file
 from storage.hub import PushFailed, errors_without
+from storage.json_files import read_object
 
 MOST_FILES, MOST_IN_FOLDER = 100_000, 10_000  # the Hub's limits for a repository and for a folder
 UNTOUCHED = {".gitattributes"}  # the Hub's own
@@ -31,7 +31,7 @@ def push(tree: Path, repo_id: str, token: str, branch: str, tag: str, private: b
     files = local_files(tree)
     if not token:
         raise ValueError("the Hub token is empty: set the environment variable HF_TOKEN")
-    if not json.loads((tree / "manifest.json").read_text())["contact"]:
+    if not read_object(tree / "manifest.json", "contact")["contact"]:
         raise ValueError("contact is empty: a dataset on the Hub must say whom to ask for a removal")
     with errors_without(token, TagTaken):
         if api is None:

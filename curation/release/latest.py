@@ -16,6 +16,7 @@ from curation.stages import tables_of
 from storage.collection import NAME, Store
 from storage.damage import Damaged, tell
 from storage.files import confined, exclusive, sha256_bytes
+from storage.json_files import read_object
 from storage.notes import kept_note, write_note
 from storage.sums import check_sums
 from storage.tables import digest
@@ -56,7 +57,7 @@ def _publish_once(store: Store, facts: dict[str, Any], options: PublishOptions) 
             tell(error, "the release is made again")
         else:
             _link_latest(store, before["version"])
-            return json.loads(manifest.read_text(encoding="utf-8"))
+            return read_object(manifest)
     began = time.monotonic()
     try:
         built = publish_tree(store.worldtasks, store.folder, store.published, facts, options)
@@ -98,7 +99,7 @@ def latest_manifest(store: Store) -> dict[str, Any]:
     except Damaged as error:
         tell(error, "it counts as no release until it is made again")
         return {}
-    return json.loads((store.latest / MANIFEST).read_text(encoding="utf-8"))
+    return read_object(store.latest / MANIFEST)
 
 
 def _link_latest(store: Store, version: str) -> None:

@@ -25,6 +25,7 @@ from curation.release.options import PublishOptions
 from storage.damage import Damaged, tell
 from storage.files import sha256_file
 from storage.folders import half_built, put_in_place
+from storage.json_files import read_object
 from storage.sums import SUMS, check_sums, checksum
 from storage.tables import read_meta
 
@@ -96,7 +97,7 @@ def changelog(out: Path, tree: Path, version: str, counts: Mapping[str, Any]) ->
         try:
             ids = sorted((latest / "ids").glob("*.parquet"))
             check_sums(latest.resolve(), MANIFEST, *(path.relative_to(latest).as_posix() for path in ids))
-            before = json.loads((latest / MANIFEST).read_text(encoding="utf-8"))
+            before = read_object(latest / MANIFEST)
         except Damaged as error:
             tell(error, "the changelog begins anew")
     if before and before["version"] == version:

@@ -28,7 +28,7 @@ from microworld.model.pretrain_clips import draw_clips
 from microworld.model.vae_training import fit_decoder, fit_vae, measure_latents
 from models.video.frame_vae import FrameVAE
 from storage.folders import building
-from storage.strict_yaml import read_yaml
+from storage.options import InvalidOptions, read_options
 
 
 def take(parts: dict, folder: Path) -> None:
@@ -72,7 +72,12 @@ def pretrain(options: PretrainOptions) -> dict:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, required=True, help="options (YAML); {} for the defaults")
-    options = PretrainOptions.model_validate(read_yaml(parser.parse_args(arguments).config) or {})
+    given = parser.parse_args(arguments)
+    try:
+        options = read_options(given.config, PretrainOptions, "the options of a checkpoint")
+    except InvalidOptions as error:
+        print(error, file=sys.stderr)
+        return 2
     torch.set_num_threads(1)  # many small operations
     for prompt, shares in pretrain(options).items():
         print(f"under {prompt}: " + ", ".join(f"{name} {value:.3f}" for name, value in shares.items()))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from models.weights import check_filled, check_whole, fingerprint, read_json, weight_files
+from storage.json_files import parse_json
 
 INDEX = "model_index.json"
 TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "spiece.model", "tokenizer.model", "vocab.json")
@@ -38,7 +39,8 @@ class Checkpoint:
 
     def has(self, part: str) -> bool:
         """Whether the checkpoint lists `part` (an optional one is listed as [null, null]) or holds its folder."""
-        return any(self.index().get(part) or ()) or (self.root / part).is_dir()
+        listed = self.index().get(part)
+        return (isinstance(listed, list) and any(listed)) or (self.root / part).is_dir()
 
     def check(self, parts: Mapping[str, str]) -> None:
         """Raises FileNotFoundError or ValueError unless every part (name -> weights, scheduler, tokenizer, processor)
@@ -53,6 +55,8 @@ class Checkpoint:
             if kind == "tokenizer":
                 if not any((self.root / part / name).is_file() for name in TOKENIZERS):
                     raise FileNotFoundError(f"{self.root / part} has no tokenizer: it needs one of {TOKENIZERS}")
+                for file in sorted((self.root / part).glob("*.json")):
+                    parse_json(file.read_bytes(), str(file))
                 continue
             self.config(part, kind)
             if kind == "weights":

@@ -7,6 +7,7 @@ from typing import Any
 from models.video.options import VideoModelOptions
 from storage.collection import Store
 from storage.files import sha256_bytes
+from storage.json_files import read_object
 
 # Where and how fast, not what: conditions are the same on every device.
 INCIDENTAL = {"device", "vae_batch"}
@@ -21,4 +22,4 @@ def conditions_folder(store: Store, model: VideoModelOptions) -> Path:
 def read_manifest(folder: Path) -> dict[str, Any] | None:
     """What the conditions in `folder` are of; None when there are none."""
     path = folder / "manifest.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    return read_object(path, "dataset_version", "identity") if path.exists() else None

@@ -1,6 +1,5 @@
 """A published release as training reads it: its pairs, and the pixels of its frames."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from storage.files import confined, sha256_bytes
+from storage.json_files import parse_json
 from storage.tables import KEPT, read_rows
 from training.conditions.store import Pair
 
@@ -39,8 +39,10 @@ def clips_of(tree: Path, split: str) -> set[str]:
 
 
 def _rows(tree: Path, split: str) -> Iterator[dict]:
-    with (tree / "ids" / f"{split}.jsonl").open(encoding="utf-8") as lines:
-        yield from map(json.loads, lines)
+    path = tree / "ids" / f"{split}.jsonl"
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            yield parse_json(line, f"{path}, line {number}")
 
 
 class ReleaseImages:

@@ -1,7 +1,6 @@
 """Reading encoded conditions: checked when they are opened, then read tensor by tensor from mapped files."""
 
 import hashlib
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from models.video.protocol import Condition, VideoShape
 from storage.files import sha256_file
+from storage.json_files import NotJson, parse_json, read_json
 
 FORMAT = 1
 MANIFEST, PAIRS, VIDEOS = "manifest.json", "pairs.jsonl", "videos.jsonl"
@@ -77,9 +77,9 @@ class ConditionStore:
             self._where: dict[str, dict[str, Any]] = {"images": {}, "prompts": {}, "videos": {}}
             for name, facts in files.items():
                 self._check(name, facts["bytes"], facts["sha256"], verify)
+            self._splits: dict[str, list[Pair]] = {split: [] for split in self.counts["pairs"]}
         except (KeyError, TypeError, AttributeError) as error:
             raise DamagedConditions(f"{self.folder / MANIFEST} lacks {error}: {REMEDY}") from error
-        self._splits: dict[str, list[Pair]] = {split: [] for split in self.counts["pairs"]}
         names = {field.name for field in fields(Pair)}
         for row in self._lines(PAIRS, names | {"split"}):
             self._splits.setdefault(row.pop("split"), []).append(Pair(**row))
@@ -153,9 +153,9 @@ class ConditionStore:
         if not path.is_file():
             raise FileNotFoundError(f"there are no conditions in {self.folder}, which has no {MANIFEST}: {REMEDY}")
         try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise DamagedConditions(f"{path} is not JSON ({error}): {REMEDY}") from error
+            manifest = read_json(path)
+        except NotJson as error:
+            raise DamagedConditions(f"{error}. {REMEDY}") from error
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
             found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
             raise StaleConditions(f"{path} has format {found!r}, but this code reads {FORMAT}: {REMEDY}")
@@ -196,7 +196,8 @@ class ConditionStore:
     def _lines(self, name: str, wanted: set[str]) -> Iterable[dict[str, str]]:
         path = self.folder / name
         try:
-            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+            lines = path.read_text(encoding="utf-8").split("\n")
+            rows = [parse_json(line, f"line {number}") for number, line in enumerate(lines, 1) if line]
         except (OSError, ValueError) as error:
             raise DamagedConditions(f"{path} cannot be read ({error}): {REMEDY}") from error
         if any(not isinstance(row, dict) or row.keys() != wanted for row in rows):

@@ -26,6 +26,7 @@ import numpy as np
 from pages.pictures import inline, jpeg_below, png
 from storage.files import append_line, write_bytes
 from storage.full_disk import naming
+from storage.json_files import parse_json
 from training.loop.pictures import MAX_BYTES, curves_png
 from training.options.rewards import WEIGHTS
 
@@ -203,7 +204,7 @@ class RunLog:
         """The whole lines of a log; a kill may have cut off the last one."""
         path = self.output / name
         text = path.read_text(encoding="utf-8") if path.exists() else ""
-        return [json.loads(line) for line in text.split("\n")[:-1]]
+        return [parse_json(line, f"{path}, line {number}") for number, line in enumerate(text.split("\n")[:-1], 1)]
 
     def _pictures(self) -> list[Path]:
         return sorted((self.output / PICTURES).glob("step-*.png"))

@@ -22,7 +22,8 @@ def recipe_options(path: Path, method: str | None = None) -> tuple[TrainOptions,
         raise ValueError(f"{path}: {error.strerror}: give a recipe of train_wmsd") from error
     block = config
     if isinstance(config, dict) and "ops" in config:
-        block = ((config["ops"] or {}).get("executor") or {}).get("config")
+        for name in ("ops", "executor", "config"):
+            block = block.get(name) if isinstance(block, dict) else None
     if not isinstance(block, dict):
         raise ValueError(f"{path} has no block ops.executor.config: give a recipe of train_wmsd")
     processes = block.get("processes", 1)
@@ -31,7 +32,7 @@ def recipe_options(path: Path, method: str | None = None) -> tuple[TrainOptions,
     objective = given.get("objective")
     if isinstance(objective, dict) and len(objective) == 1 and "kind" not in objective:
         ((kind, options),) = objective.items()  # Dagster's selector
-        given["objective"] = {"kind": kind, **(options or {})}
+        given["objective"] = {"kind": kind, **options} if isinstance(options, dict) else {"kind": kind}
     try:
         return TrainOptions.model_validate(given), processes
     except ValidationError as error:

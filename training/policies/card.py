@@ -1,6 +1,5 @@
 """The model card of a trained LoRA: what it is, how to load it, how it scored, how it was made."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from models.video.facts import Family
+from storage.json_files import read_object
 
 HUB_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 MODULE = re.compile(r"models\.video\.\w+")
@@ -129,8 +129,8 @@ def own_modules(base: Path) -> list[str]:
     index = base / "model_index.json"
     if not index.is_file():
         return []
-    parts = json.loads(index.read_text(encoding="utf-8")).values()
-    libraries = {part[0] for part in parts if isinstance(part, list) and isinstance(part[0], str)}
+    parts = read_object(index).values()
+    libraries = {part[0] for part in parts if isinstance(part, list) and part and isinstance(part[0], str)}
     return sorted(library for library in libraries if MODULE.fullmatch(library))
 
 

@@ -1,6 +1,5 @@
 """What the runs of a reproduction came to, read from their folders, in the form of reproduction.json."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 from evaluation.report.reproduction import Point, Reference, RunResult, Score
 from models.vlm.questions import NAMES
 from stats.rates import interval
+from storage.json_files import parse_json
 from training.loop.held_out import BASE, DEMONSTRATOR, EXECUTOR
 from training.loop.log import JUDGED
 from training.reproduction.runner import Record, record_of, steps_logged
@@ -52,7 +52,8 @@ def read_run(run: Run) -> RunData:
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     arms: dict[str, LogOdds] = {}
     points: dict[int, LogOdds] = {}
-    for line in map(json.loads, text.split("\n")[:-1]):
+    for number, said in enumerate(text.split("\n")[:-1], 1):
+        line = parse_json(said, f"{path}, line {number}")
         found = {name: np.array(values, np.float64) for name, values in line["log_odds"].items()}
         arms[line["arm"]] = found
         if line["arm"] in (BASE.name, EXECUTOR.name):

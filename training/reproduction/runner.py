@@ -18,6 +18,7 @@ import yaml
 from evaluation.report.reproduction import ENDED
 from storage.files import at_end, write_bytes
 from storage.full_disk import told_of_a_full_disk
+from storage.json_files import parse_json, read_object
 from storage.processes import asked_to_end, death_signal
 from training.loop.log import METRICS
 from training.reproduction.schedule import SECONDS_A_STATE, START_S, Run, cost, forecast, next_run
@@ -57,14 +58,14 @@ def command(config: Path) -> list[str]:
 
 def record_of(run: Run) -> Record:
     path = run.folder / RECORD
-    return Record(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else Record()
+    return Record(**read_object(path)) if path.exists() else Record()
 
 
 def steps_logged(run: Run) -> list[dict]:
     """The whole lines of the run's metrics."""
     path = run.folder / METRICS
     text = path.read_text(encoding="utf-8") if path.exists() else ""
-    return [json.loads(line) for line in text.split("\n")[:-1]]
+    return [parse_json(line, f"{path}, line {number}") for number, line in enumerate(text.split("\n")[:-1], 1)]
 
 
 class Runner:

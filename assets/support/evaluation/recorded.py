@@ -1,6 +1,5 @@
 """What is recorded of each evaluated run: its own metadata and version, whether it ran alone or with others."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from storage.files import sha256_bytes, sha256_file
+from storage.json_files import read_json
 
 Metadata = Mapping[str, Any]
 
@@ -41,7 +41,7 @@ def recorded(
 
 def table_of(place: Path) -> Recorded:
     """Of a benchmark's folder with table.json and table.md."""
-    table = json.loads((place / "table.json").read_text(encoding="utf-8"))
+    table = read_json(place / "table.json")
     metadata = {
         "folder": dg.MetadataValue.path(str(place)),
         "table": dg.MetadataValue.md((place / "table.md").read_text(encoding="utf-8")),

@@ -1,11 +1,11 @@
 """JSON lines read with their places, so that every complaint can say where."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from evaluation.benchmarks.benchmark import BadBenchmark
+from storage.json_files import NotJson, parse_json
 
 MOST_LINE = 1 << 20  # characters
 
@@ -32,9 +32,9 @@ def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             if not line.strip():
                 continue
             try:
-                value = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise BadBenchmark(f"{where}: not JSON ({error})") from error
+                value = parse_json(line, where)
+            except NotJson as error:
+                raise BadBenchmark(str(error)) from error
             if not isinstance(value, dict):
                 raise BadBenchmark(f"{where}: {type(value).__name__} instead of an object")
             yield where, value

@@ -5,7 +5,6 @@ alone, and none of sources that may not be redistributed: they are then written 
 Parquet files and from the frames of the collection that the release was made of, known by their SHA-256.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from evaluation.benchmarks.benchmark import BadBenchmark, Benchmark, check_sampl
 from evaluation.benchmarks.worldtasks.lines import read_objects, text
 from evaluation.records import Sample
 from storage.files import sha256_bytes, sha256_file, write_bytes
+from storage.json_files import NotJson, read_object
 
 IDS, LINES, DATA = "ids/bench.jsonl", "bench/bench.jsonl", "data"
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -72,9 +72,9 @@ def read_release(
 def _version(tree: Path) -> str:
     path = tree / "manifest.json"
     try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["version"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadBenchmark(f"{path}, version: {error!r}: give a release that `published_dataset` made") from error
+        return str(read_object(path, "version")["version"])
+    except NotJson as error:
+        raise BadBenchmark(f"{error}: give a release that `published_dataset` made") from error
 
 
 def _files(tree: Path) -> dict[str, str]:

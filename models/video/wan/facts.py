@@ -1,11 +1,11 @@
 """Wan: what is known of it before it is loaded."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from models.video.facts import VAE, Call, Family, Published
+from storage.json_files import read_object
 
 LORA_TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "ffn.net.0.proj", "ffn.net.2")
 VAES = {8: VAE(0.13e9, 8.6e6, 60, 4), 16: VAE(0.70e9, 18.7e6, 60, 4)}  # of 2.1 and 2.2, by pixels a latent's side
@@ -18,7 +18,7 @@ def pipeline_call(model: Mapping[str, Any], arguments: dict[str, Any], base: Pat
     VAE keeps every frame (the microworld's).
     """
     config = base / "vae" / "config.json"
-    factor = json.loads(config.read_text(encoding="utf-8")).get("scale_factor_temporal", 4) if config.is_file() else 4
+    factor = read_object(config).get("scale_factor_temporal", 4) if config.is_file() else 4
     if factor == 1 and "num_frames" in arguments:
         arguments = {**arguments, "num_frames": arguments["num_frames"] - 1}
     return [], {**arguments, "guidance_scale": 1.0}
