@@ -151,8 +151,8 @@ def test_a_bad_line_is_named_with_its_field(tmp_path, line, told):
     ("data", "told"),
     [
         (b"", "has no samples"),
-        (b"not json\n", "line 1: not JSON"),
-        (b"[" * 100_000, "line 1: not JSON"),
+        (b"not json\n", "line 1 is not JSON"),
+        (b"[" * 100_000, "line 1 is not JSON"),
         (b'{"id": "\xff"}', "not UTF-8"),
         (b'{"id": "' + b"x" * (1 << 20) + b'"}', "line 1: longer than"),
     ],
