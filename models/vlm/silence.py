@@ -57,7 +57,7 @@ class Silence:
             if silent_s >= EVERY_S:
                 told = time.monotonic()
                 LOG.warning(
-                    "%s has answered nothing for %.0f s: %d requests wait. The last error: %s",
+                    "%s has answered nothing for %.0f s: %d wait for it. The last error: %s",
                     self.name,
                     silent_s,
                     self._requests,
