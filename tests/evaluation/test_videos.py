@@ -220,9 +220,8 @@ def test_files_are_opened_in_one_place():
     opening = re.compile(r"\bav\.open\((?!.*\"w\")|VideoCapture\(|\bimageio\b|\bdecord\b")
     found = [
         str(path.relative_to(ROOT))
-        for path in sorted(ROOT.rglob("*.py"))
-        if path.relative_to(ROOT).parts[0] not in ("tests", "data")
-        and not path.relative_to(ROOT).parts[0].startswith(".")
-        and opening.search(path.read_text(encoding="utf-8"))
+        for room in sorted(path.parent for path in ROOT.glob("*/__init__.py"))
+        for path in sorted(room.rglob("*.py"))
+        if opening.search(path.read_text(encoding="utf-8"))
     ]
     assert found == ["media/container.py"]
