@@ -1,11 +1,11 @@
 """A rebuild when clips arrive, an evaluation when an Executor is trained, or while it is: off until switched on.
 
-Their recipes are named by WMSD_RECIPE and WMSD_EVALUATION_RECIPE.
+Their recipes are named by WMSD_RECIPE and WMSD_EVALUATION_RECIPE. What failed is asked for again: see attempts.py.
 """
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -16,8 +16,9 @@ from assets.support.evaluation.partitions import EVALUATION_RUNS
 from assets.support.partitions import ALL_SHARDS
 from assets.support.run_config import resolved
 from curation.clips.folder import list_videos
+from pipelines.attempts import attempts, tags
 from pipelines.jobs import build_worldtasks, evaluate_worldtasks
-from pipelines.partition_tags import tags_of
+from pipelines.partition_tags import stretches, tags_of
 from pipelines.recipes import evaluation_recipe, scheduled_recipe, store_of
 from storage.files import sha256_bytes, sha256_file
 
@@ -38,7 +39,8 @@ def listing_hash(recipe: dict) -> str | None:
     job=build_worldtasks,
     minimum_interval_seconds=120,
     default_status=dg.DefaultSensorStatus.STOPPED,
-    description="Builds all shards after files in the source folder changed and then stayed unchanged for one tick.",
+    description="Builds all shards after files in the source folder changed and then stayed unchanged for one tick. "
+    "Repeats a failed build after 5 minutes, 10, 20 and so on, 6 hours at most.",
 )
 def new_clips(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     recipe = scheduled_recipe()
@@ -47,13 +49,21 @@ def new_clips(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipR
         return dg.SkipReason("the recipe's source is not a folder, so there are no new clips to wait for")
     cursor = json.loads(context.cursor) if context.cursor else {}
     if found == cursor.get("built"):
-        return dg.SkipReason("nothing has changed in the source folder")
+        last = attempts(context.instance, "new_clips", {"source": found}).get("source")
+        if last is None or not last.due:
+            told = f": {last.said}" if last is not None else ""
+            return dg.SkipReason(f"nothing has changed in the source folder{told}")
+        context.log.warning(f"nothing has changed in the source folder: {last.said}")
+        return dg.SensorResult(run_requests=[_build(recipe, found, last.key(found))])
     if found != cursor.get("seen"):
         moved = json.dumps(cursor | {"seen": found})
         return dg.SensorResult(skip_reason="the source folder has changed: waiting until copying ends", cursor=moved)
-    # No run key: a folder may come back to an earlier state, and the cursor already knows what was built last.
-    request = dg.RunRequest(run_config=recipe, tags=ALL_SHARDS)
-    return dg.SensorResult(run_requests=[request], cursor=json.dumps({"seen": found, "built": found}))
+    return dg.SensorResult(run_requests=[_build(recipe, found)], cursor=json.dumps({"seen": found, "built": found}))
+
+
+def _build(recipe: dict, found: str, key: str | None = None) -> dg.RunRequest:
+    # At first without a key: a folder may come back to an earlier state, and the cursor knows what was asked for last.
+    return dg.RunRequest(run_key=key, run_config=recipe, tags=ALL_SHARDS | tags("new_clips", {"source": found}))
 
 
 def block_of(recipe: dict) -> dict:
@@ -82,16 +92,20 @@ def of_executor(recipe: dict, training: str, version: str) -> tuple[dict, list[s
     return made, names + [name for name, (curve, _, _) in found.items() if curve.name in curves]
 
 
-def request(recipe: dict, names: Sequence[str], key: str) -> dg.RunRequest:
-    """One Dagster run for the partitions `names`, which are side by side, so that a model is loaded once."""
-    return dg.RunRequest(run_key=key, run_config=recipe, tags=tags_of([names])[0])
+def request(recipe: dict, names: Sequence[str], key: str, asked: Mapping[str, str]) -> dg.RunRequest:
+    """One Dagster run for the partitions `names`, which are side by side, so that a model is loaded once.
+
+    `asked`: tags that say who asks for what (pipelines.attempts.tags).
+    """
+    return dg.RunRequest(run_key=key, run_config=recipe, tags=tags_of([names])[0] | asked)
 
 
 @dg.sensor(
     job=evaluate_worldtasks,
     minimum_interval_seconds=120,
     default_status=dg.DefaultSensorStatus.STOPPED,
-    description="Evaluates each new Executor of a training that the recipe names, as runs with new names.",
+    description="Evaluates each new Executor of a training that the recipe names, as runs with new names. Repeats a "
+    "failed evaluation after 5 minutes, 10, 20 and so on, 6 hours at most.",
 )
 def new_executors(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     event = context.instance.get_latest_materialization_event(dg.AssetKey("executor"))
@@ -99,8 +113,12 @@ def new_executors(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.S
     if found is None:
         return dg.SkipReason("no Executor has been trained yet")
     version, output = (found.tags or {}).get("dagster/data_version", ""), Path(str(found.metadata["output"].value))
+    last = None
     if context.cursor == version:
-        return dg.SkipReason("no new Executor")
+        last = attempts(context.instance, "new_executors", {"executor": version}).get("executor")
+        if last is None or not last.due:
+            return dg.SkipReason("no new Executor" + (f": {last.said}" if last is not None else ""))
+        context.log.warning(f"no new Executor: {last.said}")
     recipe = evaluation_recipe()
     training = store_of(resolved(recipe)).training
     if output.parent != training:
@@ -112,7 +130,8 @@ def new_executors(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.S
         what = f"no run of the recipe uses training {output.name!r}, whose Executor is the newest"
         return dg.SkipReason(f"{what}. The recipe names {', '.join(map(repr, known)) or 'no training'}")
     added = EVALUATION_RUNS.build_add_request(names)
-    requests = [request(config, names, names[0])]
+    asked = tags("new_executors", {"executor": version})
+    requests = [request(config, names, names[0] if last is None else last.key(names[0]), asked)]
     return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=[added], cursor=version)
 
 
@@ -120,7 +139,8 @@ def new_executors(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.S
     job=evaluate_worldtasks,
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.STOPPED,
-    description="Evaluates each LoRA that a running training keeps, as a new point of the recipe's curves.",
+    description="Evaluates each LoRA that a running training keeps, as a new point of the recipe's curves. Repeats a "
+    "failed evaluation after 5 minutes, 10, 20 and so on, 6 hours at most.",
 )
 def new_checkpoints(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     recipe = evaluation_recipe()
@@ -129,12 +149,22 @@ def new_checkpoints(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg
     # A step that is trained again has a new folder: it is evaluated again, where the recipe says `replace`.
     now = {name: lora.stat().st_mtime_ns for name, (_, _, lora) in found.items()}
     known = json.loads(context.cursor) if context.cursor else {}
-    names = [name for name, when in now.items() if known.get(name) != when]
+    asked = {name: when for name, when in now.items() if known.get(name) == when}
+    last = attempts(context.instance, "new_checkpoints", asked)
+    due = {name: one for name, one in last.items() if one.due}
+    names = [name for name in now if name not in asked or name in due]
     if not names:
-        return dg.SkipReason("the trainings of the recipe's curves have no new checkpoint")
-    there = set(context.instance.get_dynamic_partitions(EVALUATION_RUNS.name))
-    fresh, again = ([name for name in names if (name in there) is old] for old in (False, True))
-    runs = [[name] for name in again] + ([fresh] if fresh else [])
-    requests = [request(recipe, some, f"{some[0]}-{now[some[0]]}") for some in runs]
+        waits = sorted({one.said for one in last.values() if not one.succeeded})
+        what = "the trainings of the recipe's curves have no new checkpoint"
+        return dg.SkipReason(f"{what}: {'; '.join(waits)}" if waits else what)
+    for said in sorted({one.said for one in due.values()}):
+        context.log.warning(said)
+    there = context.instance.get_dynamic_partitions(EVALUATION_RUNS.name)
+    fresh = [name for name in names if name not in there]
+    requests = []
+    for some in [*stretches(there, [name for name in names if name in there]), *([fresh] if fresh else [])]:
+        key = f"{some[0]}-{now[some[0]]}"
+        key = due[some[0]].key(key) if some[0] in due else key
+        requests.append(request(recipe, some, key, tags("new_checkpoints", {name: now[name] for name in some})))
     added = [EVALUATION_RUNS.build_add_request(fresh)] if fresh else []
     return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=added, cursor=json.dumps(now))
