@@ -1,6 +1,7 @@
 """What became of the runs that a sensor asked for, by their tags: a failed one is asked for again, later and later."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -123,6 +124,7 @@ def _events(instance: dg.DagsterInstance, run_id: str, kind: dg.DagsterEventType
 
 def _line(said: str) -> str:
     said = " ".join(said.split())
+    said = re.sub(r"^(?:\w+\.)+(?=\w+: )", "", said)  # the error's module
     return said if len(said) <= LONGEST_REASON else said[:LONGEST_REASON] + " ..."
 
 

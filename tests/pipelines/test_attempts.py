@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.utils import make_new_run_id
 
 from pipelines import attempts
@@ -67,7 +68,10 @@ def run(job, request: dg.RunRequest, instance: dg.DagsterInstance) -> str:
 
 
 def add(status: Status, request: dg.RunRequest, instance: dg.DagsterInstance) -> dg.DagsterRun:
-    return instance.add_run(dg.DagsterRun("failing", make_new_run_id(), status=status, tags=request.tags))
+    place = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("code"), "__repository__")  # what is queued has one
+    origin = RemoteJobOrigin(place, "failing") if status is Status.QUEUED else None
+    asked = {"status": status, "tags": request.tags, "remote_job_origin": origin}
+    return instance.add_run(dg.DagsterRun("failing", make_new_run_id(), **asked))
 
 
 @pytest.fixture
@@ -103,7 +107,10 @@ def test_a_failed_build_is_asked_for_again_later_and_later(source, instance, clo
         waits, same = tick(new_clips, instance, cursor)
         assert not waits.run_requests and same == cursor
         told = waits.skip_message
-        assert f"run {failed[:8]} failed (ask: 20 of 20 requests to tiny got no answer: connection refused)" in told
+        assert (
+            f"run {failed[:8]} failed (ask: Failure: 20 of 20 requests to tiny got no answer: connection refused)"
+            in told
+        )
         at = re.search(rf"attempt {number} begins at (\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d) UTC", told)
         assert at, told
         ended = instance.get_run_record_by_id(failed).end_time
