@@ -130,6 +130,8 @@ def new_executors(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.S
         what = f"no run of the recipe uses training {output.name!r}, whose Executor is the newest"
         return dg.SkipReason(f"{what}. The recipe names {', '.join(map(repr, known)) or 'no training'}")
     added = EVALUATION_RUNS.build_add_request(names)
+    there = [name for name in context.instance.get_dynamic_partitions(EVALUATION_RUNS.name) if name in names]
+    names = [*there, *(name for name in names if name not in there)]  # Dagster's order, once they are added
     asked = tags("new_executors", {"executor": version})
     requests = [request(config, names, names[0] if last is None else last.key(names[0]), asked)]
     return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=[added], cursor=version)

@@ -49,9 +49,14 @@ def instance():
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The sensors' clock: `clock.ahead` seconds before real time, at which runs are noted."""
-    found = SimpleNamespace(ahead=0.0)
-    monkeypatch.setattr(attempts, "time", SimpleNamespace(time=lambda: time.time() + found.ahead))
+    """The sensors' clock: it stands at `clock.at`, else it is `clock.ahead` seconds before real time, at which runs are
+    noted."""
+    found = SimpleNamespace(ahead=0.0, at=None)
+
+    def now() -> float:
+        return time.time() + found.ahead if found.at is None else found.at
+
+    monkeypatch.setattr(attempts, "time", SimpleNamespace(time=now))
     return found
 
 
@@ -103,7 +108,6 @@ def test_a_failed_build_is_asked_for_again_later_and_later(source, instance, clo
     keys = set()
     for number, wait in enumerate((300, 600, 1200, 2400, 4800, 9600, 19200, 21600, 21600), 2):
         failed = run(failing, request, instance)
-        began = time.time() + clock.ahead
         waits, same = tick(new_clips, instance, cursor)
         assert not waits.run_requests and same == cursor
         told = waits.skip_message
@@ -115,15 +119,15 @@ def test_a_failed_build_is_asked_for_again_later_and_later(source, instance, clo
         assert at, told
         ended = instance.get_run_record_by_id(failed).end_time
         moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(ended + wait))
-        assert at[1] == moment and began
-        clock.ahead = wait - 60
+        assert at[1] == moment
+        clock.at = ended + wait - 0.1
         assert not tick(new_clips, instance, cursor)[0].run_requests
-        clock.ahead = wait + 1
+        clock.at = ended + wait
         found, cursor = tick(new_clips, instance, cursor)
         (request,) = found.run_requests
         assert request.run_config == yaml.safe_load(source.parent.joinpath("recipe.yaml").read_text())
         keys.add(request.run_key)
-        clock.ahead = 0
+        clock.at = None
     assert len(keys) == number - 1, "Dagster starts one run for a key"
     run(working, request, instance)
     clock.ahead = 10 * LONGEST_WAIT_S
@@ -239,6 +243,27 @@ def test_a_failed_evaluation_of_an_executor_is_asked_for_again(evaluations, inst
     trained(instance, evaluations, "fedcba9876543210")
     (other,) = tick(new_executors, instance, cursor)[0].run_requests
     assert other.run_key == "executor-fedcba98"
+
+
+def test_a_run_that_the_recipe_gained_before_the_next_attempt_is_evaluated_with_the_others(
+    evaluations, instance, clock
+):
+    trained(instance, evaluations, "0123456789abcdef")
+    found, cursor = tick(new_executors, instance, None)
+    (request,) = found.run_requests
+    run(failing, request, instance)
+    path = evaluations.parents[2] / "recipe.yaml"
+    config = yaml.safe_load(path.read_text())
+    more = {"name": "added", "role": "executor", "training": "wmsd", "sampler": {"steps": 2}}
+    config["ops"]["generated_videos"]["config"]["runs"].insert(0, more)
+    path.write_text(yaml.safe_dump(config))
+    clock.ahead = FIRST_WAIT_S + 1
+    found, _ = tick(new_executors, instance, cursor)
+    (again,) = found.run_requests
+    assert names_of(again) == [*names_of(request), "added-01234567"]
+    order = instance.get_dynamic_partitions("evaluation_runs")
+    ends = [again.tags[f"dagster/asset_partition_range_{end}"] for end in ("start", "end")]
+    assert [order.index(end) for end in ends] == [0, len(order) - 1]
 
 
 def keep(training, *steps: int) -> None:
