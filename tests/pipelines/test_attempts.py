@@ -31,14 +31,9 @@ def failing():
     ask()
 
 
-@dg.op
-def answer():
-    pass
-
-
 @dg.job
 def working():
-    answer()
+    pass
 
 
 @pytest.fixture
@@ -49,8 +44,7 @@ def instance():
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The sensors' clock: it stands at `clock.at`, else it is `clock.ahead` seconds before real time, at which runs are
-    noted."""
+    """The sensors' clock: it stands at `clock.at`, else it is `clock.ahead` seconds before real time."""
     found = SimpleNamespace(ahead=0.0, at=None)
 
     def now() -> float:
@@ -111,10 +105,8 @@ def test_a_failed_build_is_asked_for_again_later_and_later(source, instance, clo
         waits, same = tick(new_clips, instance, cursor)
         assert not waits.run_requests and same == cursor
         told = waits.skip_message
-        assert (
-            f"run {failed[:8]} failed (ask: Failure: 20 of 20 requests to tiny got no answer: connection refused)"
-            in told
-        )
+        why = "ask: Failure: 20 of 20 requests to tiny got no answer: connection refused"
+        assert f"run {failed[:8]} failed ({why})" in told
         at = re.search(rf"attempt {number} begins at (\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d) UTC", told)
         assert at, told
         ended = instance.get_run_record_by_id(failed).end_time
