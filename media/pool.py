@@ -150,7 +150,12 @@ class Worker:
     def __init__(self, command: list[str]):
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by kill()
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, env=worker_environment()
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            env=worker_environment(),
+            process_group=0,  # a signal to our whole group, as Ctrl-C, is ours to answer: no file is at fault
         )
         self._buffer = bytearray()
         self._ready = False

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from microworld.exact_judge import Verdict
 from models.vlm.protocol import VLMUnavailable
-from storage.processes import worker_environment
+from storage.processes import how_it_ended, worker_environment
 
 COMMAND = (sys.executable, "-m", "microworld.verdict_worker")
 
@@ -102,7 +102,12 @@ class _Worker:
 
     def __init__(self, command: list[str]):
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=worker_environment()
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=worker_environment(),
+            # Ctrl-C and a launcher's SIGTERM go to our whole group; we still want what is being judged, then save.
+            process_group=0,
         )
 
     def wait_until_ready(self) -> None:
@@ -113,13 +118,13 @@ class _Worker:
             self.process.stdin.write(json.dumps(job).encode() + b"\n")
             self.process.stdin.flush()
         except BrokenPipeError as error:
-            raise WorkerDied(f"exit status {self.process.wait()}") from error
+            raise WorkerDied(how_it_ended(self.process.wait())) from error
         return self._reply()
 
     def _reply(self) -> dict:
         line = self.process.stdout.readline()
         if not line.endswith(b"\n"):
-            raise WorkerDied(f"exit status {self.process.wait()}")
+            raise WorkerDied(how_it_ended(self.process.wait()))
         return json.loads(line)
 
     def kill(self) -> None:

@@ -9,7 +9,6 @@ cannot be judged. Anything else that is raised is a bug: the process ends with a
 
 import base64
 import json
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -22,8 +21,6 @@ from microworld.vision import decode
 
 
 def main() -> None:
-    # A Ctrl-C goes to the whole process group; what is being judged is still wanted by a caller that saves and leaves.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     reply({"ready": True})
     for line in sys.stdin.buffer:

@@ -42,3 +42,23 @@ def death_signal() -> Callable[[], None]:
         prctl(SET_DEATH_SIGNAL, signal.SIGTERM)
 
     return ask
+
+
+def die_with_parent() -> None:
+    """Makes the kernel send SIGTERM to this process when the one that started it dies, now when it just did."""
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(SET_DEATH_SIGNAL, signal.SIGTERM)
+    if os.getppid() != parent:
+        signal.raise_signal(signal.SIGTERM)
+
+
+def how_it_ended(status: int) -> str:
+    """The end of a process in words, from its return code; a negative one is the signal that killed it."""
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        name = f" ({signal.Signals(-status).name})"
+    except ValueError:
+        name = ""
+    why = ": often the system had no memory left" if -status == signal.SIGKILL else ""
+    return f"killed by signal {-status}{name}{why}"

@@ -21,7 +21,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--fresh", action="store_true", help="start again, discard the folder's checkpoints")
     given = parser.parse_args(arguments)
     from storage.options import InvalidOptions
+    from storage.processes import die_with_parent
     from training.options import read_options
+
+    if "RANK" in os.environ:  # a launcher started us: what it cannot end any more ends by itself, saved
+        die_with_parent()
 
     try:
         options = read_options(given.config)
@@ -31,26 +35,25 @@ def main(arguments: list[str] | None = None) -> int:
     import torch
 
     from models.vlm.preflight import NotReady
+    from training.at_work import FolderTaken, alone
     from training.loop.session import run
     from training.methods.protocol import Diverged
     from training.rewards.protocol import TooManyFailures
     from training.stopping import Stopped
-    from training.world import join_world, leave_world
+    from training.world import joined
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    world = join_world()
     try:
-        run(options, world, fresh=given.fresh)
+        with joined() as world, alone(Path(options.output), world):
+            run(options, world, fresh=given.fresh)
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
         return STOPPED
-    except (Diverged, NotReady, OSError, TooManyFailures, ValueError) as error:
+    except (Diverged, FolderTaken, NotReady, OSError, TooManyFailures, ValueError) as error:
         if os.environ.get("WMSD_TRACEBACK"):
             raise
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return DIVERGED if isinstance(error, Diverged) else 1
-    finally:
-        leave_world(world)
     return 0
 
 

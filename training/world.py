@@ -1,7 +1,8 @@
 """The few collectives of data-parallel training: one gather of rewards and one sum of gradients a step."""
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,6 +37,10 @@ class World:
         torch.distributed.all_gather(parts, rows.contiguous())
         return torch.cat(parts)
 
+    def any_(self, told: bool) -> bool:
+        """Whether any process says so; on every process, when all have said."""
+        return bool(self.gather(torch.tensor([float(told)])).any())
+
 
 def join_world() -> World:
     """The process group torchrun describes in the environment: NCCL for tensors on GPUs where each process has one.
@@ -56,3 +61,13 @@ def join_world() -> World:
 def leave_world(world: World) -> None:
     if world.size > 1:
         torch.distributed.destroy_process_group()
+
+
+@contextlib.contextmanager
+def joined() -> Iterator[World]:
+    """Inside, this process is in the group of `join_world`."""
+    world = join_world()
+    try:
+        yield world
+    finally:
+        leave_world(world)

@@ -7,9 +7,7 @@ long as it lives, and is told to stop when we die: so after a `kill -9` of the r
 
 import contextlib
 import fcntl
-import itertools
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -22,6 +20,7 @@ from typing import IO
 
 import dagster as dg
 
+from assets.support.child_log import cause
 from storage.files import at_end
 from storage.full_disk import told_of_a_full_disk
 from storage.processes import asked_to_end, death_signal
@@ -29,14 +28,7 @@ from storage.processes import asked_to_end, death_signal
 # A part of Pipes is marked as a preview; two lines of that at every start would bury what matters.
 warnings.filterwarnings("ignore", category=dg.PreviewWarning, module=r"dagster\._core\.pipes.*")
 
-TAIL_BYTES = 64 * 2**10
 POLL_S = 0.2
-RANK = re.compile(r"^\[rank\d+\]:\s?")
-ERROR = re.compile(r"(\w+\.)*[A-Z]\w*(:|$)")  # "ValueError: why", "some.module.Stopped"
-NO_ERROR = re.compile(r"Traceback |[IWE]\d{4} ")  # ends an error's lines: another's traceback, a launcher's log
-# What the launcher of several processes says when one of them failed: never the cause.
-LAUNCHER = re.compile(r"torch\.distributed\.elastic|.*(ChildFailedError|SignalException)|Failures:|Root Cause")
-MOST_LINES = 12
 
 
 def run_child(
@@ -49,17 +41,19 @@ def run_child(
     env: Mapping[str, str] | None = None,
     prepare: Callable[[], object] | None = None,
     finish: Callable[[], object] | None = None,
+    busy: Callable[[], object] = lambda: False,
 ) -> dict[str, dg.MetadataValue]:
     """Runs `command` to its end. Returns the metadata that it reported for this asset through Pipes, {} for none.
 
-    Output is appended to `log`. Only one child at a time holds `lock`. If a dead run left a child, this waits up to
-    `grace_s` seconds for its end. While the lock is held, `prepare` writes what the child reads and `finish` notes that
-    it ended well, so that no files change under a working child. When the run is cancelled the child gets SIGTERM, then
-    `grace_s` seconds to save, then SIGKILL. Raises dagster.Failure with the child's last error when the child fails,
-    and when the lock stays taken.
+    Output is appended to `log`. Only one child at a time holds `lock`. `busy` tells whether any process works on the
+    same files. If a dead run left such processes, or our child does when it is killed, this waits up to `grace_s`
+    seconds for their end. While the lock is held, `prepare` writes what the child reads and `finish` notes that it
+    ended well, so that no files change under a working child. When the run is cancelled the child gets SIGTERM, then
+    `grace_s` seconds to save, then SIGKILL. Raises dagster.Failure with the child's last error, or the signal that
+    killed it, when the child fails, and when the lock stays taken.
     """
     with contextlib.ExitStack() as stack:
-        held = stack.enter_context(_held(lock, grace_s, context))
+        held = stack.enter_context(_held(lock, grace_s, context, busy))
         if prepare is not None:
             prepare()
         session = stack.enter_context(
@@ -83,10 +77,13 @@ def run_child(
             preexec_fn=death_signal(),
         )
         _wait(process, grace_s, context)
+        why = f"the child was killed, and its processes still work on {lock.parent}"
+        if process.returncode < 0 and not _becomes(lambda: not busy(), grace_s, why, context):
+            context.log.warning(f"after {grace_s:g} s {why}")
         if process.returncode == 0 and finish is not None:
             finish()
     if process.returncode != 0:
-        error = told_of_a_full_disk(last_error(log, start) or "the program printed nothing", log)
+        error = told_of_a_full_disk(cause(log, start, process.returncode), log)
         raise dg.Failure(
             f"{error} (exit status {process.returncode}; its whole output: {log})",
             metadata={"log": dg.MetadataValue.path(str(log)), "exit status": process.returncode},
@@ -94,20 +91,6 @@ def run_child(
         )
     reported = session.get_results(implicit_materializations=False)
     return {name: value for result in reported for name, value in (result.metadata or {}).items()}
-
-
-def last_error(log: Path, start: int = 0) -> str:
-    """The last error in `log` from byte `start` on, with all its lines. Without an error: the last line."""
-    with log.open("rb") as handle:
-        end = handle.seek(0, os.SEEK_END)
-        handle.seek(max(start, end - TAIL_BYTES))
-        text = handle.read().decode(errors="replace")
-    lines = [RANK.sub("", line.rsplit("\r", 1)[-1].rstrip()) for line in text.splitlines()]
-    starts = [i for i, line in enumerate(lines) if ERROR.match(line) and not LAUNCHER.match(line)]
-    if not starts:
-        return next((line for line in reversed(lines) if line.strip()), "")
-    said = itertools.takewhile(lambda line: line.strip() and not NO_ERROR.match(line), lines[starts[-1] :])
-    return "\n".join(itertools.islice(said, MOST_LINES))
 
 
 def _wait(process: subprocess.Popen, grace_s: float, context: dg.AssetExecutionContext) -> None:
@@ -151,26 +134,38 @@ def descendants(pid: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def _held(lock: Path, patience_s: float, context: dg.AssetExecutionContext) -> Iterator[IO]:
-    """An exclusive lock that lasts until this process and the child that inherits it have both ended."""
+def _held(lock: Path, patience_s: float, context: dg.AssetExecutionContext, busy: Callable[[], object]) -> Iterator[IO]:
+    """An exclusive lock, not taken while `busy()`, that lasts until this process and the child with it ended."""
     with at_end(lock) as handle:
-        deadline = time.monotonic() + patience_s
-        told = False
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() > deadline:
-                    raise dg.Failure(
-                        f"another process still works on {lock.parent} and holds {lock.name}: wait for it or end it",
-                        allow_retries=False,
-                    ) from error
-            if not told:
-                context.log.info(f"another process works on {lock.parent}: waiting up to {patience_s:g} s for it")
-                told = True
-            time.sleep(POLL_S)
+        why = f"another process works on {lock.parent}"
+        if not _becomes(lambda: _taken(handle) and not busy(), patience_s, why, context):
+            raise dg.Failure(
+                f"another process still works on {lock.parent} and holds {lock.name} or a lock beside it: wait for its "
+                "end, or end it",
+                allow_retries=False,
+            )
         yield handle
+
+
+def _becomes(free: Callable[[], object], patience_s: float, why: str, context: dg.AssetExecutionContext) -> bool:
+    """Whether it is so within `patience_s` seconds. Where it is not at once, the log says `why` we wait."""
+    if free():
+        return True
+    context.log.info(f"{why}: waiting up to {patience_s:g} s for the end")
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        time.sleep(POLL_S)
+        if free():
+            return True
+    return False
+
+
+def _taken(handle: IO) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

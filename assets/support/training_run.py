@@ -14,6 +14,7 @@ from models.video.options import VideoModelOptions
 from storage.collection import Store
 from storage.files import confined
 from storage.json_files import read_object
+from training.at_work import at_work
 from training.checkpoint_state import DamagedCheckpoint
 from training.loop.recipe_change import ChangedRecipe
 from training.options.methods import Method
@@ -63,6 +64,7 @@ def train(context: dg.AssetExecutionContext, store: Store, config: dg.Config, me
                 grace_s=config.grace_s,
                 prepare=partial(run.begin, config.fresh),
                 finish=run.end,
+                busy=partial(at_work, run.output),
             )
         except (ChangedRecipe, DamagedCheckpoint) as error:
             raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error

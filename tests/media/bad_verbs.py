@@ -35,6 +35,13 @@ def kill(job):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def signal_all(job):
+    """As Ctrl-C in a terminal, or a launcher: to the caller's whole group, while a file is read."""
+    os.killpg(os.getpgid(os.getppid()), job["signal"])
+    time.sleep(0.5)
+    return "read"
+
+
 def leave(job):
     sys.exit(0)
 
@@ -73,6 +80,6 @@ def slow(job):
 VERBS = {
     verb.__name__: verb
     for verb in (
-        echo, pid, hang, abort, segfault, kill, leave, bug, refuse, bomb, full_disk, chatter, large, slow,
+        echo, signal_all, pid, hang, abort, segfault, kill, leave, bug, refuse, bomb, full_disk, chatter, large, slow,
     )
 }  # fmt: skip

@@ -39,6 +39,23 @@ def test_every_job_gives_its_own_result_whatever_the_number_of_workers():
         assert outcomes(jobs, workers=workers) == {i: i * i for i in range(30)}
 
 
+CALLER = """
+import signal, sys
+from media.pool import MediaPool
+number, heard = int(sys.argv[1]), []
+signal.signal(number, lambda *_: heard.append(1))
+with MediaPool(1, verbs=sys.argv[2]) as pool:
+    print([result for _, result in pool.run([{"verb": "signal_all", "signal": number}])], heard)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group_is_the_callers_and_breaks_no_file(repository, number):
+    command = [sys.executable, "-c", CALLER, str(int(number)), VERBS]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, start_new_session=True)
+    assert done.stdout == "['read'] [1]\n", done.stderr
+
+
 @pytest.mark.parametrize(
     ("verb", "reason", "words"),
     [

@@ -1,5 +1,6 @@
 """Judge processes: light, replaced when they die, honest when they cannot be."""
 
+import signal
 import subprocess
 import sys
 
@@ -40,6 +41,31 @@ def test_a_job_that_kills_two_workers_is_unavailable():
     pool.close()
     with pytest.raises(VLMUnavailable, match="closed"):
         pool.verdict((b"x",), "T")
+
+
+# Signals its caller's whole group while it starts and while it judges, as Ctrl-C and a launcher do.
+SIGNALS = """
+import json, os, sys, time
+for reply in {}, {"verdict": {"task": 1.0, "agent": 2.0, "consistency": 3.0, "notes": []}}:
+    os.killpg(os.getpgid(os.getppid()), int(sys.argv[1]))
+    time.sleep(0.3)
+    print(json.dumps(reply), flush=True)
+    sys.stdin.readline()
+"""
+CALLER = """
+import signal, sys
+from microworld.verdict_pool import VerdictPool
+number, heard = int(sys.argv[1]), []
+signal.signal(number, lambda *_: heard.append(1))
+print(VerdictPool(1, [sys.executable, "-c", sys.argv[2], sys.argv[1]]).verdict((b"x",), "T").task, heard)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group_is_the_callers_and_ends_no_judging(repository, number):
+    command = [sys.executable, "-c", CALLER, str(int(number)), SIGNALS]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, start_new_session=True)
+    assert done.stdout == "1.0 [1, 1]\n", done.stderr
 
 
 def test_workers_that_do_not_start_are_a_mistake_and_no_failure_of_the_judge():

@@ -19,7 +19,8 @@ from evaluation.report.reproduction import ENDED
 from storage.files import at_end, write_bytes
 from storage.full_disk import told_of_a_full_disk
 from storage.json_files import parse_json, read_object
-from storage.processes import asked_to_end, death_signal
+from storage.processes import asked_to_end, death_signal, how_it_ended
+from training.at_work import at_work
 from training.loop.log import METRICS
 from training.reproduction.schedule import SECONDS_A_STATE, START_S, Run, cost, forecast, next_run
 from training.train import DIVERGED, STOPPED
@@ -176,6 +177,9 @@ class Runner:
         except BlockingIOError:
             lock.close()
             return False
+        if at_work(run.folder):  # a trainer that a person started
+            lock.close()
+            return False
         options = run.options.model_dump(mode="json")
         write_bytes(run.folder / CONFIG, yaml.safe_dump(options, sort_keys=False, allow_unicode=True).encode())
         # What a child reports to Dagster would be taken for the reproduction's own materialization.
@@ -220,7 +224,7 @@ class Runner:
         if status == DIVERGED:
             return replace(record, status="diverged", reason=said.partition("; metrics")[0].removeprefix("Diverged: "))
         said = told_of_a_full_disk(said or "it printed nothing", child.run.folder)
-        return replace(record, status="failed", reason=f"{said} (exit status {status})")
+        return replace(record, status="failed", reason=f"{said} ({how_it_ended(status)})")
 
     def _end_all(self) -> None:
         """Asks all children to end, waits while they save, and kills those that do not end."""

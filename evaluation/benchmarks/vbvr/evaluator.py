@@ -16,7 +16,7 @@ from pathlib import Path
 from evaluation.benchmarks.vbvr.options import EvaluatorOptions, Scoring
 from evaluation.benchmarks.vbvr.released import SPLITS
 from storage.files import at_end
-from storage.processes import death_signal
+from storage.processes import death_signal, how_it_ended
 
 PROGRAMS: dict[Scoring, str] = {"task_specific": "vbvr-run-evaluation", "weighted": "vbvr-evaluate"}
 GRACE_S = 10.0
@@ -106,7 +106,7 @@ def run_call(call: Call, log: Path, timeout_s: float, check: Callable[[Call], No
             raise EvaluatorFailed(f"{_name(call)} was stopped after {timeout_s:g} s{_tail(log, start)}") from None
         finally:
             _end(process)
-    ended = f"exit status {status}" if status else "it ended well"
+    ended = how_it_ended(status) if status else "it ended well"
     if not call.results.is_file():
         raise EvaluatorFailed(f"{_name(call)}: {ended}, and it left no {call.results.name}{_tail(log, start)}")
     if status:

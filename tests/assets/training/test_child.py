@@ -12,7 +12,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.support.child import last_error
+from assets.support.child_log import cause, last_error
 from tests.assets.training import children
 
 pytestmark = pytest.mark.slow
@@ -113,12 +113,76 @@ def test_a_childs_files_are_written_while_nobody_else_may_start(tmp_path):
             "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: \n=====\n",
             "StaleConditions: other dataset",
         ),
+        # One that is gone is missed by the others, who then speak last.
+        (
+            "Traceback\n[rank1]: ValueError: no such layer\n"
+            "[rank0]: RuntimeError: [/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:561] Connection closed\n",
+            "ValueError: no such layer",
+        ),
+        (
+            "[rank0]: torch.distributed.DistBackendError: NCCL error in: x.cpp:1\n[rank0]: ncclSystemError: y\n",
+            "torch.distributed.DistBackendError: NCCL error in: x.cpp:1\nncclSystemError: y",
+        ),
     ],
 )
 def test_the_last_error_is_the_cause(tmp_path, text, wanted):
     log = tmp_path / "log"
     log.write_text(text)
     assert last_error(log) == wanted
+
+
+GLOO = "[rank0]: RuntimeError: [/x/gloo/transport/tcp/pair.cc:561] Connection closed by peer [127.0.0.1]:1. GLHF!\n"
+MEMORY = "killed by signal 9 (SIGKILL): often the system had no memory left"
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "wanted"),
+    [
+        (
+            GLOO + "E1129 api.py:1] failed (exitcode: -9) local_rank: 1 (pid: 7) of binary: x\n",
+            1,
+            f"its process of rank 1 was {MEMORY}",
+        ),
+        # The first in the launcher's list answered the second's end.
+        (
+            "Aborted: x\n  rank      : 0 (local_rank: 0)\n  exitcode  : -6 (pid: 7)\n"
+            "  rank      : 1 (local_rank: 1)\n  exitcode  : -9 (pid: 8)\n",
+            1,
+            f"its process of rank 1 was {MEMORY}",
+        ),
+        (
+            "[rank2]: CudaError: illegal access\nE1129 api.py:1] failed (exitcode: -6) local_rank: 2 (pid: 7) of x\n",
+            1,
+            "its process of rank 2 was killed by signal 6 (SIGABRT). It had printed last: CudaError: illegal access",
+        ),
+        ("step 1/60 reward -3.215\n", -9, f"the program was {MEMORY}. It had printed last: step 1/60 reward -3.215"),
+        ("", -40, "the program was killed by signal 40"),
+        # Failures of its own are no kill, nor is how the launcher then ends the others.
+        (
+            "ValueError: x\nE1129 failed (exitcode: 1) local_rank: 0 (pid: 7)\n  rank : 1 (local_rank: 1)\n"
+            "  exitcode : -15 (pid: 8)\n",
+            1,
+            "ValueError: x",
+        ),
+        ("", 2, "the program printed nothing"),
+    ],
+)
+def test_a_process_that_was_killed_is_told_as_that_and_not_by_what_others_say_of_it(tmp_path, text, status, wanted):
+    (tmp_path / "log").write_text(text)
+    assert cause(tmp_path / "log", 0, status) == wanted
+
+
+def test_a_killed_childs_own_processes_are_waited_for_before_the_run_ends(tmp_path):
+    """Else the next in the pool `gpu` would start while they still save."""
+    seen = []
+
+    def busy() -> bool:
+        seen.append((tmp_path / "train.log").exists())
+        return len(seen) == 2  # once after the child was killed
+
+    result = materialize("import os; os.kill(os.getpid(), 9)", tmp_path, False, busy=busy)
+    assert result.failure_data_for_node("trained").user_failure_data.description.startswith(f"the program was {MEMORY}")
+    assert seen == [False, True, True]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -3,11 +3,11 @@
 import fcntl
 import json
 import signal
-import time
 
 import dagster as dg
 import pytest
 
+from tests.assets.training.runs import RUNNER, first_step
 from tests.started import started
 from tests.training.conditions import release_fixtures as make
 from training.options import read_options
@@ -171,17 +171,6 @@ def test_ablations_without_a_method_are_answered_with_how_to_name_one(fresh, run
     assert '{"dagster/partition": "rl_only"}' in said
 
 
-RUNNER = """
-import json, os, sys
-import dagster as dg
-from pipelines.definitions import defs
-from dagster._utils.interrupts import capture_interrupts, setup_interrupt_handlers
-setup_interrupt_handlers()
-with dg.instance_for_test() as instance, capture_interrupts():
-    defs.resolve_job_def("train_wmsd").execute_in_process(run_config=json.load(sys.stdin), instance=instance)
-"""
-
-
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_cancelled_run_saves_and_the_next_goes_on_from_there(trained, run_job, repository, processes):
     run = {"steps": 12, "checkpoint_every": 12, "grid_every": 0}
@@ -189,9 +178,7 @@ def test_a_cancelled_run_saves_and_the_next_goes_on_from_there(trained, run_job,
     recipe["loggers"] = {"console": {"config": {"log_level": "INFO"}}}
     process = started(RUNNER, recipe, repository)
     output = trained.store.training / "long"
-    metrics, deadline = output / "metrics.jsonl", time.monotonic() + 400  # a limit for a hang, not for a busy machine
-    while not (metrics.exists() and metrics.read_text()) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
+    metrics = first_step(output, process)
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=400)
     assert process.returncode != 0
