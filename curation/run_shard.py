@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from curation.frame_files import changed_pictures_removed
 from curation.schemas import TOKENS, UNFINISHED
 from curation.stage import Stage
 from storage.collection import Store
@@ -49,8 +50,8 @@ def run_shard(
     `options` are the values that decide the rows; with the upstream table's hash and the stage's version they are the
     fingerprint, and a table with that fingerprint, without unfinished rows, that passes `intact` is left alone.
     `source(shard)` stands for the upstream hash where there is no upstream table. `build(shard)` gives the rows.
-    A damaged table is made again, which is told. Raises NotBuilt, Damaged for an upstream table, and what `build`
-    raises; then the old table is still there.
+    A damaged table is made again, which is told. Raises NotBuilt, Damaged for an upstream table or a picture, and what
+    `build` raises; then the old table is still there.
     """
     path = store.table(stage.name, shard)
     with exclusive(store.lock(stage.name, shard)):
@@ -63,7 +64,8 @@ def run_shard(
         before = read_meta(path) if there else {}
         reused = before.get("fingerprint") == meta["fingerprint"] and not before["unfinished"] and intact(path)
         if not reused:
-            rows = build(shard)
+            with changed_pictures_removed():
+                rows = build(shard)
             unfinished = sum(row["reason"] == UNFINISHED for row in rows)
             write_table(path, rows, stage.schema, meta | {"unfinished": unfinished})
             store.note_seconds(stage.name, time.monotonic() - began, shard)

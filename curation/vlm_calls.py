@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from curation.frame_files import read_frame
 from curation.options import AskOptions
 from curation.schemas import FRAME, UNFINISHED
 from models.vlm.ask_all import Ask, ask_all
 from models.vlm.protocol import VLM, Image, VLMUnavailable
-from storage.files import confined
 
 CARRIED = [*(name for name, _ in FRAME), "phash"]
 
@@ -37,8 +37,8 @@ def exactly(count: int, name: str, properties: dict[str, dict]) -> dict:
 
 
 def frame_image(row: dict, folder: Path) -> Image:
-    """The JPEG of a frame's row, read from the collection's folder."""
-    return Image(confined(folder, row["image"]).read_bytes())
+    """The JPEG of a frame's row, read from the collection's folder. Raises DamagedImage for another one."""
+    return Image(read_frame(folder, row))
 
 
 def carried(row: dict) -> dict:

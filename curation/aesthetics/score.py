@@ -23,8 +23,10 @@ from curation.aesthetics.combine import (
 )
 from curation.aesthetics.options import AestheticsOptions
 from curation.aesthetics.stage import STAGE
+from curation.frame_files import check_frame
 from curation.quality.measure import UnreadableImage, read_image
 from curation.schemas import MEASURED
+from storage.files import sha256_bytes
 from storage.tables import KEPT, REJECTED, chunks
 
 
@@ -93,7 +95,9 @@ def _score_chunk(rows: list[dict], images_root: Path, scorer: Scorer) -> list[tu
     images, problems = [], []
     for row in rows:
         try:
-            images.append(read_image(images_root, row))
+            data = read_image(images_root, row)
+            check_frame(images_root / row["image"], row["frame_id"], sha256_bytes(data), row["image_sha256"])
+            images.append(data)
             problems.append("")
         except UnreadableImage as error:
             images.append(b"")

@@ -4,6 +4,7 @@ About 2 ms a picture: 20,000 take less than a minute the first time. The file is
 damaged, the pictures are read again.
 """
 
+import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.assembly.copies import HASHES, hashes_of
+from curation.frame_files import check_frame
 from storage.files import PathOutsideRoot, confined
 from storage.tables import read_meta, whole, write_batches
 
@@ -42,7 +44,7 @@ class PictureHashes:
     def of(self, pictures: Sequence[Picture]) -> tuple[np.ndarray, np.ndarray]:
         """(hashes uint64 [n, HASHES], known bool [n]); a picture that is not there or cannot be read is not known.
 
-        What is read for the first time is kept.
+        What is read for the first time is kept. Raises DamagedImage for a file with other bytes than its SHA-256 says.
         """
         place = {picture.sha256: row for row, picture in enumerate(pictures)}
         hashes, known = np.zeros((len(pictures), HASHES), np.uint64), np.zeros(len(pictures), bool)
@@ -91,7 +93,9 @@ class PictureHashes:
         scales = [(4, cv2.IMREAD_REDUCED_GRAYSCALE_4), (2, cv2.IMREAD_REDUCED_GRAYSCALE_2), (1, cv2.IMREAD_GRAYSCALE)]
         flag = next(flag for scale, flag in scales if picture.short_side_px >= 120 * scale or scale == 1)
         try:
-            data = np.fromfile(confined(self.root, picture.image), np.uint8)
+            path = confined(self.root, picture.image)
+            data = np.fromfile(path, np.uint8)
+            check_frame(path, path.stem, hashlib.sha256(data).hexdigest(), picture.sha256)
             luma = cv2.imdecode(data, flag | cv2.IMREAD_IGNORE_ORIENTATION) if len(data) else None
         except (OSError, PathOutsideRoot, cv2.error):
             return None

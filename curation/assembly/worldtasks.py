@@ -9,6 +9,7 @@ from curation.assembly.code import CODE, HASH_CODE
 from curation.assembly.options import WorldtasksOptions
 from curation.assembly.picture_hashes import PictureHashes
 from curation.assembly.removals import read_removal_list
+from curation.frame_files import changed_pictures_removed
 from storage.collection import Store
 from storage.files import exclusive, sha256_bytes
 from storage.notes import kept_note, write_note
@@ -45,11 +46,13 @@ def make_worldtasks(store: Store, options: WorldtasksOptions) -> tuple[dict[str,
         }
         there = whole(store.worldtasks) and read_meta(store.worldtasks).get("fingerprint") == meta["fingerprint"]
         found = kept_note(facts)
-        reused = there and found.keys() == set(FACTS)
+        # A picture that could not be read may be there again: its copies have not been looked for.
+        reused = there and found.keys() == set(FACTS) and not found["unreadable_pictures"]
         if not reused:
             began = time.monotonic()
             inputs = [store.tables(stage) for stage in ("taxonomy", "clips", "aesthetics")]
-            counts = assemble(*inputs, store.worldtasks, options, meta, picture_hashes(store))
+            with changed_pictures_removed():
+                counts = assemble(*inputs, store.worldtasks, options, meta, picture_hashes(store))
             found = {name: counts[name] for name in FACTS}
             write_note(facts, found)
             store.note_seconds("worldtasks", time.monotonic() - began)

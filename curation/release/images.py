@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from curation.frame_files import read_frame
 from storage.files import confined
 
 # The viewer reads whole row groups: few rows and few bytes keep a page of it quick.
@@ -28,14 +29,6 @@ class Picture:
     name: str
 
 
-class DamagedImage(ValueError):
-    """The image file `path` is not the one its row describes."""
-
-    def __init__(self, path: Path, detail: str):
-        super().__init__(detail)
-        self.path = path
-
-
 def file_name(frame_id: str, image: str) -> str:
     """The image's file name in the release: the frame's id where that is a plain file name, else a hash of it."""
     suffix = PurePosixPath(image).suffix.lower()
@@ -44,14 +37,10 @@ def file_name(frame_id: str, image: str) -> str:
 
 
 def read_picture(images_root: Path, row: Mapping[str, Any]) -> Picture:
-    """The image of a WORLDTASKS row. Raises PathOutsideRoot, FileNotFoundError, or DamagedImage for other bytes."""
+    """The image of a WORLDTASKS row. Raises what `read_frame` raises."""
+    data = read_frame(images_root, row)
     path = confined(images_root, row["image"])
-    data = path.read_bytes()
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != row["image_sha256"]:
-        detail = f"{row['image']} of {row['frame_id']} has SHA-256 {digest}, {row['image_sha256']} is expected"
-        raise DamagedImage(path, detail)
-    return Picture(path, data, digest, file_name(row["frame_id"], row["image"]))
+    return Picture(path, data, row["image_sha256"], file_name(row["frame_id"], row["image"]))
 
 
 def image_schema() -> pa.Schema:

@@ -6,9 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from curation.frame_files import changed_pictures_removed
 from curation.release.code import CODE
 from curation.release.facts import collection_facts
-from curation.release.images import DamagedImage
 from curation.release.options import PublishOptions
 from curation.release.publish import MANIFEST, publish_tree
 from curation.report.summaries import funnel, keep_rates, token_totals
@@ -59,12 +59,8 @@ def _publish_once(store: Store, facts: dict[str, Any], options: PublishOptions) 
             _link_latest(store, before["version"])
             return read_object(manifest)
     began = time.monotonic()
-    try:
+    with changed_pictures_removed():
         built = publish_tree(store.worldtasks, store.folder, store.published, facts, options)
-    except DamagedImage as error:
-        error.path.unlink()
-        again = f"{error}. It was removed: run again, and `frames` will make it again"
-        raise DamagedImage(error.path, again) from error
     _link_latest(store, built["version"])
     write_note(note, {"version": built["version"], "fingerprint": fingerprint})
     store.note_seconds("published_dataset", time.monotonic() - began)

@@ -15,5 +15,5 @@ STAGE = Stage(
         "models/vlm/json_answers.py",
         "models/vlm/second_try.py",
     ),
-    known={"45a5238241a7": "1", "661d2fc6f4da": "2", "bb89c8e7d8de": "2"},
+    known={"45a5238241a7": "1", "661d2fc6f4da": "2", "bb89c8e7d8de": "2", "14eaa772ed85": "2"},
 )

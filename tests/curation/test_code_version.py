@@ -134,9 +134,10 @@ def test_another_column_or_value_gives_another_version():
 
 
 # What deciding code imports and is yet no part of it, since what it adds is in a table's fingerprint by itself, or
-# reaches no row: options and columns, prompts and models, how work is spread, files are written and charts are drawn.
+# reaches no row: options and columns, prompts and models, how work is spread, files are written, pictures are checked
+# against their hash and charts are drawn.
 BY_ITSELF = re.compile(
-    r"storage\..*|models\.(?!vlm\.tidy|clip).*|curation\.(\w+\.)?(options|stage|code|schemas|quality_metrics|shards)|media\.(errors|pool)|pages\..*"
+    r"storage\..*|models\.(?!vlm\.tidy|clip).*|curation\.(\w+\.)?(options|stage|code|schemas|quality_metrics|shards|frame_files)|media\.(errors|pool)|pages\..*"
 )
 
 

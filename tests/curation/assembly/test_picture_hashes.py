@@ -8,6 +8,7 @@ import pytest
 
 from curation.assembly.copies import HASHES, apart, hashes_of
 from curation.assembly.picture_hashes import Picture, PictureHashes
+from curation.frame_files import DamagedImage
 from tests.curation.altered import scene
 
 
@@ -67,13 +68,28 @@ def test_pictures_that_cannot_be_read_are_not_known_and_are_tried_again(tmp_path
     pictures = files(tmp_path, 4)
     whole = (tmp_path / "1.jpg").read_bytes()
     (tmp_path / "0.jpg").unlink()
-    (tmp_path / "1.jpg").write_bytes(b"no picture")
+    (tmp_path / "1.jpg").unlink()
+    (tmp_path / "none.jpg").write_bytes(b"no picture")
     (tmp_path / "empty.jpg").touch()
     outside = Picture("../../etc/passwd", "f" * 64, 100)
-    empty = Picture("empty.jpg", "e" * 64, 100)
-    assert hashes.of([*pictures, outside, empty])[1].tolist() == [False, False, True, True, False, False]
+    none = Picture("none.jpg", hashlib.sha256(b"no picture").hexdigest(), 100)
+    empty = Picture("empty.jpg", hashlib.sha256(b"").hexdigest(), 100)
+    assert hashes.of([*pictures, outside, none, empty])[1].tolist() == [False, False, True, True, False, False, False]
     (tmp_path / "1.jpg").write_bytes(whole)
     assert hashes.of(pictures)[1].tolist() == [False, True, True, True]
+
+
+def test_a_changed_picture_never_gives_the_hashes_of_the_one_before(tmp_path, hashes):
+    """They would be kept under its name, and copies of it would not be found."""
+    pictures = files(tmp_path, 3)
+    sound = (tmp_path / "1.jpg").read_bytes()
+    (tmp_path / "1.jpg").write_bytes((tmp_path / "2.jpg").read_bytes())
+    with pytest.raises(DamagedImage, match=r"1\.jpg is damaged"):
+        hashes.of(pictures)
+    assert not hashes.kept_of([pictures[1].sha256])[1].any()
+    (tmp_path / "1.jpg").write_bytes(sound)
+    found, known = hashes.of(pictures)
+    assert known.all() and (found[1] != found[2]).any()
 
 
 def test_pictures_with_the_same_bytes_have_the_same_hashes(tmp_path, hashes):

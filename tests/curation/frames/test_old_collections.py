@@ -6,6 +6,7 @@ from curation.frames import extract as extraction
 from curation.frames.stage import STAGE
 from curation.screening.options import ScreeningOptions
 from curation.screening.screen import screen_frames
+from storage.files import sha256_bytes
 from tests.curation.frames.test_frame_extraction import extract, tree, work_log  # noqa: F401 - a fixture
 from tests.curation.tasks.conftest import WrittenVLM
 
@@ -34,6 +35,8 @@ def test_a_picture_that_became_another_is_asked_about(clip_rows, source, tmp_pat
     rows = [{**row, "phash": "0" * 16} for row in extract(clip_rows, source, tmp_path)]
     screen_frames(rows, tmp_path, vlm, journal, ScreeningOptions(), 2)
     wrong, right = rows[0], rows[1]
-    (tmp_path / wrong["image"]).write_bytes((tmp_path / right["image"]).read_bytes() + b"another")
-    screen_frames([{**wrong, "image_sha256": ""}, *rows[1:]], tmp_path, vlm, journal, ScreeningOptions(), 2)
+    other = (tmp_path / right["image"]).read_bytes() + b"another"
+    (tmp_path / wrong["image"]).write_bytes(other)
+    now = {**wrong, "image_sha256": sha256_bytes(other)}
+    screen_frames([now, *rows[1:]], tmp_path, vlm, journal, ScreeningOptions(), 2)
     assert len(vlm.asked) == len(rows) + 1

@@ -10,7 +10,7 @@ import yaml
 
 from curation.assembly.assemble import assemble
 from curation.assembly.options import WorldtasksOptions
-from curation.release.images import DamagedImage
+from curation.frame_files import DamagedImage
 from curation.release.options import PublishOptions
 from curation.release.publish import publish_tree
 from storage.files import PathOutsideRoot, sha256_file

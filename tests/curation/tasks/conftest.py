@@ -1,5 +1,6 @@
 """A VLM whose answers are written in the test, and frames to ask it about."""
 
+import hashlib
 import json
 
 import pytest
@@ -48,14 +49,15 @@ def frame_rows(tmp_path):
     def make(count: int) -> list[dict]:
         rows = []
         for number in range(count):
-            (tmp_path / f"{number}.jpg").write_bytes(b"picture %d" % number)
+            data = b"picture %d" % number
+            (tmp_path / f"{number}.jpg").write_bytes(data)
             rows.append(
                 {
                     "frame_id": f"clip_{number:08d}",
                     "clip_id": "clip",
                     "seconds": float(number),
                     "image": f"{number}.jpg",
-                    "image_sha256": "",
+                    "image_sha256": hashlib.sha256(data).hexdigest(),
                     "width": 8,
                     "height": 8,
                     "phash": "0" * 16,
