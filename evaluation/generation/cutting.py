@@ -5,12 +5,13 @@ A judge, or a benchmark's own evaluator, asks for what stands in the picture: a 
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from evaluation.benchmarks.benchmark import BadBenchmark, Benchmark
-from evaluation.generation.images import UnreadableImage, read_image
+from evaluation.generation.images import UnreadableImage, picture_size
 from evaluation.generation.options import GenerateOptions
-from evaluation.records import Sample
+from evaluation.records import CUT, MANIFEST, RUN, RunRecord, Sample, VideoRecord, read_lines, read_one
 from storage.files import confined
 
 SIDES = 32  # sides in multiples of so many pixels fit every model
@@ -23,7 +24,8 @@ class CutAway(BadBenchmark):
 
 
 def picture_sizes(benchmark: Benchmark) -> dict[str, Size]:
-    """sample id -> size of its image. Those that are missing or no pictures are left out: they fail by themselves."""
+    """sample id -> size of its image, from its header. Those that are missing or no pictures are left out: they fail by
+    themselves."""
     found: dict[str, Size] = {}
     known: dict[str, Size | None] = {}
     for sample in benchmark.samples:
@@ -71,6 +73,23 @@ def check_cut(options: GenerateOptions, benchmark: Benchmark, sizes: Mapping[str
     return described(shares)
 
 
+def known_cut(options: GenerateOptions, benchmark: Benchmark) -> dict[str, Any] | None:
+    """The cut shares that a finished run's record holds, those of this benchmark; None where pictures must be read."""
+    if options.replace or not options.finished:
+        return None
+    folder = Path(options.output)
+    try:
+        before = read_one(folder / RUN, RunRecord)
+        failed = any(record.failure for record in read_lines(folder / MANIFEST, VideoRecord))
+    except (OSError, ValueError):  # told by who needs them
+        return None
+    now = options.model.height, options.model.width, len(benchmark.samples[: options.samples]), benchmark.version
+    model = before.model
+    then = model.get("height"), model.get("width"), before.samples, before.benchmark_version
+    # A picture that was missing then may be there now.
+    return before.extra.get(CUT) if now == then and not failed else None
+
+
 def keeping(sizes: Sequence[Size], video: Size) -> tuple[Size, float]:
     """The video size, of about the area of `video`, at which the picture that loses most loses least; and that share.
 
@@ -105,6 +124,6 @@ def _words(size: Size) -> str:
 
 def _size(benchmark: Benchmark, sample: Sample) -> Size | None:
     try:
-        return read_image(confined(benchmark.folder, sample.image).read_bytes()).shape[:2]
+        return picture_size(confined(benchmark.folder, sample.image))
     except (OSError, UnreadableImage):
         return None

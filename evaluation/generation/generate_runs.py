@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluation.generation.controls import described as describe_control
 from evaluation.generation.controls import make_control
-from evaluation.generation.cutting import check_cut, picture_sizes
+from evaluation.generation.cutting import check_cut, known_cut, picture_sizes
 from evaluation.generation.first_frame import WINDOW, ssim
 from evaluation.generation.folder import LOCK, Job, RunFolder
 from evaluation.generation.images import read_image
@@ -73,9 +73,13 @@ def generate_runs(
         for options in runs:  # all of them, before a VLM writes for the first
             if options.benchmark not in known:
                 known[options.benchmark] = open_benchmark(options.benchmark)
-                sizes[options.benchmark] = picture_sizes(known[options.benchmark])
-            check_expected(options, known[options.benchmark])
-            cut[options.output] = check_cut(options, known[options.benchmark], sizes[options.benchmark])
+            benchmark = known[options.benchmark]
+            check_expected(options, benchmark)
+            cut[options.output] = known_cut(options, benchmark)
+            if cut[options.output] is None:
+                if options.benchmark not in sizes:
+                    sizes[options.benchmark] = picture_sizes(benchmark)
+                cut[options.output] = check_cut(options, benchmark, sizes[options.benchmark])
         modelled = [options for options in runs if not options.control]
         prepared = [_prepare(options, known, cut[options.output], stack, tell) for options in modelled]
         for judge in judges if any(folder.pending for folder, _ in prepared) else ():

@@ -60,7 +60,7 @@ class ReleaseImages:
                     rows = file.read_row_group(group, columns=["frame_id", "height", "width"]).to_pylist()
                     self._at |= {found["frame_id"]: (path, group, row) for row, found in enumerate(rows)}
                     self._sizes |= {found["frame_id"]: (found["height"], found["width"]) for found in rows}
-        self._local: dict[str, tuple[str, str]] | None = None
+        self._local: dict[str, dict] | None = None  # rows of the collection's own frames
 
     def __call__(self, frame_id: str) -> np.ndarray:
         """Raises NoPixels, or ValueError for bytes that are no picture."""
@@ -69,9 +69,11 @@ class ReleaseImages:
         return decode(self._stored(frame_id) if frame_id in self._at else self._own(frame_id))
 
     def size(self, frame_id: str) -> tuple[int, int]:
-        """(height, width) of a frame's picture. Raises as a call does, where the picture has to be read for it."""
+        """(height, width) of a frame's picture, as the tables have it. Raises NoPixels for a frame in none of them."""
         if frame_id not in self._sizes:
-            self._sizes[frame_id] = self(frame_id).shape[:2]
+            row = self._own_row(frame_id)
+            known = row["height"] and row["width"]
+            self._sizes[frame_id] = (row["height"], row["width"]) if known else self(frame_id).shape[:2]
         return self._sizes[frame_id]
 
     def _stored(self, frame_id: str) -> bytes:
@@ -82,17 +84,19 @@ class ReleaseImages:
         return self._group[1][row]["bytes"]
 
     def _own(self, frame_id: str) -> bytes:
+        row = self._own_row(frame_id)
+        data = confined(self._folder, row["image"]).read_bytes()
+        if sha256_bytes(data) != row["image_sha256"]:
+            raise NoPixels(f"{row['image']} is damaged: remove it and materialise `frames` again")
+        return data
+
+    def _own_row(self, frame_id: str) -> dict:
+        """What the collection's table says of a frame that the release holds no pixels of."""
         if self._local is None:
             table = self._folder / "tables" / "worldtasks.parquet"
-            columns = ["frame_id", "image", "image_sha256", "status"]
+            columns = ["frame_id", "image", "image_sha256", "height", "width", "status"]
             rows = read_rows(table, columns) if table.exists() else iter(())
-            self._local = {
-                row["frame_id"]: (row["image"], row["image_sha256"]) for row in rows if row["status"] == KEPT
-            }
+            self._local = {row["frame_id"]: row for row in rows if row["status"] == KEPT}
         if frame_id not in self._local:
             raise NoPixels(f"frame {frame_id!r} is neither in the release's data/ nor in {self._folder}: build it")
-        image, sha256 = self._local[frame_id]
-        data = confined(self._folder, image).read_bytes()
-        if sha256_bytes(data) != sha256:
-            raise NoPixels(f"{image} is damaged: remove it and materialise `frames` again")
-        return data
+        return self._local[frame_id]

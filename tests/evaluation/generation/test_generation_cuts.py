@@ -1,14 +1,19 @@
 """First frames that the video's size would cut: told in run.json, refused above the allowed share."""
 
+import io
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from evaluation.benchmarks.benchmark import BadBenchmark
-from evaluation.generation.cutting import CutAway, keeping
+from evaluation.generation.cutting import CutAway, keeping, known_cut
 from evaluation.generation.generate_runs import generate
+from evaluation.generation.images import UnreadableImage, picture_size, read_image
+from evaluation.generation.sources import open_benchmark
 from evaluation.records import CUT, MANIFEST, RUN, RunRecord, read_one
 from models.video.pixels import cut_share
 
@@ -82,3 +87,69 @@ def test_pictures_of_all_shapes_are_told_that_no_one_size_keeps_them(bench, tmp_
     picture(bench, 1, 96, 32)
     with pytest.raises(CutAway, match="No size keeps them all"):
         generate(bench.options(tmp_path / "run"), quiet)
+
+
+def encoded(kind: str, turned: int | None, mode: str = "RGB") -> bytes:
+    exif, data = Image.Exif(), io.BytesIO()
+    if turned is not None:
+        exif[0x0112] = turned
+    Image.new(mode, (40, 24)).save(data, kind, exif=exif)
+    return data.getvalue()
+
+
+@pytest.mark.parametrize("turned", [None, *range(10)])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_a_pictures_size_is_that_of_its_decoded_pixels(tmp_path, kind, turned):
+    data = encoded(kind, turned)
+    (tmp_path / "it").write_bytes(data)
+    assert picture_size(tmp_path / "it") == read_image(data).shape[:2]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "I;16"])
+def test_nor_does_the_kind_of_pixels_change_it(tmp_path, mode):
+    data = encoded("PNG", 6, mode)
+    (tmp_path / "it").write_bytes(data)
+    assert picture_size(tmp_path / "it") == read_image(data).shape[:2]
+
+
+def test_a_size_is_read_from_the_header_and_what_is_no_picture_has_none(tmp_path, monkeypatch):
+    path = tmp_path / "it"
+    for data in (b"", b"<html>", encoded("PNG", None)[:12]):
+        path.write_bytes(data)
+        with pytest.raises(UnreadableImage):
+            picture_size(path)
+    monkeypatch.setattr("evaluation.generation.images.read_image", lambda data: pytest.fail("decoded"))
+    for kind in ("JPEG", "PNG"):
+        path.write_bytes(encoded(kind, 8))
+        assert picture_size(path) == (40, 24)
+
+
+def test_a_finished_run_looks_at_no_picture_for_its_cuts(bench, tmp_path, quiet, monkeypatch):
+    picture(bench, 1, 32, 40)
+    generate(bench.options(tmp_path / "run"), quiet)
+    before = (tmp_path / "run" / RUN).read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr("evaluation.generation.cutting.picture_size", lambda path: pytest.fail("read"))
+        assert generate(bench.options(tmp_path / "run"), quiet).made == 0
+    assert (tmp_path / "run" / RUN).read_bytes() == before
+
+
+def test_what_may_have_changed_is_looked_at_again(bench, tmp_path, quiet):
+    folder = tmp_path / "run"
+    options = bench.options(folder)
+    known = open_benchmark(options.benchmark)
+    assert known_cut(options, known) is None
+    generate(options, quiet)
+    assert known_cut(options, known) == read_one(folder / RUN, RunRecord).extra[CUT]
+    wider = bench.options(folder, model=bench.model | {"width": 40})
+    assert known_cut(wider, known) is None
+    assert known_cut(bench.options(folder, samples=2), known) is None
+    assert known_cut(bench.options(folder, replace=True), known) is None
+    assert known_cut(options, replace(known, version="other")) is None
+    lines = (folder / MANIFEST).read_text().splitlines()
+    # A picture that was missing may be there now.
+    lines[-1] = json.dumps(json.loads(lines[-1]) | {"failure": "image_missing: x"})
+    (folder / MANIFEST).write_text("".join(f"{line}\n" for line in lines))
+    assert known_cut(options, known) is None
+    (folder / MANIFEST).write_text("{")
+    assert known_cut(options, known) is None

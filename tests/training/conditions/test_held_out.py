@@ -105,8 +105,17 @@ def test_an_ids_only_release_is_read_with_the_collections_own_frames(release_sto
     write_table(release_store.worldtasks, [row], WORLDTASKS, {})
     assert ReleaseImages(tree, release_store.folder)(pair.image_id).shape == (40, 40, 3)
     (release_store.folder / "frame.jpg").write_bytes(data + b" ")
+    images = ReleaseImages(tree, release_store.folder)
     with pytest.raises(NoPixels, match="damaged"):
-        ReleaseImages(tree, release_store.folder)(pair.image_id)
+        images(pair.image_id)
+    # The table knows the size; a picture is only read for it where a row does not.
+    with pytest.raises(NoPixels, match="damaged"):
+        images.size(pair.image_id)
+    write_table(release_store.worldtasks, [row | {"height": 40, "width": 30}], WORLDTASKS, {})
+    images = ReleaseImages(tree, release_store.folder)
+    assert images.size(pair.image_id) == (40, 30)
+    with pytest.raises(NoPixels, match="'other'"):
+        images.size("other")
 
 
 def test_pairs_of_pictures_that_the_crop_would_cut_are_left_out_and_counted(release_store, tiny_model, tmp_path):
