@@ -13,6 +13,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from media.container import MAX_PIXELS, decoded, filled, opened
 from media.index import FrameIndex
+from media.reader import Reader
 
 # The detector compares colours pixel by pixel; it needs no more, and takes a hundredth of the time.
 WIDTH_PX = 256
@@ -20,10 +21,13 @@ WIDTH_PX = 256
 MIN_SHOT_FRAMES = 15
 
 
-def find_cuts(path: Path, index: FrameIndex, threshold: float, max_pixels: int = MAX_PIXELS) -> list[int]:
+def find_cuts(
+    path: Path, index: FrameIndex, threshold: float, max_pixels: int = MAX_PIXELS, part: bool = False
+) -> list[int]:
     """The presentation times, of those in `index`, at which a new shot begins; the first shot is left out.
 
-    `threshold`: how many times a frame must differ more than those around it. Raises MediaError.
+    `threshold`: how many times a frame must differ more than those around it. `part`: the index is of a part of the
+    file, and only that is decoded. Raises MediaError.
     """
     from scenedetect import FrameTimecode
     from scenedetect.detectors import AdaptiveDetector
@@ -32,7 +36,10 @@ def find_cuts(path: Path, index: FrameIndex, threshold: float, max_pixels: int =
     shown, rate = set(index.pts.tolist()), Fraction(25)  # any rate: places are told in frames
     times: list[int] = []
     places: list[int] = []
-    for pts, picture in small_pictures(path, max_pixels):
+    begin = int(index.keyframe_pts[0]) if part else None
+    for pts, picture in small_pictures(path, max_pixels, begin):
+        if part and pts is not None and pts > index.pts[-1]:
+            break
         if index.counted and len(times) < len(index.pts):
             pts = int(index.pts[len(times)])  # the n-th frame shown has the n-th time
         elif index.counted or pts not in shown:
@@ -44,14 +51,16 @@ def find_cuts(path: Path, index: FrameIndex, threshold: float, max_pixels: int =
     return sorted({times[place] for place in places if place})
 
 
-def small_pictures(path: Path, max_pixels: int) -> Iterator[tuple[int | None, np.ndarray]]:
-    """(pts, uint8 [h, w, 3] BGR) of every frame that decodes, from the first keyframe on, in the order shown.
+def small_pictures(path: Path, max_pixels: int, begin: int | None) -> Iterator[tuple[int | None, np.ndarray]]:
+    """(pts, uint8 [h, w, 3] BGR) of every frame that decodes, from the keyframe at `begin` (None: the first) on, in the
+    order shown.
 
     WIDTH_PX wide where the frame is wider.
     """
     reformatter, begun = VideoReformatter(), False
     with opened(path, max_pixels) as (container, stream):
-        for packet in filled(container.demux(stream)):
+        packets = filled(container.demux(stream)) if begin is None else Reader(container, stream).packets(begin)
+        for packet in packets:
             for frame in decoded(stream, packet if packet.size else None):
                 begun = begun or bool(frame.key_frame)
                 if not begun:

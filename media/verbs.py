@@ -9,16 +9,21 @@ from media.index import FrameIndex
 from media.plan import Plan
 from media.probe import probe
 from media.shots import find_cuts
+from media.span import within
 from media.stills import write_stills
 from media.treatment import Treatment
 
 
 def probe_file(job: dict) -> dict:
-    """{"verb": "probe", "path": absolute, "cut_threshold": number, null or absent} -> the container columns of
-    curation.schemas.CLIPS, with a threshold also `cut_pts`, for which every frame is decoded."""
-    facts = probe(Path(job["path"]))
+    """{"verb": "probe", "path": absolute, "cut_threshold": number, null or absent, "span": [start, end] in seconds,
+    null or absent} -> the container columns of curation.schemas.CLIPS, with a threshold also `cut_pts`, for
+    which every frame is decoded. With a span they are those of that part, see media/span.py."""
+    path, span = Path(job["path"]), job.get("span")
+    facts = probe(path)
+    if span:
+        facts = within(facts, *span)
     if job.get("cut_threshold") is not None:
-        facts["cut_pts"] = find_cuts(Path(job["path"]), FrameIndex.from_row(facts), job["cut_threshold"])
+        facts["cut_pts"] = find_cuts(path, FrameIndex.from_row(facts), job["cut_threshold"], part=bool(span))
     return facts
 
 

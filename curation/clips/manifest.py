@@ -1,12 +1,11 @@
 """From a source to one row a clip: identity, place and container facts, or the reason why there are none."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from curation.clips.content import WHOLE, Content, content_of, written_again
 from curation.clips.folder import Entry, list_videos, printable
-from curation.clips.miradata import read_miradata
 from curation.clips.stage import STAGE
 from curation.schemas import CLIPS
 from curation.shards import shard_of
@@ -39,6 +38,9 @@ class Candidate:
     redistributable: bool = False
     reason: str = ""
     detail: str = ""
+    # Not in the repr, which tables of other sources carry as their fingerprint.
+    whole_video: bool = field(default=False, repr=False)  # the file is the video that the clip is a part of
+    tolerance_s: float = field(default=0.0, repr=False)  # by which lengths may differ from external_start_s, _end_s
 
 
 def folder_candidates(folder: Path, redistributable: bool, digests: Journal) -> list[Candidate]:
@@ -50,7 +52,7 @@ def folder_candidates(folder: Path, redistributable: bool, digests: Journal) -> 
     """
     found, first = [], {}
     for entry in list_videos(folder):
-        candidate = _from_entry(folder, entry, digests)
+        candidate = from_entry(folder, entry, digests)
         twin = first.setdefault(candidate.clip_id, candidate)
         if twin is not candidate and twin.samples != candidate.samples:
             candidate = replace(candidate, clip_id=candidate.samples[:16])
@@ -70,7 +72,7 @@ def _name_hash(text: str) -> str:
     return sha256_bytes(text.encode("utf-8", "surrogateescape"))[:8]
 
 
-def _from_entry(folder: Path, entry: Entry, digests: Journal) -> Candidate:
+def from_entry(folder: Path, entry: Entry, digests: Journal) -> Candidate:
     named = f"{entry.reason or 'empty_file'}-{_name_hash(entry.path)}"
     if entry.reason:
         return Candidate(named, entry.path, reason=entry.reason, detail=entry.detail)
@@ -110,52 +112,6 @@ def _content(folder: Path, entry: Entry, digests: Journal) -> tuple[Content, str
     return content, digest
 
 
-def miradata_candidates(csv_path: Path, folder: Path, digests: Journal) -> list[Candidate]:
-    """The clips of a MiraData CSV whose files lie below `folder`, absent ones listed as absent.
-
-    A file is found by the CSV's own path or by its name (`<id>.mp4`, v1 ids with '.' also as '_') anywhere below
-    `folder`. A second line with the same id is rejected (duplicate_id).
-    """
-    entries = [entry for entry in list_videos(folder) if not entry.reason]
-    by_path = {entry.path: entry for entry in entries}
-    by_stem: dict[str, Entry] = {}
-    for entry in entries:
-        by_stem.setdefault(Path(entry.path).stem, entry)
-    found, seen = [], set()
-    for record in read_miradata(csv_path):
-        facts = Candidate(
-            record.clip_id,
-            external_id=record.external_id,
-            external_start_s=record.start_s,
-            external_end_s=record.end_s,
-            caption=record.caption,
-        )
-        spelt = by_path.get(record.file_path)
-        entry = spelt or by_stem.get(record.clip_id) or by_stem.get(record.clip_id.replace(".", "_"))
-        if record.reason:
-            row_id = f"{record.reason}-line-{record.line:06d}"
-            candidate = replace(facts, clip_id=row_id, reason=record.reason, detail=record.detail)
-        elif record.clip_id in seen:
-            row_id = f"{record.clip_id}-line-{record.line:06d}"
-            candidate = replace(facts, clip_id=row_id, reason="duplicate_id", detail=f"line {record.line} repeats it")
-        elif entry is None:
-            candidate = replace(facts, reason="absent", detail=f"no {record.clip_id}.* below the source folder")
-        else:
-            opened = _from_entry(folder, entry, digests)
-            candidate = replace(
-                facts,
-                path=opened.path,
-                digest=opened.digest,
-                samples=opened.samples,
-                size_bytes=opened.size_bytes,
-                reason=opened.reason,
-                detail=opened.detail,
-            )
-        seen.add(record.clip_id)
-        found.append(candidate)
-    return found
-
-
 def in_shard(candidates: Iterable[Candidate], shard: str, count: int) -> list[Candidate]:
     """The candidates of one shard, by id."""
     return sorted((c for c in candidates if shard_of(c.clip_id, count) == shard), key=lambda c: c.clip_id)
@@ -176,20 +132,39 @@ def probe_rows(
             found[candidate.digest] = journal.get(f"{candidate.digest}:{version}")
             if found[candidate.digest] is None:
                 try:
-                    path = str(confined(folder, candidate.path))
-                    jobs[candidate.digest] = {"verb": "probe", "path": path, "cut_threshold": cut_threshold}
+                    jobs[candidate.digest] = _job(candidate, str(confined(folder, candidate.path)), cut_threshold)
                 except PathOutsideRoot as error:
                     found[candidate.digest] = {"reason": "outside_source", "detail": str(error)}
-    digest_of = {job["path"]: digest for digest, job in jobs.items()}
     for job, result in pool.run(list(jobs.values())):
         failed = isinstance(result, MediaError)
         record = {"reason": result.reason, "detail": result.detail} if failed else {"facts": result}
-        found[digest_of[job["path"]]] = record
+        found[job["digest"]] = record
         if record.get("reason") not in PASSING:
-            journal.put(f"{digest_of[job['path']]}:{version}", record)
+            journal.put(f"{job['digest']}:{version}", record)
     for candidate in candidates:
         record = {"reason": candidate.reason, "detail": candidate.detail}
-        yield _row(candidate, record if candidate.reason else found[candidate.digest])
+        yield _row(candidate, record if candidate.reason else _of_length(candidate, found[candidate.digest]))
+
+
+def _job(candidate: Candidate, path: str, cut_threshold: float | None) -> dict:
+    job = {"verb": "probe", "path": path, "digest": candidate.digest, "cut_threshold": cut_threshold}
+    if candidate.whole_video:
+        job["span"] = [candidate.external_start_s, candidate.external_end_s]
+    return job
+
+
+def _of_length(candidate: Candidate, record: dict) -> dict:
+    """The record, or why there is none: the file is not as long as the clip is said to be."""
+    if candidate.external_end_s is None or "facts" not in record:
+        return record
+    facts, start_s, end_s = record["facts"], candidate.external_start_s, candidate.external_end_s
+    if candidate.whole_video and end_s > facts["file_s"] + candidate.tolerance_s:
+        said = f"the video has {facts['file_s']:.2f} s, the clip is {start_s:.2f} to {end_s:.2f} s of it"
+        return {"reason": "shorter_than_row", "detail": said}
+    if not candidate.whole_video and abs(facts["duration_s"] - (end_s - start_s)) > candidate.tolerance_s:
+        said = f"the file has {facts['duration_s']:.2f} s, the clip should have {end_s - start_s:.2f} s"
+        return {"reason": "length_differs", "detail": said}
+    return record
 
 
 def _row(candidate: Candidate, record: dict) -> dict:
@@ -198,6 +173,8 @@ def _row(candidate: Candidate, record: dict) -> dict:
     row = dict.fromkeys(CLIPS.names)
     row |= {name: facts.get(name) for name in FACTS}
     row |= {name: getattr(candidate, name) for name in Candidate.__dataclass_fields__ if name in row}
+    if "begins_s" in facts:
+        row["external_start_s"] = facts["begins_s"]
     row |= {"path": printable(candidate.path), "status": REJECTED if reason else KEPT}
     row |= {"reason": reason, "detail": printable(record.get("detail", ""))}
     return row

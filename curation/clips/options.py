@@ -27,11 +27,21 @@ class FolderSource(Options):
 
 
 class MiraDataSource(Options):
-    """A MiraData metadata CSV and the local files of its clips. Their pixels are never published."""
+    """A MiraData metadata CSV and the local files of its clips, or of the whole videos. Their pixels are never
+    published."""
 
     kind: Literal["miradata"] = "miradata"
     csv: str = Field(description="The metadata CSV, v0 or v1.")
-    folder: str = Field(description="Folder with the clips' files. Missing ones are listed as absent.")
+    folder: str = Field(
+        description="Folder with the clips' files (<clip id>.mp4) or the whole videos (<video id>.mp4), searched with "
+        "its subfolders. Missing ones are listed as absent."
+    )
+    length_tolerance_s: float = Field(
+        2.0,
+        ge=0,
+        description="How many seconds a clip's file may be longer or shorter than its row of the CSV says, and a whole "
+        "video end before it.",
+    )
 
 
 Source = MicroworldSource | FolderSource | MiraDataSource

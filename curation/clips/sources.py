@@ -4,7 +4,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from curation.clips.manifest import Candidate, folder_candidates, miradata_candidates
+from curation.clips.manifest import Candidate, folder_candidates
+from curation.clips.miradata_files import miradata_candidates
 from curation.clips.options import Source
 from storage.collection import Store
 from storage.files import exclusive
@@ -43,6 +44,6 @@ def candidates(source: Source, store: Store) -> list[Candidate]:
 
             make_clips(folder, source.clips, source.seed)
         if source.kind == "miradata":
-            return miradata_candidates(Path(source.csv), folder, digests)
+            return miradata_candidates(Path(source.csv), folder, digests, source.length_tolerance_s)
         redistributable = source.kind == "microworld" or source.redistributable
         return folder_candidates(folder, redistributable, digests)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from curation.clips.manifest import miradata_candidates
 from curation.clips.miradata import read_miradata
+from curation.clips.miradata_files import miradata_candidates
 from storage.journal import Journal
 
 V0 = "index,video_id,start_frame,end_frame,short_caption,fps,start_timestep,end_timestep,,\n"
