@@ -15,7 +15,9 @@ from assets.support.run_config import check_run_config
 from curation.run_shard import NotBuilt, Outcome, run_shard
 from curation.shards import shard_key
 from curation.stage import Stage
+from models.vlm.failures import MENDABLE
 from models.vlm.preflight import NotReady
+from models.vlm.tally import TooManyMalformed
 from pages.pictures import inline
 from storage.collection import Store
 from storage.damage import Damaged
@@ -62,6 +64,9 @@ def run_stage(
             raise dg.Failure(str(error)) from error
         except NotReady as error:
             raise dg.Failure(str(error), allow_retries=False) from None
+        except TooManyMalformed:
+            forget_malformed(outcomes)
+            raise
         told = f"{stage.name} {shard}: {outcome.kept} of {outcome.rows} kept"
         context.log.info(told + (", unchanged" if outcome.reused else ""))
         context.add_asset_metadata(metadata_of(outcome), partition_key=shard)
@@ -74,6 +79,16 @@ def run_stage(
     shown = _pictures(store, stage.name, outcomes, pictures) if pictures else {}
     version = sha256_bytes("".join(outcome.sha256 for outcome in outcomes).encode())[:16]
     return dg.MaterializeResult(metadata=totals | shown, data_version=dg.DataVersion(version))
+
+
+def forget_malformed(outcomes: list[Outcome]) -> None:
+    """Removes the tables of this run that a server spoilt which, a shard later, turned out to be wrong.
+
+    They would count as finished, and their frames as rejected, once it answers well. The next run makes them again.
+    """
+    for outcome in outcomes:
+        if not outcome.reused and outcome.reasons.keys() & set(MENDABLE):
+            outcome.path.unlink()
 
 
 def shard_keys(context: dg.AssetExecutionContext) -> list[str]:

@@ -14,7 +14,7 @@ from models.vlm.protocol import Completion, LogOdds, Usage, VLMUnavailable
 YES = ("yes", "Yes", " yes", " Yes", "YES")
 NO = ("no", "No", " no", " No", "NO")
 MOST_TOKENS = 10**8  # of one request; sums of a few fit the tables' 32 bits
-LEAST_LOG_P = -9999.0  # what vLLM writes for a probability of 0
+LEAST_LOG_P = -9999.0  # what vLLM's server writes for a probability of 0, and so do we
 SLACK = 0.01  # how far rounding may take probabilities that add up beyond 1
 
 
@@ -23,6 +23,14 @@ def model_id(backend: str, model: str, revision: str, temperature: float | None,
     name = f"{backend}:{model}" + (f"@{revision}" if revision != "main" else "")
     heat = ";temperature=default" if temperature is None else f";temperature={temperature:g}" if temperature else ""
     return name + heat + (";thinking" if thinking else "")
+
+
+def yes_no_ids(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """`one_token_ids` of yes and of no. Raises ValueError also where a token stands for both: the unknown one."""
+    yes, no = one_token_ids(tokenizer, YES), one_token_ids(tokenizer, NO)
+    if both := {*yes} & {*no}:
+        raise ValueError(f"token {min(both)} of this model stands for yes and for no: its tokenizer knows neither")
+    return yes, no
 
 
 def one_token_ids(tokenizer: Any, words: Sequence[str]) -> list[int]:
@@ -85,7 +93,12 @@ def log_odds(yes: list[float], no: list[float], usage: Usage, *, floor: float | 
 
     The tokens of a side exclude each other at one position, so their probabilities add. A side without any token stands
     at `floor`, and the answer is not exact; both lists empty, or one empty without a floor, is the caller's mistake.
+    A probability of 0 (-inf) counts as LEAST_LOG_P. Raises VLMUnavailable, `malformed`, for NaN: a model whose numbers
+    overflow says nothing.
     """
+    if any(map(math.isnan, (*yes, *no))):
+        raise VLMUnavailable(MALFORMED, "a log-probability of yes or no is NaN", text)
+    yes, no = ([max(value, LEAST_LOG_P) for value in side] for side in (yes, no))
     log_p_yes = log_sum_exp(yes) if yes else floor
     log_p_no = log_sum_exp(no) if no else floor
     mass = math.fsum(map(math.exp, (*yes, *no)))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from models.vlm.bounded import map_bounded
-from models.vlm.failures import MENDABLE, NO_LOGPROBS, SERVER
+from models.vlm.failures import NO_LOGPROBS, SERVER
 from models.vlm.journaled import Journaled
 from models.vlm.protocol import VLM, VLMUnavailable
 from models.vlm.tally import Tally, TooManyFailures
@@ -66,7 +66,8 @@ def ask_all(
     - as soon as more than `max_failed_share` of the items, and more than one, got no answer;
     - at the first answer without log-probabilities (NoLogProbabilities), unless the server has answered before;
     - when none of the items got one, however few they are;
-    - when more than `max_malformed_share` of the answers of `tally` cannot be used: this journal then forgets them.
+    - when more than `max_malformed_share` of the answers of `tally` cannot be used (TooManyMalformed): the journals of
+      these answers then forget them.
 
     A request that the server refuses (HTTP 4xx) is asked once more at the end. It is at fault itself only if the server
     still answers others: where it does not, the kind is SERVER, and the next run asks again.
@@ -95,7 +96,7 @@ async def _ask_all(
         async with aclosing(map_bounded(ask_one, range(len(items)), concurrency)) as finished:
             async for index, answer in finished:
                 answers[index] = answer
-                tally.add(answer, lambda client, item=items[index]: ask(client, item))
+                tally.add(answer, lambda client, item=items[index]: ask(client, item), path)
                 if isinstance(answer, VLMUnavailable) and answer.kind == NO_LOGPROBS and not tally.answers:
                     raise NoLogProbabilities(
                         f"none of the {len(items)} requests to {vlm.model_id} can be answered; the first: {answer}"
@@ -107,18 +108,22 @@ async def _ask_all(
                         f"allows at most {allowed}. The last error: {answer}. Answers so far are kept: run again when "
                         "the server works"
                     )
-        if failed and failed == len(items) and any(not answer.final for answer in answers):
-            raise TooManyFailures(
-                f"none of the {failed} requests to {vlm.model_id} had an answer. The last error: {answers[-1]}. Run "
-                "again when the server works"
-            )
         await _ask_refused_again(answers, items, ask, journaled, tally)
-        try:
-            tally.check(malformed, vlm.model_id)
-        except TooManyFailures:
-            kept.drop(lambda record: record.get("error") in MENDABLE)
-            raise
+    _refuse_none(answers, vlm, tally)
+    tally.check(malformed, vlm.model_id)
     return answers
+
+
+def _refuse_none(answers: list[Any], vlm: VLM, tally: Tally) -> None:
+    """Raises TooManyFailures where nothing was answered, unless each item itself is at fault."""
+    if not answers or not all(isinstance(answer, VLMUnavailable) for answer in answers):
+        return
+    if all(answer.final or (answer.rejected and tally.control is not None) for answer in answers):
+        return
+    raise TooManyFailures(
+        f"none of the {len(answers)} requests to {vlm.model_id} had an answer. The last error: {answers[-1]}. Run "
+        "again when the server works"
+    )
 
 
 async def _ask_refused_again(answers: list[Any], items: list[dict], ask: Ask, vlm: Journaled, tally: Tally) -> None:

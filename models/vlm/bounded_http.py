@@ -7,7 +7,9 @@ import openai
 
 MOST_BYTES = 4 * 2**20  # of an answer once unpacked; the longest of a real model are a few hundred kB
 PACKED = ("gzip", "x-gzip", "deflate")
-UNPACKED_NOW = ("content-encoding", "content-length", "transfer-encoding")
+# Headers that no longer hold: how it was packed, and a charset, which JSON does not have. Python knows charsets that
+# unpack without limit (zlib), take minutes (punycode), or give no text.
+LEFT_OUT = (b"content-encoding", b"content-length", b"transfer-encoding", b"content-type")
 
 
 class Unreadable(Exception):
@@ -26,7 +28,7 @@ class BoundedClient(openai.DefaultAsyncHttpxClient):
             data = await _whole(response)
         finally:
             await response.aclose()
-        headers = [(name, value) for name, value in response.headers.multi_items() if name.lower() not in UNPACKED_NOW]
+        headers = [(name, value) for name, value in response.headers.raw if name.lower() not in LEFT_OUT]
         kept = {name: value for name, value in response.extensions.items() if name in ("http_version", "reason_phrase")}
         return httpx2.Response(response.status_code, headers=headers, content=data, request=request, extensions=kept)
 

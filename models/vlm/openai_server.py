@@ -224,7 +224,8 @@ class OpenAIServer:
                 raise
             return (), ()  # no vLLM: there is no such address, or something else answers there
         sides = [tuple(sorted({words[word][0] for word in side if len(words[word]) == 1})) for side in (YES, NO)]
-        return (sides[0], sides[1]) if all(sides) else ((), ())
+        # One id for a yes and a no is that of an unknown word: something else answers there, or a broken tokenizer.
+        return (sides[0], sides[1]) if all(sides) and not {*sides[0]} & {*sides[1]} else ((), ())
 
     async def _tokenize(self, word: str, limit_s: float) -> list[int]:
         url = f"{self.options.base_url.rstrip('/').removesuffix('/v1')}/tokenize"

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, Field
 
-from models.vlm.answers import LEAST_LOG_P, MOST_TOKENS, NO, YES, log_odds, no_answer
+from models.vlm.answers import LEAST_LOG_P, MOST_TOKENS, NO, YES, log_odds, log_sum_exp, no_answer
 from models.vlm.api_key import blotted
 from models.vlm.protocol import LogOdds, Usage
 
@@ -33,7 +33,7 @@ class Candidate(BaseModel):
 
 class Position(BaseModel):
     token: str
-    top_logprobs: list[Candidate] = []
+    top_logprobs: list[Candidate] | None = None
 
 
 class LogProbs(BaseModel):
@@ -86,7 +86,7 @@ class Answer(BaseModel):
         message.content, message.refusal = blotted(message.content, key), blotted(message.refusal, key)
         message.thoughts = blotted(message.thoughts if isinstance(message.thoughts, str) else None, key)
         for position in (self.choice.logprobs and self.choice.logprobs.content) or ():
-            for candidate in position.top_logprobs:
+            for candidate in position.top_logprobs or ():
                 candidate.token = blotted(candidate.token, key)
 
     @property
@@ -96,11 +96,17 @@ class Answer(BaseModel):
 
     @property
     def candidates(self) -> dict[str, float]:
-        """Token -> log-probability (natural) at the first answered position; {} when the server gave none."""
+        """Token -> log-probability (natural) at the first answered position; {} when the server gave none.
+
+        Several tokens may have one text ("yes" and "▁yes" of a SentencePiece vocabulary): their probabilities add. One
+        that is listed twice, with one log-probability, counts once.
+        """
         logprobs = self.choice.logprobs
-        if logprobs is None or not logprobs.content:
-            return {}
-        return {candidate.token: candidate.logprob for candidate in logprobs.content[0].top_logprobs}
+        found: dict[str, list[float]] = {}
+        if logprobs is not None and logprobs.content:
+            for one in dict.fromkeys((one.token, one.logprob) for one in logprobs.content[0].top_logprobs or ()):
+                found.setdefault(one[0], []).append(one[1])
+        return {token: log_sum_exp(values) for token, values in found.items()}
 
 
 class TokenizeAnswer(BaseModel):

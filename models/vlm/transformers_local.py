@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from models.vlm.answers import NO, YES, answered, completion, log_odds, model_id, one_token_ids, schema_instruction
+from models.vlm.answers import answered, completion, log_odds, model_id, schema_instruction, yes_no_ids
 from models.vlm.chat_content import decode_rgb
 from models.vlm.options import VLMOptions
 from models.vlm.protocol import Completion, Image, LogOdds, Media, Prompt, Usage, Video
@@ -32,7 +32,7 @@ class TransformersVLM:
     revision: branch, tag or commit on the Hub. temperature: 0 is greedy; above it, sampling is seeded by `seed` and
     takes the process's random state for the time of the call. thinking: the chat template's `enable_thinking`.
 
-    Raises ValueError when the tokenizer has no single token for yes or for no.
+    Raises ValueError when the tokenizer has no single token for yes or for no, or one for both.
     """
 
     def __init__(self, options: VLMOptions):
@@ -51,7 +51,7 @@ class TransformersVLM:
         self.model_id = model_id("transformers", path, revision, options.temperature, options.thinking)
         if options.dtype != "auto":
             self.model_id += f";dtype={options.dtype}"
-        self.yes_ids, self.no_ids = (one_token_ids(self.processor.tokenizer, words) for words in (YES, NO))
+        self.yes_ids, self.no_ids = yes_no_ids(self.processor.tokenizer)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vlm")
 
     async def complete(

@@ -9,17 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from models.vlm.answers import (
-    LEAST_LOG_P,
-    NO,
-    YES,
-    answered,
-    completion,
-    log_odds,
-    model_id,
-    one_token_ids,
-    schema_instruction,
-)
+from models.vlm.answers import answered, completion, log_odds, model_id, schema_instruction, yes_no_ids
 from models.vlm.chat_content import content_parts
 from models.vlm.options import VLMOptions
 from models.vlm.protocol import Completion, LogOdds, Media, Prompt, Usage, VLMUnavailable
@@ -55,7 +45,7 @@ class VllmVLM:
         )
         self._engine = AsyncLLM.from_engine_args(arguments)
         tokenizer = self._engine.get_tokenizer()
-        self.yes_ids, self.no_ids = (one_token_ids(tokenizer, words) for words in (YES, NO))
+        self.yes_ids, self.no_ids = yes_no_ids(tokenizer)
         self._places = asyncio.Semaphore(options.concurrency)
         self._numbers = itertools.count()
 
@@ -87,8 +77,7 @@ class VllmVLM:
         token_ids = [*self.yes_ids, *self.no_ids]
         answer = await self._generate(question.text, media, max_tokens=1, temperature=0.0, logprob_token_ids=token_ids)
         first = answer.outputs[0].logprobs[0]
-        # A token of probability 0 comes as -inf; vLLM's own server writes -9999 for it, and so do we.
-        yes, no = ([max(first[i].logprob, LEAST_LOG_P) for i in ids] for ids in (self.yes_ids, self.no_ids))
+        yes, no = ([first[i].logprob for i in ids] for ids in (self.yes_ids, self.no_ids))
         return answered(log_odds(yes, no, _usage(answer), text=answer.outputs[0].text), self.min_mass)
 
     async def aclose(self) -> None:
