@@ -31,5 +31,5 @@ class AskOptions(Options):
         ge=0,
         le=1,
         description="Share of answers that may be cut, empty or wrong JSON. With more the stage fails. They are "
-        "counted over the run, from 50 answers on.",
+        "counted over the run, from 50 answers on; from 5 on if none can be used.",
     )

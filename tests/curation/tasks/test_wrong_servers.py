@@ -9,7 +9,7 @@ from curation.tasks.options import TasksOptions
 from curation.taxonomy.classify import label_tasks
 from curation.taxonomy.options import TaxonomyOptions
 from models.vlm.protocol import VLMUnavailable
-from models.vlm.tally import ENOUGH, Tally, TooManyFailures
+from models.vlm.tally import ENOUGH, Tally, TooManyFailures, TooManyMalformed
 from tests.curation.tasks.test_vlm_stages import sound_pairs
 
 PATIENT = ScreeningOptions(max_failed_share=1.0)
@@ -84,6 +84,46 @@ def test_too_many_answers_that_cannot_be_used_stop_the_run_and_are_asked_again(t
     tally, well = Tally(), written_vlm(sound_pairs)
     assert {row["reason"] for row in shard(well, 1)} == {""}
     assert len(well.asked) == 6, "only what could not be used"
+
+
+def test_a_small_run_of_which_nothing_can_be_used_stops_too(tmp_path, written_vlm, frame_rows):
+    def written(count: int, share: float, vlm) -> list[dict]:
+        options = TasksOptions(max_malformed_share=share)
+        return write_tasks(frame_rows(count), tmp_path, vlm, tmp_path / f"{count}.sqlite", options, 4)
+
+    ill = written_vlm(lambda *_: "truncated")
+    assert {row["reason"] for row in written(4, 0.1, ill)} == {"truncated"}, "so few say nothing"
+    with pytest.raises(TooManyFailures, match=r"5 of 5 answers .*5 truncated"):
+        written(5, 0.1, ill)
+    assert {row["reason"] for row in written(5, 1.0, ill)} == {"truncated"}, "as the recipe says"
+    with pytest.raises(TooManyFailures, match=r"5 of 5"):
+        written(5, 0.1, ill)
+    assert {row["reason"] for row in written(5, 0.1, written_vlm(sound_pairs))} == {""}
+
+
+def test_the_answers_of_earlier_shards_that_cannot_be_used_are_asked_again_too(tmp_path, written_vlm, frame_rows):
+    rows, tally = frame_rows(60), Tally()
+
+    def shard(vlm, number: int, tally: Tally) -> list[dict]:
+        part = rows[30 * number : 30 * (number + 1)]
+        return write_tasks(part, tmp_path, vlm, tmp_path / f"{number}.sqlite", TasksOptions(), 4, tally=tally)
+
+    ill = written_vlm(lambda r, media: "empty" if int(media[0].data.split()[-1]) % 3 == 0 else sound_pairs(r, media))
+    assert {row["reason"] for row in shard(ill, 0, tally)} == {"empty", ""}
+    with pytest.raises(TooManyMalformed, match="20 of 60"):
+        shard(ill, 1, tally)
+    tally, well = Tally(), written_vlm(sound_pairs)
+    assert {row["reason"] for number in (0, 1) for row in shard(well, number, tally)} == {""}
+    assert len(well.asked) == 20
+
+
+def test_a_shard_of_refused_frames_alone_is_finished_where_the_server_answers_others(tmp_path, written_vlm, frame_rows):
+    tally, rows = Tally(), frame_rows(3)
+    screened(tmp_path, written_vlm(lambda *_: 1.0), rows[:2], tally=tally)
+    vlm = written_vlm(lambda q, media: refusal("http_400") if media[0].data == b"picture 2" else 1.0)
+    assert screened(tmp_path, vlm, rows[2:], tally=tally) == ["vlm_http_400"]
+    with pytest.raises(TooManyFailures, match=r"none of the 1 requests .*answered before failed too"):
+        screened(tmp_path, written_vlm(lambda *_: refusal("http_400")), rows[2:], tally=tally)
 
 
 def test_a_few_answers_that_cannot_be_used_are_rows_with_their_reason(tmp_path, written_vlm, frame_rows):

@@ -217,6 +217,12 @@ class Handler(BaseHTTPRequestHandler):
             case ["gzip", *text]:
                 packed = gzip.compress("=".join(text).encode() or b" " * 600_000_000, 1)
                 self.reply(200, None, {"Content-Encoding": "gzip"}, packed)
+            case ["charset", name, *status]:
+                kind = f"application/json; charset={name}"
+                data = json.dumps(self.completion(body)).encode()
+                self.reply(int(status[0]) if status else 200, None, {}, data, kind)
+            case ["header", value]:
+                self.reply(200, self.completion(body), {"X-Said": value})
             case ["packed", name]:
                 self.reply(200, None, {"Content-Encoding": name}, b"{}")
             case ["endless", *status]:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.vlm.answers import completion, log_odds, log_sum_exp
+from models.vlm.answers import answered, completion, log_odds, log_sum_exp, yes_no_ids
 from models.vlm.chat_content import content_parts, decode_rgb, mime_type
 from models.vlm.openai_wire import Answer, read_log_odds
-from models.vlm.protocol import Image, Usage
+from models.vlm.protocol import Image, Usage, VLMUnavailable
 from models.vlm.retry import retry_after_s, wait_s
 from storage.journal import Journal
 
@@ -66,6 +66,24 @@ def test_log_odds_are_the_logarithm_of_the_ratio_of_sums(yes, no):
     assert odds.value == pytest.approx(math.log(ratio), abs=1e-9)
     assert odds.exact
     assert log_odds(no, yes, Usage()).value == pytest.approx(-odds.value)
+
+
+def test_a_probability_of_0_is_very_small_and_nan_is_no_answer():
+    odds = log_odds([-math.inf], [-0.1, -math.inf], Usage())
+    assert (odds.log_p_yes, odds.value) == (-9999.0, pytest.approx(-9998.9))
+    assert answered(odds, 0.5).mass == pytest.approx(math.exp(-0.1))
+    with pytest.raises(VLMUnavailable, match="NaN") as caught:
+        log_odds([math.nan, -1.0], [-2.0], Usage())
+    assert caught.value.kind == "malformed" and not caught.value.final
+
+
+def test_a_token_that_stands_for_yes_and_for_no_is_the_unknown_one():
+    class Unknowing:
+        def encode(self, word, add_special_tokens):
+            return [3]
+
+    with pytest.raises(ValueError, match=r"token 3 .* for yes and for no"):
+        yes_no_ids(Unknowing())
 
 
 def test_tiny_probabilities_do_not_underflow():

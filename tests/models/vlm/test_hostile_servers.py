@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -64,6 +65,33 @@ def test_a_log_probability_is_a_number_from_0_down(number):
     assert -9999.0 <= answer.candidates["yes"] <= 0.0
 
 
+def test_tokens_of_one_text_add_up_and_one_listed_twice_counts_once(server, question):
+    """A SentencePiece vocabulary shows "yes" and "▁yes" alike."""
+    shares = [("yes", 0.1), ("no", 0.2), ("yes", 0.6), ("no", 0.02), ("yes", 0.1)]
+    tokens = [{"token": token, "logprob": math.log(share)} for token, share in shares]
+    server.tokenize = False
+    for listed in (tokens, tokens[::-1]):
+        content = {"content": [{"token": "yes", "top_logprobs": listed}]}
+        server.misbehave(f"raw={raw(logprobs=json.dumps(content))}")
+        odds = judge(client(server), question)
+        assert odds.value == pytest.approx(math.log(0.7 / 0.22)) and odds.mass == pytest.approx(0.92)
+
+
+def test_log_probabilities_that_are_null_are_none(server, question):
+    server.misbehave(f"raw={raw(logprobs=json.dumps({'content': [{'token': 'yes', 'top_logprobs': None}]}))}")
+    with pytest.raises(VLMUnavailable, match="no_logprobs"):
+        judge(client(server), question)
+
+
+def test_a_tokenizer_that_knows_neither_word_is_not_asked_by_its_ids(question):
+    """One id for all words is that of the unknown one: its odds against itself would be 0, exactly, each time."""
+    scorer = FixedScorer()
+    scorer.tokenize = lambda text: [6]
+    with ChatServer(scorer) as server:
+        assert judge(client(server), question).value == pytest.approx(0.5943442769261575)
+        assert "logprob_token_ids" not in server.bodies[-1]
+
+
 def test_probabilities_that_add_up_to_more_than_all_are_malformed(question):
     with (
         ChatServer(FixedScorer([0.0] * 7)) as server,
@@ -86,6 +114,24 @@ def test_an_answer_has_a_size_however_it_is_packed(server, behaviour):
     assert server.sent < 64e6
     if behaviour != "gzip":  # the test's own server holds 600 MB while it packs them
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
+
+
+# Python has codecs under these names: they give no text, unpack without limit, or take minutes.
+CHARSETS = ["zlib", "bz2", "hex", "base64", "rot13", "uu", "punycode", "idna", "undefined", "utf-16", "no such thing"]
+
+
+@pytest.mark.parametrize("charset", CHARSETS)
+def test_an_answer_is_read_as_utf8_whatever_charset_its_server_names(server, charset):
+    server.misbehave(f"charset={charset}", f"charset={charset}=400")
+    assert ask(client(server)).value == {"word": "hello"}
+    with pytest.raises(VLMUnavailable, match=r"http_400: .*hello"):
+        ask(client(server))
+
+
+@pytest.mark.parametrize("value", ["é", "\xa0\xff", "\x80"])
+def test_a_header_may_hold_any_bytes(server, value):
+    server.misbehave(f"header={value}")
+    assert ask(client(server)).value == {"word": "hello"}
 
 
 def test_a_packed_answer_of_ordinary_size_is_read(server):

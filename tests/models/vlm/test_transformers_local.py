@@ -156,7 +156,7 @@ def test_thinking_is_off_unless_asked_for(vlm, images):
 
 
 def test_a_model_without_one_token_for_yes_is_refused(tiny, monkeypatch):
-    monkeypatch.setattr("models.vlm.transformers_local.YES", ("yes indeed",))
+    monkeypatch.setattr("models.vlm.answers.YES", ("yes indeed",))
     with pytest.raises(ValueError, match="'yes indeed' is one token of this model, but"):
         TransformersVLM(local(tiny))
 
