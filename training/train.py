@@ -34,11 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     import torch
 
+    from models.vlm.failures import TooManyFailures
     from models.vlm.preflight import NotReady
     from training.at_work import FolderTaken, alone
     from training.loop.session import run
     from training.methods.protocol import Diverged
-    from training.rewards.protocol import TooManyFailures
     from training.stopping import Stopped
     from training.world import joined
 

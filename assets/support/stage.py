@@ -15,9 +15,8 @@ from assets.support.run_config import check_run_config
 from curation.run_shard import NotBuilt, Outcome, run_shard
 from curation.shards import shard_key
 from curation.stage import Stage
-from models.vlm.failures import MENDABLE
+from models.vlm.failures import MENDABLE, TooManyMalformed
 from models.vlm.preflight import NotReady
-from models.vlm.tally import TooManyMalformed
 from pages.pictures import inline
 from storage.collection import Store
 from storage.damage import Damaged

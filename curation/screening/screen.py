@@ -24,7 +24,7 @@ def screen_frames(
     run=asyncio.run,
     tally: Tally | None = None,
 ) -> list[dict]:
-    """SCREENING rows for kept AESTHETICS rows, in the order given. Raises TooManyFailures (models/vlm/ask_all.py)."""
+    """SCREENING rows for kept AESTHETICS rows, in the order given. Raises TooManyFailures as `ask_all`."""
     question = prompt(PROMPT, options.prompt_version)
 
     async def ask(client: VLM, row: dict) -> LogOdds:

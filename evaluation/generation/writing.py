@@ -16,6 +16,7 @@ from typing import Any
 from evaluation.generation.options import WriterOptions
 from microworld.vlm import build_vlm
 from models.vlm.bounded import map_bounded
+from models.vlm.failures import TooManyFailures, bearable
 from models.vlm.journaled import request_key
 from models.vlm.options import VLMOptions
 from models.vlm.prompts import prompt, template_hash
@@ -31,10 +32,6 @@ SCHEMA = {
     "required": ["solution"],
     "additionalProperties": False,
 }
-
-
-class TooManyFailures(RuntimeError):
-    """The server left more requests unanswered than the options accept."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,7 @@ def write_solutions(
             found[name] = Solution(**kept)
     if missing:
         with asyncio.Runner() as runner:
-            allowed = max(1, int(writer.max_failed_share * len(asked)))
+            allowed = bearable(writer.max_failed_share, len(asked))
             found |= runner.run(_ask_all(missing, writer, build, journal, allowed))
     return found
 

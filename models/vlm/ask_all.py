@@ -7,17 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from models.vlm.bounded import map_bounded
-from models.vlm.failures import NO_LOGPROBS, SERVER
+from models.vlm.failures import NO_LOGPROBS, SERVER, NoLogProbabilities, TooManyFailures, bearable
 from models.vlm.journaled import Journaled
 from models.vlm.protocol import VLM, VLMUnavailable
-from models.vlm.tally import Tally, TooManyFailures
+from models.vlm.tally import Tally
 from storage.journal import Journal
 
 Ask = Callable[[VLM, dict], Awaitable[Any]]
-
-
-class NoLogProbabilities(TooManyFailures):
-    """The server gives no log-probabilities, so no yes/no question can be answered: none is asked any more."""
 
 
 class VLMSession:
@@ -77,7 +73,7 @@ def ask_all(
     """
     items = list(items)
     tally = tally or Tally()
-    allowed = max(1, int(max_failed_share * len(items)))
+    allowed = bearable(max_failed_share, len(items))
     answers = run(_ask_all(items, ask, vlm, journal, concurrency, allowed, max_malformed_share, tally))
     return list(zip(items, answers, strict=True))
 

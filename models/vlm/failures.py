@@ -21,3 +21,21 @@ ERRORS = (*MENDABLE, REFUSED)
 FINAL = (REFUSED, NO_ANSWER)
 # Statuses by which a server says that the request is wrong: too long, too many images, a picture it cannot read.
 REJECTED = ("http_400", "http_413", "http_422")
+
+
+class TooManyFailures(RuntimeError):
+    """More was left without an answer, or got one that cannot be used, than the recipe accepts: whoever was asked (a
+    server, a judge, another scorer) is not to be believed. What was answered is kept where there is a journal."""
+
+
+class TooManyMalformed(TooManyFailures):
+    """The server answers, but too often with what cannot be used."""
+
+
+class NoLogProbabilities(TooManyFailures):
+    """The server gives no log-probabilities, so no yes/no question can be answered: none is asked any more."""
+
+
+def bearable(share: float, count: int) -> int:
+    """How many of `count` may fail where the share 0 to 1 may: always one, since a share of a handful is none."""
+    return max(1, int(share * count + 1e-9))  # 0.29 * 100 is a little less than 29

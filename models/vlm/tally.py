@@ -6,21 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from models.vlm.failures import MENDABLE
+from models.vlm.failures import MENDABLE, TooManyMalformed
 from models.vlm.protocol import VLM, Completion, VLMUnavailable
 from storage.journal import Journal
 
 # A share is no share of a handful: below this many answers malformed ones are not held against the limit ...
 ENOUGH = 50
 FEW = 5  # ... but if none of so many can be used, the server is wrong, however small the run
-
-
-class TooManyFailures(RuntimeError):
-    """The server failed for a larger share of requests than the recipe accepts."""
-
-
-class TooManyMalformed(TooManyFailures):
-    """The server answers, but too often with what cannot be used."""
 
 
 @dataclass
@@ -52,7 +44,7 @@ class Tally:
         """
         count = self.malformed.total()
         none = FEW <= self.answers == count
-        if count <= limit * self.answers or not (self.answers >= ENOUGH or none):
+        if count <= limit * self.answers + 1e-9 or not (self.answers >= ENOUGH or none):
             return
         for path in self.journals:
             with Journal(path) as kept:

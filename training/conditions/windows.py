@@ -120,7 +120,7 @@ def label_windows(
     """The first `options.count` windows in which the VLM sees a `wanted` task done, each with that task; fewer when it
     sees no more. Windows are taken from all over the collection. A killed run asks none again: answers are journaled.
 
-    Raises models.vlm.ask_all.TooManyFailures.
+    Raises TooManyFailures as `ask_all`.
     """
     request = prompt(PROMPT)
     labels: list[tuple[Window, str]] = []

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from models.video.protocol import VideoModel
+from models.vlm.failures import TooManyFailures
 from training.conditions.store import ConditionStore
 from training.loop.checkpoint import RunState
 from training.loop.evaluation import Interrupted
@@ -20,7 +21,6 @@ from training.methods.tasks import share_of_rank
 from training.options import TrainOptions
 from training.policies.lora import Policies
 from training.policies.predictor import Predictor
-from training.rewards.protocol import TooManyFailures
 from training.stopping import Dropped, Stopped, Stopping
 from training.world import World
 

@@ -9,11 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from models.vlm.failures import TooManyFailures, bearable
 from training.rollouts import Rollouts
-
-
-class TooManyFailures(RuntimeError):
-    """A scorer failed for a larger share of rollouts than the recipe accepts."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ class Scorer(Protocol):
 def check_failures(rewards: Mapping[str, ArrayLike], share: float, error: str, what: str = "judgements") -> None:
     """Raises TooManyFailures when more than `share` of a reward's values [N] are NaN, and more than one is."""
     lost = {name: np.isnan(np.asarray(values)) for name, values in rewards.items()}
-    over = {name: mask for name, mask in lost.items() if mask.sum() > max(1, share * len(mask) + 1e-9)}
+    over = {name: mask for name, mask in lost.items() if mask.sum() > bearable(share, len(mask))}
     if over:
         counts = ", ".join(f"{name} {mask.sum()} of {len(mask)}" for name, mask in over.items())
         raise TooManyFailures(f"too many {what} failed: {counts}, at most {share:.0%} may. The last error: {error}")

@@ -14,7 +14,8 @@ from curation.tasks.generate import pairs_schema, write_tasks
 from curation.tasks.options import TasksOptions
 from curation.taxonomy.classify import AGENT_CATEGORIES, TASK_TYPES, label_tasks, labels_schema
 from curation.taxonomy.options import TaxonomyOptions
-from models.vlm.ask_all import TooManyFailures, VLMSession
+from models.vlm.ask_all import VLMSession
+from models.vlm.failures import TooManyFailures
 from models.vlm.prompts import prompt, template
 from models.vlm.protocol import VLMUnavailable
 from storage.tables import write_table

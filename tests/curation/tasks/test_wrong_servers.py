@@ -8,8 +8,9 @@ from curation.tasks.generate import write_tasks
 from curation.tasks.options import TasksOptions
 from curation.taxonomy.classify import label_tasks
 from curation.taxonomy.options import TaxonomyOptions
+from models.vlm.failures import TooManyFailures, TooManyMalformed
 from models.vlm.protocol import VLMUnavailable
-from models.vlm.tally import ENOUGH, Tally, TooManyFailures, TooManyMalformed
+from models.vlm.tally import ENOUGH, Tally
 from tests.curation.tasks.test_vlm_stages import sound_pairs
 
 PATIENT = ScreeningOptions(max_failed_share=1.0)

@@ -6,8 +6,9 @@ from evaluation.generation import folder as run_folder
 from evaluation.generation.generate_runs import generate
 from evaluation.generation.options import WriterOptions
 from evaluation.generation.run_record import ChangedRun
-from evaluation.generation.writing import Shares, TooManyFailures, write_solutions
+from evaluation.generation.writing import Shares, write_solutions
 from evaluation.records import MANIFEST, RUN, RunRecord, VideoRecord, read_lines, read_one
+from models.vlm.failures import TooManyFailures
 from storage.journal import Journal
 from tests.evaluation.generation.conftest import png
 from tests.evaluation.generation.solution_server import Writer

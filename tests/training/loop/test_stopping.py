@@ -6,6 +6,7 @@ import signal
 import pytest
 import torch
 
+from models.vlm.failures import TooManyFailures
 from tests.training import tiny_run
 from tests.training.loop.test_resume import same_end
 from tests.training.tiny_run import Brightness, step_of
@@ -13,7 +14,6 @@ from training.loop import checkpoint_files
 from training.loop.held_out import EXECUTOR, HeldOut
 from training.loop.trainer import Trainer
 from training.policies import adapters
-from training.rewards.protocol import TooManyFailures
 from training.stopping import Dropped, Left, Stopped, Stopping
 from training.train import main
 from training.world import World

@@ -9,13 +9,13 @@ import weakref
 import pytest
 import torch
 
+from models.vlm.failures import TooManyFailures
 from tests.training import tiny_run
 from tests.training.tiny_run import Brightness
 from training.loop import checkpoint_files
 from training.loop.held_out import BASE, HeldOut
 from training.loop.trainer import Trainer
 from training.methods.protocol import Diverged
-from training.rewards.protocol import TooManyFailures
 from training.train import main
 from training.world import World
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from models.video.protocol import Condition
+from models.vlm.failures import TooManyFailures
 from tests.models.video.tiny_edm import TinyEDM
 from tests.training import rig, tiny_run
 from tests.training.planning.test_plan import small_model
@@ -18,7 +19,7 @@ from training.methods.contexts import Context, PairContexts
 from training.methods.rounds import ROUNDS, round_of
 from training.planning.flops import compute
 from training.planning.gpus import gpu_named
-from training.rewards.protocol import Sampled, Scores, TooManyFailures
+from training.rewards.protocol import Sampled, Scores
 from training.world import World
 
 NFT = {"kind": "nft", "timesteps": 2, "old_decay_rate": 0.2}

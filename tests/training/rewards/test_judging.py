@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from microworld.scripted_vlm import ScriptedVLM
+from models.vlm.failures import TooManyFailures
 from models.vlm.protocol import VLMUnavailable
 from models.vlm.questions import NAMES
 from tests.training.rewards.table_vlm import FAST, TableVLM, clips, judged, names
 from training.options.rewards import JudgeOptions
 from training.rewards.judge import Judge
 from training.rewards.judgements import Judgements
-from training.rewards.protocol import TooManyFailures, check_failures
+from training.rewards.protocol import check_failures
 
 
 def test_every_question_is_answered_for_every_video():
