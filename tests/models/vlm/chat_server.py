@@ -221,6 +221,10 @@ class Handler(BaseHTTPRequestHandler):
                 kind = f"application/json; charset={name}"
                 data = json.dumps(self.completion(body)).encode()
                 self.reply(int(status[0]) if status else 200, None, {}, data, kind)
+            case ["crowd", number]:  # answers once so many requests are here
+                while state.most_in_flight < int(number) and not state.closing.wait(0.005):
+                    pass
+                self.reply(200, self.completion(body))
             case ["header", value]:
                 self.reply(200, self.completion(body), {"X-Said": value})
             case ["packed", name]:

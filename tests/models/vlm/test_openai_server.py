@@ -171,6 +171,7 @@ def test_the_models_own_failures_are_final_and_named(server, behaviour, error):
 
 def test_no_more_requests_are_in_flight_than_allowed():
     with ChatServer(delay_s=0.02) as server:
+        server.misbehave(*["crowd=3"] * 3)
         vlm = client(server, concurrency=3)
 
         async def many():
