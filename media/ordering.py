@@ -1,7 +1,8 @@
 """Streams whose own times cannot be believed: absent, or in the order of decoding. Their frames are counted instead.
 
 AVI and ASF hold no presentation times, bare bitstreams hold none at all, and packed B-frames give two pictures one
-packet. In all of them the n-th frame that the decoder shows is the one with the n-th smallest time.
+packet. Files that were joined from parts (TS, VOB) begin to count their time anew in each. In all of them the n-th
+frame that the decoder shows is the one with the n-th smallest time.
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from av.container import InputContainer
+from av.format import Flags
+from av.packet import Packet
 from av.video.stream import VideoStream
 
 from media.container import decoded, filled, opened
@@ -20,6 +23,9 @@ LOOK_PACKETS = 100
 # Single packets without a time are damage, and are left out.
 TIMELESS_SHARE = Fraction(1, 50)
 USUAL_RATE = Fraction(25)
+# Where a part begins: decoding goes back in time, or in streams that may start over, leaps. As FFmpeg has it, except
+# that a leap is many times the step before it: stills may come at long intervals.
+BACK_S, LEAP_S, LEAP_STEPS = Fraction(1, 10), 10, 100
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,33 @@ class Look:
 
     in_order: bool  # the frames' own times increase
     one_each: bool  # as many frames as packets
+
+
+class Clock:
+    """Carries time on where the parts of a joined file begin to count it anew, as players do."""
+
+    def __init__(self, container: InputContainer, stream: VideoStream):
+        self.back, self.leap = BACK_S / stream.time_base, LEAP_S / stream.time_base
+        self.edited = "mp4" in container.format.name  # edit lists hide packets that go back in time
+        self.may_leap = bool(container.format.flags & Flags.ts_discont.value)
+        self.shift = 0  # ticks, to be added to a packet's times
+        self.joined = False
+        self.latest: int | None = None  # time of decoding, as it is in the file
+        self.step = 0
+
+    def read(self, packet: Packet) -> None:
+        """Takes in the next packet; its times are those of the file and `shift`."""
+        if packet.dts is None or self.edited:
+            return
+        if self.latest is not None:
+            step = packet.dts - self.latest
+            leaps = self.may_leap and step > self.leap and 0 < self.step * LEAP_STEPS < step
+            if step < -self.back or leaps:
+                self.joined = True
+                self.shift += self.step - step
+            elif step > 0:
+                self.step = step
+        self.latest = packet.dts
 
 
 def timeless(container: InputContainer, packets: int, without_time: int) -> bool:
@@ -42,6 +75,13 @@ def doubtful(stream: VideoStream, increasing: bool) -> bool:
     if not (context.has_b_frames and context.codec.reorder):
         return False
     return increasing or context.codec.canonical_name == "mpeg4"
+
+
+def without_order(container: InputContainer, stream: VideoStream, increasing: bool) -> bool:
+    """Whether the container has no place for the times at which frames are shown, however late in the file they begin
+    to be shown in another order: AVI. FFmpeg finds out those of MPEG-4 by itself."""
+    mpeg4 = stream.codec_context.codec.canonical_name == "mpeg4"
+    return container.format.name == "avi" and not mpeg4 and doubtful(stream, increasing)
 
 
 def shifted_by_seeks(container: InputContainer, stream: VideoStream) -> bool:

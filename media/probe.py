@@ -20,7 +20,7 @@ from media.display import Orientation, display_size, orientation
 from media.errors import MediaError
 from media.fields import field_order, is_interlaced
 from media.index import MAX_FRAMES, FrameIndex
-from media.ordering import BARE, doubtful, look, rate_of, shifted_by_seeks, timeless
+from media.ordering import BARE, Clock, doubtful, look, rate_of, shifted_by_seeks, timeless, without_order
 from media.sample_table import sample_times
 from media.tone_map import transfer_name
 
@@ -78,6 +78,7 @@ class Scan:
     shown: int = 0  # packets from the first keyframe on, but for hidden ones
     without_time: int = 0
     increasing: bool = True  # each packet's time is later than the one's before
+    joined: bool = False  # of parts, each with times of its own; those here are carried on
     last_duration: int = 0  # of the packet shown last, in ticks; 0 when unknown
     first_frame: VideoFrame | None = None
 
@@ -116,11 +117,12 @@ def scan_table(container: InputContainer, stream: VideoStream, path: Path) -> Sc
 
 def scan_packets(container: InputContainer, stream: VideoStream) -> Scan:
     """Reads every packet; decodes those of the first keyframe until one frame is there, and none after."""
-    scan = Scan()
+    scan, clock = Scan(), Clock(container, stream)
     looking, begun, latest, before = True, False, None, None
     for packet in container.demux(stream):
         if not packet.size:
             continue  # a frame that was dropped when recording, or the mark at the end
+        clock.read(packet)
         scan.packets += 1
         if scan.packets > MAX_FRAMES:
             raise MediaError("too_many_frames", f"more than {MAX_FRAMES} packets")
@@ -131,16 +133,18 @@ def scan_packets(container: InputContainer, stream: VideoStream) -> Scan:
         if packet.pts is None:
             scan.without_time += 1
             if packet.dts is not None:
-                scan.dts.append(packet.dts)
+                scan.dts.append(packet.dts + clock.shift)
             continue
-        scan.increasing = scan.increasing and (before is None or packet.pts > before)
-        before = packet.pts
+        pts = packet.pts + clock.shift
+        scan.increasing = scan.increasing and (before is None or pts > before)
+        before = pts
         if packet.is_keyframe:
-            scan.keyframe_pts.append(packet.pts)
+            scan.keyframe_pts.append(pts)
         if not packet.is_discard:
-            scan.pts.append(packet.pts)
-            if latest is None or packet.pts > latest:
-                latest, scan.last_duration = packet.pts, packet.duration or 0
+            scan.pts.append(pts)
+            if latest is None or pts > latest:
+                latest, scan.last_duration = pts, packet.duration or 0
+    scan.joined = clock.joined
     return scan
 
 
@@ -178,14 +182,15 @@ def counted_index(
 ) -> FrameIndex | None:
     """The index of a stream whose own times cannot be believed, found by decoding its first packets; None of others.
 
-    Times are the stream's own, in order, where each packet has one. Else they are those of the header's frame rate.
+    Times are the stream's own, in order, where each packet has one, carried on in joined files. Else they are those of
+    the header's frame rate.
     """
     bare = timeless(container, scan.packets, scan.without_time)
-    shifted = shifted_by_seeks(container, stream)
-    if not scan.shown or not (bare or shifted or doubtful(stream, scan.increasing)):
+    known = scan.joined or shifted_by_seeks(container, stream) or without_order(container, stream, scan.increasing)
+    if not scan.shown or not (bare or known or doubtful(stream, scan.increasing)):
         return None
     seen = look(path, max_pixels)
-    if not seen.one_each if bare else (seen.in_order and not shifted):
+    if not seen.one_each if bare else (seen.in_order and not known):
         return None
     base, times = stream.time_base, np.unique(np.asarray(scan.dts if len(scan.dts) == scan.packets else scan.pts))
     if container.format.name in BARE or len(times) != scan.shown:

@@ -23,6 +23,8 @@ STANDS_ALONE = frozenset(("cfhd",))
 # One packet gives one picture, so that a picture that stays out was lost. Others hide pictures on purpose.
 PICTURE_A_PACKET = frozenset(("h264", "hevc"))
 FOREVER = 2**63
+# Taken off the time of a packet that an edit list leaves out. With several edits it may be that of a shown one.
+HIDDEN = 2**60
 
 
 @dataclass
@@ -54,20 +56,20 @@ class Reader:
         self.unused = disposable(stream)
         codec = self.context.codec
         self.all_stand_alone = codec.intra_only or codec.canonical_name in STANDS_ALONE
-        self.hidden: set[int] = set()  # times of packets that an edit list leaves out
         self.picture_a_packet = codec.canonical_name in PICTURE_A_PACKET
 
     def frames(self, packets: Iterable[Packet], attempt: Attempt) -> Iterator[tuple[int, VideoFrame, bool]]:
         """(key, frame, whether it is sound) of the wanted frames that come out.
 
         Unsound: the decoder reported an error in this frame or in one since the last keyframe, which this one may
-        refer to, or a packet since then gave no picture. Ends when the wanted frames are there or cannot come.
+        refer to, or a packet since then gave no picture. Frames that are counted are unsound from there on: they have
+        lost their places. Ends when the wanted frames are there or cannot come.
         """
         missing, unfed, end = set(attempt.wanted), set(attempt.wanted), max(attempt.wanted)
         damage: int | None = None
         standing = attempt.trusting
         losses = Losses(self.context) if self.picture_a_packet and not attempt.counted else None
-        places = count()
+        places, waiting = count(), 0  # waiting: pictures in the decoder
         for packet in packets:
             if attempt.shortcuts and self.unused and packet.pts not in attempt.wanted and self.unused(packet):
                 continue
@@ -80,14 +82,16 @@ class Reader:
             except av.error.MemoryError:
                 raise
             except av.error.FFmpegError:
-                # Counted frames have lost their places from here on.
                 frames, damage = [], FOREVER if attempt.counted else later(damage, packet.pts)
                 attempt.damaged = attempt.damaged or standing or attempt.start is None
             else:
                 if losses:
                     losses.fed(packet)
+            waiting += bool(packet.size) - len(frames)
+            if attempt.counted and self.picture_a_packet and waiting > self.context.reorder_depth:
+                damage = FOREVER
             for frame in frames:
-                if attempt.counted and frame.pts in self.hidden:
+                if attempt.counted and is_hidden(frame.pts):
                     standing = standing or frame.key_frame
                     continue
                 key = next(places) if attempt.counted else frame.pts
@@ -114,7 +118,8 @@ class Reader:
                     damage = None
                 if key in missing:
                     missing.discard(key)
-                    yield key, frame, damage is None or (frame.key_frame and not frame.is_corrupt)
+                    stands = frame.key_frame and not frame.is_corrupt and damage != FOREVER
+                    yield key, frame, damage is None or stands
                 # Frames come out in the order they are shown: what is missing now will not come.
                 last = last or key > end
             if last or not missing:
@@ -158,9 +163,8 @@ class Reader:
         for packet in packets:
             if packet.is_discard and packet.size:
                 shown = Packet(bytes(packet))
-                shown.pts, shown.dts, shown.time_base = packet.pts, packet.dts, packet.time_base
-                shown.is_keyframe = packet.is_keyframe
-                self.hidden.add(packet.pts)
+                shown.pts = None if packet.pts is None else packet.pts - HIDDEN
+                shown.dts, shown.time_base, shown.is_keyframe = packet.dts, packet.time_base, packet.is_keyframe
                 packet = shown
             yield packet
 
@@ -175,7 +179,7 @@ class Losses:
         self.depth = context.reorder_depth
 
     def fed(self, packet: Packet) -> None:
-        if packet.size and packet.pts is not None and packet.pts > self.shown:
+        if packet.size and packet.pts is not None and packet.pts > self.shown and not is_hidden(packet.pts):
             self.due.add(packet.pts)
 
     def begin(self, key: int) -> None:
@@ -197,6 +201,10 @@ class Losses:
             self.depth = self.context.reorder_depth
             return None
         return max(lost)
+
+
+def is_hidden(time: int | None) -> bool:
+    return time is not None and time < -HIDDEN // 2
 
 
 def later(damage: int | None, time: int | None) -> int | None:

@@ -7,6 +7,7 @@ earlier, and at last in one pass over the whole file. Frames that are counted ar
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
+from itertools import dropwhile
 from pathlib import Path
 
 from av.packet import Packet
@@ -84,7 +85,9 @@ def one_pass(path: Path, pts_of: Mapping[int, int], counted: bool, max_pixels: i
             reader = Reader(container, stream)
             attempt = Attempt(frozenset(missing), counted=counted, trusting=trusting)
             with contextlib.closing(in_time(reader.all_packets())) as packets:
-                for key, frame, sound in reader.frames(packets, attempt):
+                # Probing counts from the first packet on that is called a keyframe.
+                begun = dropwhile(lambda packet: not packet.is_keyframe, packets) if counted else packets
+                for key, frame, sound in reader.frames(begun, attempt):
                     missing.discard(key)
                     yield Taken(pts_of[key], frame, sound)
             refused = refused or attempt.damaged

@@ -1,5 +1,7 @@
 """Files with the faults of real writers: tables left out, packets lost, claims that are not so."""
 
+import re
+import struct
 from pathlib import Path
 
 import av
@@ -21,19 +23,48 @@ def without_index(source: Path, target: Path) -> Path:
 
 
 def without_packet(source: Path, target: Path, number: int) -> Path:
-    """A copy in which one packet, counted in the order of decoding, has lost its picture: its unit is of a type that
-    decoders ignore."""
+    """A copy in which one packet of H.264, counted in the order of decoding, has lost its picture: its units are of a
+    type that decoders ignore."""
     with av.open(str(source)) as container:
-        packet = [packet for packet in container.demux(video=0) if packet.size][number]
-        at, size = packet.pos, packet.size
+        packet = bytes([packet for packet in container.demux(video=0) if packet.size][number])
     data = bytearray(source.read_bytes())
-    unit = at + 4
-    while unit < at + size:
-        length = int.from_bytes(data[unit - 4 : unit], "big")
-        data[unit] = (data[unit] & 0x60) | 30  # H.264: unspecified
-        unit += length + 4
+    at = data.index(packet)
+    for unit in units(packet):
+        data[at + unit] = (packet[unit] & 0x60) | 30  # unspecified
     target.write_bytes(data)
     return target
+
+
+def units(packet: bytes) -> list[int]:
+    """Where the units of a packet begin: each behind its length (MP4), or behind a start code (AVI)."""
+    if packet[:3] == b"\0\0\1" or packet[:4] == b"\0\0\0\1":
+        return [code.end() for code in re.finditer(b"\0\0\1", packet)]
+    found, unit = [], 4
+    while unit < len(packet):
+        found.append(unit)
+        unit += int.from_bytes(packet[unit - 4 : unit], "big") + 4
+    return found
+
+
+def with_edits(source: Path, target: Path, edits: list[tuple[int, int]]) -> Path:
+    """A copy of an MP4, moov at the end, with another edit list: (duration in milliseconds, from which time of the
+    media in ticks) of each edit (ISO/IEC 14496-12, 8.6.6)."""
+    data = source.read_bytes()
+    rows = b"".join(struct.pack(">IiI", duration, start, 1 << 16) for duration, start in edits)
+    new = box(b"edts", box(b"elst", struct.pack(">II", 0, len(edits)) + rows))
+    at = data.index(b"edts") - 4
+    end = at + int.from_bytes(data[at : at + 4], "big")
+    data = bytearray(data[:at] + new + data[end:])
+    for kind in (b"moov", b"trak"):
+        place = data.rindex(kind, 0, at) - 4
+        length = int.from_bytes(data[place : place + 4], "big") + len(new) - (end - at)
+        data[place : place + 4] = length.to_bytes(4, "big")
+    target.write_bytes(data)
+    return target
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), kind) + content
 
 
 def enormous(source: Path, target: Path, extra: int) -> Path:
