@@ -1,8 +1,9 @@
 """Streams whose own times cannot be believed: absent, or in the order of decoding. Their frames are counted instead.
 
 AVI and ASF hold no presentation times, bare bitstreams hold none at all, and packed B-frames give two pictures one
-packet. Files that were joined from parts (TS, VOB) begin to count their time anew in each. In all of them the n-th
-frame that the decoder shows is the one with the n-th smallest time.
+packet. In all of them the n-th frame that the decoder shows is the one with the n-th smallest time.
+
+Files that were joined from parts (TS, VOB) begin to count their time anew in each. It is carried on.
 """
 
 from dataclasses import dataclass
@@ -48,19 +49,33 @@ class Clock:
         self.latest: int | None = None  # time of decoding, as it is in the file
         self.step = 0
 
-    def read(self, packet: Packet) -> None:
-        """Takes in the next packet; its times are those of the file and `shift`."""
+    def read(self, packet: Packet) -> bool:
+        """Takes in the next packet, whose times are those of the file and `shift`. Returns whether a part begins."""
         if packet.dts is None or self.edited:
-            return
+            return False
+        begins = False
         if self.latest is not None:
             step = packet.dts - self.latest
             leaps = self.may_leap and step > self.leap and 0 < self.step * LEAP_STEPS < step
             if step < -self.back or leaps:
-                self.joined = True
+                begins = self.joined = True
                 self.shift += self.step - step
             elif step > 0:
                 self.step = step
         self.latest = packet.dts
+        return begins
+
+
+def joined_times(path: Path, max_pixels: int) -> set[int]:
+    """The times of a joined file's packets, carried on, in ticks; none of another file. Nothing is decoded."""
+    with opened(path, max_pixels) as (container, stream):
+        clock, times = Clock(container, stream), set()
+        for packet in container.demux(stream):
+            if packet.size:
+                clock.read(packet)
+                if packet.pts is not None:
+                    times.add(packet.pts + clock.shift)
+        return times if clock.joined else set()
 
 
 def timeless(container: InputContainer, packets: int, without_time: int) -> bool:

@@ -5,6 +5,7 @@ table of sync samples (MP4), recovery points of a stream that has no other keyfr
 on that the decoder calls a keyframe.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, count
@@ -17,6 +18,7 @@ from av.video.stream import VideoStream
 
 from media.container import filled
 from media.disposable import disposable
+from media.ordering import Clock
 
 # Every frame of these stands alone, though their decoders do not say so.
 STANDS_ALONE = frozenset(("cfhd",))
@@ -57,6 +59,7 @@ class Reader:
         codec = self.context.codec
         self.all_stand_alone = codec.intra_only or codec.canonical_name in STANDS_ALONE
         self.picture_a_packet = codec.canonical_name in PICTURE_A_PACKET
+        self.part_ends: deque[int] = deque()  # last times of the parts of a joined file, but for the part being shown
 
     def frames(self, packets: Iterable[Packet], attempt: Attempt) -> Iterator[tuple[int, VideoFrame, bool]]:
         """(key, frame, whether it is sound) of the wanted frames that come out.
@@ -112,6 +115,8 @@ class Reader:
                     attempt.keyframe_seen = True
                 if losses and (lost := losses.before(frame)) is not None:
                     damage = later(damage, lost)
+                while self.part_ends and key > self.part_ends[0]:
+                    damage = later(damage, self.part_ends.popleft())  # it may lean on pictures of another part
                 if frame.is_corrupt:
                     damage = later(damage, key)
                 elif frame.key_frame and damage is not None and key > damage:
@@ -156,6 +161,19 @@ class Reader:
     def all_packets(self) -> Iterator[Packet]:
         """Every packet of a container that was just opened: no seek, which not every file can do."""
         return self.with_hidden(filled(self.container.demux(self.stream)))
+
+    def carried_on(self, packets: Iterable[Packet]) -> Iterator[Packet]:
+        """The packets of a joined file, their times carried on from part to part."""
+        clock, latest = Clock(self.container, self.stream), -(2**63)
+        for packet in packets:
+            if packet.size and clock.read(packet):
+                self.part_ends.append(latest)
+            if packet.pts is not None:
+                packet.pts += clock.shift
+                latest = max(latest, packet.pts)
+            if packet.dts is not None:
+                packet.dts += clock.shift
+            yield packet
 
     def with_hidden(self, packets: Iterable[Packet]) -> Iterator[Packet]:
         """What an edit list hides comes out too, and nobody wants it: what the decoder calls a hidden keyframe must be

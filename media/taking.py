@@ -1,7 +1,8 @@
 """Takes the frames of a plan out of a file: the cheap way first, then every other way there is.
 
 A planned frame that does not come out with the reader's shortcuts is looked for without them, then from seconds
-earlier, and at last in one pass over the whole file. Frames that are counted are found in that pass at once.
+earlier, and at last in one pass over the whole file. Frames that are counted, and those of files joined from parts, are
+found in that pass at once.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ from av.packet import Packet
 
 from media.container import opened
 from media.neighbours import Taken
+from media.ordering import joined_times
 from media.plan import Plan, Run
 from media.reader import PICTURE_A_PACKET, Attempt, Reader
 
@@ -29,7 +31,11 @@ def take(path: Path, reader: Reader, plan: Plan, max_pixels: int, deadline: floa
     deadline: the monotonic clock's time after which nothing more is tried. Raises MediaError for the file.
     """
     if plan.numbers is not None:
-        yield from one_pass(path, {number: pts for pts, number in plan.numbers}, True, max_pixels, deadline)
+        targets = {pts for pts, _ in plan.numbers}
+        if targets <= joined_times(path, max_pixels):
+            yield from one_pass(path, {pts: pts for pts in targets}, False, max_pixels, deadline, joined=True)
+        else:
+            yield from one_pass(path, {number: pts for pts, number in plan.numbers}, True, max_pixels, deadline)
         return
     left: set[int] = set()
     hard = 0
@@ -65,7 +71,9 @@ def attempts(
             yield Attempt(frozenset(missing), before), reader.packets_before(before)
 
 
-def one_pass(path: Path, pts_of: Mapping[int, int], counted: bool, max_pixels: int, deadline: float) -> Iterator[Taken]:
+def one_pass(
+    path: Path, pts_of: Mapping[int, int], counted: bool, max_pixels: int, deadline: float, joined: bool = False
+) -> Iterator[Taken]:
     """Everything from the beginning of the file on, nothing left out. `pts_of`: key of a frame -> its pts."""
     missing, refused, late = set(pts_of), False, False
 
@@ -84,7 +92,8 @@ def one_pass(path: Path, pts_of: Mapping[int, int], counted: bool, max_pixels: i
                 break
             reader = Reader(container, stream)
             attempt = Attempt(frozenset(missing), counted=counted, trusting=trusting)
-            with contextlib.closing(in_time(reader.all_packets())) as packets:
+            found = reader.carried_on(reader.all_packets()) if joined else reader.all_packets()
+            with contextlib.closing(in_time(found)) as packets:
                 # Probing counts from the first packet on that is called a keyframe.
                 begun = dropwhile(lambda packet: not packet.is_keyframe, packets) if counted else packets
                 for key, frame, sound in reader.frames(begun, attempt):
