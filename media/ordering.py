@@ -38,44 +38,59 @@ class Look:
 
 
 class Clock:
-    """Carries time on where the parts of a joined file begin to count it anew, as players do."""
+    """Carries time on where the parts of a joined file begin to count it anew.
+
+    As in a file, frames before the first keyframe of a part are none: that one follows the last frame of the part
+    before.
+    """
 
     def __init__(self, container: InputContainer, stream: VideoStream):
         self.back, self.leap = BACK_S / stream.time_base, LEAP_S / stream.time_base
         self.edited = "mp4" in container.format.name  # edit lists hide packets that go back in time
         self.may_leap = bool(container.format.flags & Flags.ts_discont.value)
         self.shift = 0  # ticks, to be added to a packet's times
-        self.joined = False
-        self.latest: int | None = None  # time of decoding, as it is in the file
+        self.part_ends: list[int] = []  # the last time shown of each part, but for the one that is being read
+        self.latest: int | None = None  # time shown
+        self.decoded: int | None = None  # time of decoding, as it is in the file
         self.step = 0
+        self.waiting = False  # for a keyframe
 
     def read(self, packet: Packet) -> bool:
-        """Takes in the next packet, whose times are those of the file and `shift`. Returns whether a part begins."""
-        if packet.dts is None or self.edited:
+        """Takes in the next packet, whose times are those of the file and `shift`. Returns whether it is of a frame."""
+        if self.edited:
+            return True
+        if packet.dts is not None:
+            self.look_for_a_part(packet.dts)
+        if packet.pts is None:
+            return not self.waiting
+        if self.waiting and packet.is_keyframe:
+            self.waiting, self.shift = False, self.part_ends[-1] + self.step - packet.pts
+        time = packet.pts + self.shift
+        if self.waiting or (self.part_ends and time <= self.part_ends[-1]):
             return False
-        begins = False
-        if self.latest is not None:
-            step = packet.dts - self.latest
-            leaps = self.may_leap and step > self.leap and 0 < self.step * LEAP_STEPS < step
-            if step < -self.back or leaps:
-                begins = self.joined = True
-                self.shift += self.step - step
-            elif step > 0:
-                self.step = step
-        self.latest = packet.dts
-        return begins
+        self.latest = time if self.latest is None else max(self.latest, time)
+        return True
+
+    def look_for_a_part(self, dts: int) -> None:
+        before, self.decoded = self.decoded, dts
+        step = 0 if before is None else dts - before
+        leaps = self.may_leap and step > self.leap and 0 < self.step * LEAP_STEPS < step
+        if step < -self.back or leaps:
+            if self.latest is not None and not self.waiting:
+                self.part_ends.append(self.latest)
+                self.waiting = True
+        elif step > 0:
+            self.step = step
 
 
 def joined_times(path: Path, max_pixels: int) -> set[int]:
-    """The times of a joined file's packets, carried on, in ticks; none of another file. Nothing is decoded."""
+    """The times of a joined file's frames, carried on, in ticks; none of another file. Nothing is decoded."""
     with opened(path, max_pixels) as (container, stream):
         clock, times = Clock(container, stream), set()
         for packet in container.demux(stream):
-            if packet.size:
-                clock.read(packet)
-                if packet.pts is not None:
-                    times.add(packet.pts + clock.shift)
-        return times if clock.joined else set()
+            if packet.size and clock.read(packet) and packet.pts is not None:
+                times.add(packet.pts + clock.shift)
+        return times if clock.part_ends else set()
 
 
 def timeless(container: InputContainer, packets: int, without_time: int) -> bool:

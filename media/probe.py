@@ -122,10 +122,11 @@ def scan_packets(container: InputContainer, stream: VideoStream) -> Scan:
     for packet in container.demux(stream):
         if not packet.size:
             continue  # a frame that was dropped when recording, or the mark at the end
-        clock.read(packet)
         scan.packets += 1
         if scan.packets > MAX_FRAMES:
             raise MediaError("too_many_frames", f"more than {MAX_FRAMES} packets")
+        if not clock.read(packet):
+            continue
         begun = begun or packet.is_keyframe
         scan.shown += begun and not packet.is_discard
         if looking and begun:
@@ -144,7 +145,7 @@ def scan_packets(container: InputContainer, stream: VideoStream) -> Scan:
             scan.pts.append(pts)
             if latest is None or pts > latest:
                 latest, scan.last_duration = pts, packet.duration or 0
-    scan.joined = clock.joined
+    scan.joined = bool(clock.part_ends)
     return scan
 
 

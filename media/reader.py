@@ -164,13 +164,15 @@ class Reader:
 
     def carried_on(self, packets: Iterable[Packet]) -> Iterator[Packet]:
         """The packets of a joined file, their times carried on from part to part."""
-        clock, latest = Clock(self.container, self.stream), -(2**63)
+        clock, parts = Clock(self.container, self.stream), 0
         for packet in packets:
-            if packet.size and clock.read(packet):
-                self.part_ends.append(latest)
+            shown = not packet.size or clock.read(packet)
+            self.part_ends.extend(clock.part_ends[parts:])
+            parts = len(clock.part_ends)
+            if clock.waiting and packet.size:
+                continue  # it leans on what was cut away
             if packet.pts is not None:
-                packet.pts += clock.shift
-                latest = max(latest, packet.pts)
+                packet.pts += clock.shift if shown else -HIDDEN
             if packet.dts is not None:
                 packet.dts += clock.shift
             yield packet
