@@ -16,15 +16,35 @@ def disposable(stream: VideoStream) -> Callable[[Packet], bool] | None:
     (numTemporalLayers of the hvcC record, ISO/IEC 14496-15). A packet without a picture is not disposable: it is
     damaged, and the decoder must see it to say so.
     """
-    name = stream.codec_context.codec.canonical_name
-    header = stream.codec_context.extradata or b""
+    name, header, length = layout(stream)
     if name == "h264":
-        length = (header[4] & 3) + 1 if len(header) > 4 and header[0] == 1 else 0
         return lambda packet: first_picture(packet, length, avc_unused) is True
-    if name == "hevc" and len(header) > 21 and header[0] == 1 and (header[21] >> 3) & 7 == 1:
-        length = (header[21] & 3) + 1
+    if name == "hevc" and length and (header[21] >> 3) & 7 == 1:
         return lambda packet: first_picture(packet, length, hevc_unused) is True
     return None
+
+
+def begins_anew(stream: VideoStream, packet: Packet) -> bool:
+    """Whether nothing that follows a packet of H.264 or HEVC leans on what is before it: an IDR picture."""
+    name, _, length = layout(stream)
+    return first_picture(packet, length, avc_idr if name == "h264" else hevc_idr) is True
+
+
+def layout(stream: VideoStream) -> tuple[str, bytes, int]:
+    """Codec, header, and the bytes of the size before each NAL unit: 0 when units begin with start codes."""
+    name = stream.codec_context.codec.canonical_name
+    header = stream.codec_context.extradata or b""
+    place = 21 if name == "hevc" else 4
+    return name, header, (header[place] & 3) + 1 if len(header) > place and header[0] == 1 else 0
+
+
+def avc_idr(first_byte: int) -> bool | None:
+    return first_byte & 31 == 5 if 1 <= first_byte & 31 <= 5 else None
+
+
+def hevc_idr(first_byte: int) -> bool | None:
+    kind = first_byte >> 1 & 63
+    return kind in (19, 20) if kind < 32 else None
 
 
 def avc_unused(first_byte: int) -> bool | None:

@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from media.container import filled
-from media.disposable import disposable
+from media.disposable import begins_anew, disposable
 from media.ordering import Clock
 
 # Every frame of these stands alone, though their decoders do not say so.
@@ -59,7 +59,9 @@ class Reader:
         codec = self.context.codec
         self.all_stand_alone = codec.intra_only or codec.canonical_name in STANDS_ALONE
         self.picture_a_packet = codec.canonical_name in PICTURE_A_PACKET
-        self.part_ends: deque[int] = deque()  # last times of the parts of a joined file, but for the part being shown
+        # Of a joined file: the last times of its parts, but for that being shown; whether the next packet begins one.
+        self.part_ends: deque[int] = deque()
+        self.part_begins = False
 
     def frames(self, packets: Iterable[Packet], attempt: Attempt) -> Iterator[tuple[int, VideoFrame, bool]]:
         """(key, frame, whether it is sound) of the wanted frames that come out.
@@ -72,14 +74,16 @@ class Reader:
         damage: int | None = None
         standing = attempt.trusting
         losses = Losses(self.context) if self.picture_a_packet and not attempt.counted else None
-        places, waiting = count(), 0  # waiting: pictures in the decoder
+        held = Held(self.stream) if self.picture_a_packet and attempt.counted else None
+        places = count()
         for packet in packets:
             if attempt.shortcuts and self.unused and packet.pts not in attempt.wanted and self.unused(packet):
                 continue
             unfed.discard(packet.pts)
             last = not packet.size or (attempt.shortcuts and not unfed)
             try:
-                frames = self.context.decode(packet if packet.size else None)
+                frames = self.rest_of_a_part() if self.part_begins else []
+                frames += self.context.decode(packet if packet.size else None)
                 if last and packet.size:
                     frames += self.context.decode(None)
             except av.error.MemoryError:
@@ -90,8 +94,7 @@ class Reader:
             else:
                 if losses:
                     losses.fed(packet)
-            waiting += bool(packet.size) - len(frames)
-            if attempt.counted and self.picture_a_packet and waiting > self.context.reorder_depth:
+            if held and held.too_many(packet, frames):
                 damage = FOREVER
             for frame in frames:
                 if attempt.counted and is_hidden(frame.pts):
@@ -167,15 +170,21 @@ class Reader:
         clock, parts = Clock(self.container, self.stream), 0
         for packet in packets:
             shown = not packet.size or clock.read(packet)
-            self.part_ends.extend(clock.part_ends[parts:])
-            parts = len(clock.part_ends)
             if clock.waiting and packet.size:
                 continue  # it leans on what was cut away
+            self.part_ends.extend(clock.part_ends[parts:])
+            self.part_begins, parts = packet.size > 0 and len(clock.part_ends) > parts, len(clock.part_ends)
             if packet.pts is not None:
                 packet.pts += clock.shift if shown else -HIDDEN
             if packet.dts is not None:
                 packet.dts += clock.shift
             yield packet
+
+    def rest_of_a_part(self) -> list[VideoFrame]:
+        """What the decoder still holds; it begins anew then, as with another file."""
+        frames = self.context.decode(None)
+        self.context.flush_buffers()
+        return frames
 
     def with_hidden(self, packets: Iterable[Packet]) -> Iterator[Packet]:
         """What an edit list hides comes out too, and nobody wants it: what the decoder calls a hidden keyframe must be
@@ -187,6 +196,27 @@ class Reader:
                 shown.dts, shown.time_base, shown.is_keyframe = packet.dts, packet.time_base, packet.is_keyframe
                 packet = shown
             yield packet
+
+
+class Held:
+    """Pictures in the decoder: more of them than it waits for mean that one was lost."""
+
+    def __init__(self, stream: VideoStream):
+        self.stream = stream
+        self.pictures = 0
+        self.may_lead: bool | None = None  # until the first picture is there
+
+    def too_many(self, packet: Packet, frames: list[VideoFrame]) -> bool:
+        """Takes in a packet and what came out for it."""
+        if self.may_lead is None:
+            self.may_lead = not begins_anew(self.stream, packet)
+        self.pictures += bool(packet.size) - len(frames)
+        depth = self.stream.codec_context.reorder_depth
+        if self.may_lead:  # what is shown before the first keyframe leans on what was cut away, and is no loss
+            if frames:
+                self.pictures, self.may_lead = min(self.pictures, depth), False
+            return False
+        return self.pictures > depth
 
 
 class Losses:

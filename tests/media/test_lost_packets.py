@@ -1,7 +1,11 @@
 """Packets in, fewer pictures out: what leans on a lost picture is not published, what does not is."""
 
+from fractions import Fraction
+
+import av
 import numpy as np
 import pytest
+from av.video.frame import PictureType
 
 from media.decode import decode_stills
 from media.index import FrameIndex
@@ -9,7 +13,7 @@ from media.plan import plan_clip
 from media.probe import probe
 from tests.media import faults
 from tests.media import media_fixtures as make
-from tests.media.test_decode_matrix import shown
+from tests.media.test_decode_matrix import assert_as_shown, shown
 
 
 @pytest.mark.parametrize("policy", [{"count": 8}, {"count": 20}, {"every_s": 0.001}], ids=str)
@@ -29,7 +33,7 @@ def test_no_frame_that_leans_on_a_lost_packet_is_delivered(clips, tmp_path, poli
         assert reasons
 
 
-@pytest.mark.parametrize("number", [3, 13, 14, 15, 30])
+@pytest.mark.parametrize("number", [1, 2, 3, 13, 14, 15, 30])
 def test_a_frame_is_not_counted_as_the_one_before_it_after_a_loss(tmp_path, number):
     """AVI: the n-th frame out is the n-th shown, until a packet gives none."""
     whole = make.write_video(tmp_path / "whole.avi", options={"bf": "3", "b-pyramid": "normal"})
@@ -46,18 +50,46 @@ def test_a_frame_is_not_counted_as_the_one_before_it_after_a_loss(tmp_path, numb
     assert errors and errors <= {"corrupt_frame", "frame_not_delivered"}
 
 
-def test_frames_are_counted_from_the_first_keyframe_on(tmp_path):
-    """A recording of AVI that was joined in the middle: what comes before the first keyframe has no place."""
-    whole = make.write_video(tmp_path / "whole.avi", options={"bf": "3", "b-pyramid": "normal"})
+@pytest.mark.parametrize(
+    ("form", "codec", "options"),
+    [
+        ("avi", "libx264", {"bf": "3", "b-pyramid": "normal"}),
+        ("avi", "libx264", {"bf": "3", "x264-params": "open-gop=1:keyint=12:bframes=3"}),
+        ("asf", "mpeg4", {"bf": "2"}),
+    ],
+    ids=str,
+)
+def test_frames_are_counted_from_the_first_keyframe_on(tmp_path, form, codec, options):
+    """A recording that was joined in the middle: what comes before the first keyframe has no place."""
+    whole = make.write_video(tmp_path / f"whole.{form}", codec=codec, options=options)
     packets = iter(range(100))
-    path = make.remux(whole, tmp_path / "cut.avi", keep=lambda packet: next(packets) >= 4)
-    index, full = FrameIndex.from_row(probe(path)), shown(whole)
-    assert index.counted and len(index.pts) == 36
-    stills = list(decode_stills(path, plan_clip(index, every_s=0.001)))
-    assert len(stills) == 36
-    for still in stills:
-        place = 12 + int(np.searchsorted(index.pts, still.pts))
-        assert still.error is None and np.array_equal(still.picture, full[place][1]), place
+    path = make.remux(whole, tmp_path / f"cut.{form}", keep=lambda packet: next(packets) >= 4)
+    index, full = FrameIndex.from_row(probe(path)), [picture for _, picture in shown(whole)]
+    assert index.counted
+    stills = {still.pts: still for still in decode_stills(path, plan_clip(index, every_s=0.001))}
+    for place, pts in enumerate(index.pts[:36].tolist()):
+        assert stills[pts].error is None and np.array_equal(stills[pts].picture, full[12 + place]), place
+    # Shown before the first keyframe, they lean on what was cut away. Their packets are in the count.
+    assert all(stills[pts].error for pts in index.pts[36:].tolist())
+
+
+@pytest.mark.parametrize("form", ["avi", "asf", "mkv"])
+def test_b_frames_that_begin_late_in_the_file_lose_no_frame(tmp_path, form):
+    """AVI has no place for times of showing: the first frames in order say nothing of the others."""
+    path = tmp_path / f"late.{form}"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 112, 80, "yuv420p"
+        stream.codec_context.gop_size, stream.codec_context.thread_count = 60, 1
+        stream.options = {"bf": "3", "x264-params": "bframes=3:b-adapt=0:keyint=60"}
+        for number in range(200):
+            frame = av.VideoFrame.from_ndarray(make.picture(number, 112, 80), "bgr24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 24)
+            if number < 140:
+                frame.pict_type = PictureType.P if number else PictureType.I
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    assert_as_shown(path, [{"count": 8}, {"every_s": 0.001}])
 
 
 def test_sound_files_lose_no_frame_to_the_count(clips):
