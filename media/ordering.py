@@ -46,7 +46,8 @@ class Clock:
 
     def __init__(self, container: InputContainer, stream: VideoStream):
         self.back, self.leap = BACK_S / stream.time_base, LEAP_S / stream.time_base
-        self.edited = "mp4" in container.format.name  # edit lists hide packets that go back in time
+        # Edit lists (MP4) hide packets that go back in time. The others have no times to carry on.
+        self.rests = bool({"mp4", "avi", "asf", *BARE}.intersection(container.format.name.split(",")))
         self.may_leap = bool(container.format.flags & Flags.ts_discont.value)
         self.shift = 0  # ticks, to be added to a packet's times
         self.part_ends: list[int] = []  # the last time shown of each part, but for the one that is being read
@@ -57,7 +58,7 @@ class Clock:
 
     def read(self, packet: Packet) -> bool:
         """Takes in the next packet, whose times are those of the file and `shift`. Returns whether it is of a frame."""
-        if self.edited:
+        if self.rests:
             return True
         if packet.dts is not None:
             self.look_for_a_part(packet.dts)

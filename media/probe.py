@@ -184,13 +184,13 @@ def counted_index(
     """The index of a stream whose own times cannot be believed, found by decoding its first packets; None of others.
 
     Times are the stream's own, in order, where each packet has one. Else they are those of the header's frame rate.
-    Frames of joined files are found by their times as far as these differ when they are carried on.
+    Frames of joined files have their own times, carried on.
     """
     bare = timeless(container, scan.packets, scan.without_time)
-    if scan.joined and not bare and len(set(scan.pts)) == len(scan.pts):
+    if scan.joined and not bare:
         times = build_index(scan, stream.time_base, path).pts
         return FrameIndex(times, times[:1], stream.time_base, counted=True)
-    known = scan.joined or shifted_by_seeks(container, stream) or without_order(container, stream, scan.increasing)
+    known = shifted_by_seeks(container, stream) or without_order(container, stream, scan.increasing)
     if not scan.shown or not (bare or known or doubtful(stream, scan.increasing)):
         return None
     seen = look(path, max_pixels)

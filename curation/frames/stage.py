@@ -18,6 +18,7 @@ STAGE = Stage(
         "media/fields.py",
         "media/index.py",
         "media/neighbours.py",
+        "media/ordering.py",
         "media/plan.py",
         "media/reader.py",
         "media/stills.py",

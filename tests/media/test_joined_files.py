@@ -119,3 +119,10 @@ def test_a_part_that_begins_anywhere_begins_at_its_first_keyframe(tmp_path, code
     for place, pts in enumerate(index.pts.tolist()):
         assert stills[pts].error is None and np.array_equal(stills[pts].picture, expected[place]), place
     assert index.exact_seconds(index.pts[-1]) == Fraction(len(index.pts) - 1, 24)
+
+
+def test_times_that_pass_the_largest_that_a_transport_stream_can_hold_join_nothing(tmp_path):
+    source = make.write_video(tmp_path / "a.ts", options=X264)
+    path = make.remux(source, tmp_path / "wraps.ts", shift=2**33 - 90_000, container_options={"copyts": "1"})
+    index, _ = assert_as_shown(path)
+    assert not index.counted and index.seconds(index.pts[-1]) == pytest.approx(47 / 24, abs=0.001)
