@@ -12,9 +12,9 @@ import numpy as np
 
 from evaluation.benchmarks.benchmark import BadBenchmark
 from evaluation.generation.folder import Job, RunFolder
-from evaluation.generation.images import read_image
 from evaluation.generation.options import GenerateOptions
 from evaluation.generation.sources import MicroworldSource
+from evaluation.images import read_image
 from evaluation.records import MANIFEST, RUN, SAMPLES, RunRecord, Sample, VideoRecord, read_lines, read_one
 from evaluation.videos import write_video
 from models.video.protocol import VideoShape

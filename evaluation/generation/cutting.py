@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.benchmarks.benchmark import BadBenchmark, Benchmark
-from evaluation.generation.images import UnreadableImage, picture_size
 from evaluation.generation.options import GenerateOptions
+from evaluation.images import UnreadableImage, picture_size
 from evaluation.records import CUT, MANIFEST, RUN, RunRecord, Sample, VideoRecord, read_lines, read_one
 from storage.files import confined
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.benchmarks.benchmark import Benchmark
-from evaluation.generation.images import UnreadableImage, read_image
 from evaluation.generation.names import video_id, video_paths
 from evaluation.generation.options import GenerateOptions
 from evaluation.generation.run_record import MADE_ON, ChangedRun, refuse_changes
 from evaluation.generation.writing import Solution, write_solutions
+from evaluation.images import UnreadableImage, read_image
 from evaluation.records import (
     IMAGE_MISSING,
     MANIFEST,

@@ -13,11 +13,11 @@ from evaluation.generation.controls import make_control
 from evaluation.generation.cutting import check_cut, known_cut, picture_sizes
 from evaluation.generation.first_frame import WINDOW, ssim
 from evaluation.generation.folder import LOCK, Job, RunFolder
-from evaluation.generation.images import read_image
 from evaluation.generation.options import GenerateOptions, JudgeAhead
 from evaluation.generation.run_record import check_expected, run_record
 from evaluation.generation.sampling import sample_videos
 from evaluation.generation.sources import open_benchmark
+from evaluation.images import read_image
 from evaluation.records import RunRecord
 from evaluation.strips import keep_strip
 from evaluation.videos import write_video

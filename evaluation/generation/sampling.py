@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evaluation.generation.folder import Job
-from evaluation.generation.images import read_image
 from evaluation.generation.options import SamplerOptions
+from evaluation.images import read_image
 
 if TYPE_CHECKING:
     from models.video.protocol import VideoModel

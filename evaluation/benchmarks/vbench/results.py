@@ -1,4 +1,7 @@
-"""What VBench writes: `{name}_eval_results.json`, {dimension: [mean, [{video_path, video_results}]]}; read strictly."""
+"""What VBench writes: `{name}_eval_results.json`, {dimension: [mean, [{video_path, video_results}]]}; read strictly.
+
+VBench-I2V writes the same, with the `image_path` that each video was compared with; its picture has the video's name.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,7 +10,8 @@ from typing import Any
 
 from evaluation.benchmarks.foreign import read_json
 from evaluation.benchmarks.named_videos import Exported, listed
-from evaluation.benchmarks.vbench.options import DIMENSIONS
+from evaluation.benchmarks.vbench.options import I2V_DIMENSIONS, KNOWN
+from evaluation.benchmarks.vbench.outputs import INDEX
 from evaluation.scoring.judged_run import Incomplete
 
 PERCENT = "imaging_quality"  # videos are scored 0 to 100, and some versions write the mean as a share
@@ -46,8 +50,8 @@ def read_results(paths: Iterable[Path], exported: Iterable[Exported] = ()) -> di
 
 
 def _dimension(path: Path, dimension: str, value: Any) -> DimensionScore:
-    if dimension not in DIMENSIONS:
-        raise ValueError(f"{path}: dimension {dimension!r} is not known: choose from {', '.join(DIMENSIONS)}")
+    if dimension not in KNOWN:
+        raise ValueError(f"{path}: dimension {dimension!r} is not known: choose from {', '.join(KNOWN)}")
     if not (isinstance(value, list) and len(value) == 2 and isinstance(value[1], list)):
         raise ValueError(f"{path}: {dimension} must be [mean, videos]")
     scale = 100.0 if dimension == PERCENT else 1.0
@@ -58,6 +62,8 @@ def _dimension(path: Path, dimension: str, value: Any) -> DimensionScore:
         name = PurePosixPath(row["video_path"]).name
         if name in videos:
             raise ValueError(f"{path}: {dimension}: {name} is scored twice")
+        if dimension in I2V_DIMENSIONS:
+            _check_picture(f"{path}: {dimension}: {name}", name, row.get("image_path"))
         # dynamic_degree is true or false for a video.
         videos[name] = float(_number(f"{path}: {dimension}: {name}", row.get("video_results"), 0, scale)) / scale
     if not videos:
@@ -66,6 +72,13 @@ def _dimension(path: Path, dimension: str, value: Any) -> DimensionScore:
     if min(abs(said - mean), abs(said / scale - mean)) > AGREES:
         raise ValueError(f"{path}: {dimension} says {said}, but its {len(videos)} videos give {mean:.4f}")
     return DimensionScore(dimension, mean, videos)
+
+
+def _check_picture(where: str, video: str, image: Any) -> None:
+    """Raises ValueError where a video was compared with another one's picture, or with none that is named."""
+    expected = PurePosixPath(video).stem.removesuffix(INDEX)
+    if not isinstance(image, str) or PurePosixPath(image).stem != expected:
+        raise ValueError(f"{where}: was compared with {image!r}, but its picture is {expected}.png: export again")
 
 
 def _number(where: str, value: Any, low: float, high: float) -> float:

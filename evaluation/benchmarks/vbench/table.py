@@ -9,6 +9,7 @@ from pydantic import Field
 from evaluation.benchmarks.foreign import write_json
 from evaluation.benchmarks.named_videos import Exported, Run, listed, read_other
 from evaluation.benchmarks.vbench.options import VbenchOptions
+from evaluation.benchmarks.vbench.outputs import I2V, RESULTS, VIDEOS
 from evaluation.benchmarks.vbench.results import read_results
 from evaluation.records import MANIFEST, read_lines
 from evaluation.scoring.judged_run import Incomplete
@@ -48,17 +49,17 @@ class VbenchTable(Strict):
     compared: tuple[VbenchGain, ...] = ()
 
 
-def table(run: Run, videos: Path, results: Path, options: VbenchOptions) -> str:
+def table(run: Run, options: VbenchOptions) -> str:
     """Writes table.json and table.md, and returns the latter. Raises Incomplete where a dimension or a video lacks."""
-    found = _scores(run, videos, results, options.dimensions)
+    found = _all_scores(run, options.place, options)
     rows = []
     for name, scores in found.items():
         low, high = _interval(values := list(scores.values()))
         rows.append(VbenchRow(dimension=name, mean=float(np.mean(values)), low=low, high=high, videos=len(values)))
     gains = []
     for folder in options.others:
-        other, place = read_other(folder, options.seed, run), folder / "vbench"
-        theirs = _scores(other, place / "videos", place / "results", options.dimensions)
+        other = read_other(folder, options.seed, run)
+        theirs = _all_scores(other, folder / "vbench", options)
         gains += _gains(other.record.name, theirs, found)
     notes = [f"not made: {one}" for one in run.missing]
     made = VbenchTable(run=run.record.name, rows=rows, notes=notes, compared=gains)
@@ -80,6 +81,15 @@ def table(run: Run, videos: Path, results: Path, options: VbenchOptions) -> str:
     text = "\n".join([*parts, *([""] if told else []), *told]) + "\n"
     write_bytes(options.place / "table.md", text.encode())
     return text
+
+
+def _all_scores(run: Run, place: Path, options: VbenchOptions) -> dict[str, dict[str, float]]:
+    """`_scores` of both tools, in the order of the options."""
+    found: dict[str, dict[str, float]] = {}
+    for folder, dimensions in ((place, options.plain), (place / I2V, options.i2v)):
+        if dimensions:
+            found |= _scores(run, folder / VIDEOS, folder / RESULTS, dimensions)
+    return {name: found[name] for name in options.dimensions}
 
 
 def _scores(run: Run, videos: Path, results: Path, dimensions: Sequence[str]) -> dict[str, dict[str, float]]:

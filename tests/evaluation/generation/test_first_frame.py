@@ -5,7 +5,7 @@ import pytest
 
 from evaluation.generation.first_frame import ssim
 from evaluation.generation.generate_runs import generate
-from evaluation.generation.images import read_image
+from evaluation.images import read_image
 from evaluation.videos import read_frames
 from tests.evaluation.generation.left import manifest
 

@@ -6,8 +6,8 @@ from pydantic import ValidationError
 
 from evaluation.benchmarks.benchmark import BadBenchmark
 from evaluation.generation.generate_runs import generate, generate_runs
-from evaluation.generation.images import read_image
 from evaluation.generation.run_record import ChangedRun
+from evaluation.images import read_image
 from evaluation.records import CONTROL, RUN, RunRecord, read_one
 from evaluation.videos import read_frames
 from tests.evaluation.generation.left import manifest

@@ -12,8 +12,8 @@ from PIL import Image
 from evaluation.benchmarks.benchmark import BadBenchmark
 from evaluation.generation.cutting import CutAway, keeping, known_cut
 from evaluation.generation.generate_runs import generate
-from evaluation.generation.images import UnreadableImage, picture_size, read_image
 from evaluation.generation.sources import open_benchmark
+from evaluation.images import UnreadableImage, picture_size, read_image
 from evaluation.records import CUT, MANIFEST, RUN, RunRecord, read_one
 from models.video.pixels import cut_share
 
@@ -118,7 +118,7 @@ def test_a_size_is_read_from_the_header_and_what_is_no_picture_has_none(tmp_path
         path.write_bytes(data)
         with pytest.raises(UnreadableImage):
             picture_size(path)
-    monkeypatch.setattr("evaluation.generation.images.read_image", lambda data: pytest.fail("decoded"))
+    monkeypatch.setattr("evaluation.images.read_image", lambda data: pytest.fail("decoded"))
     for kind in ("JPEG", "PNG"):
         path.write_bytes(encoded(kind, 8))
         assert picture_size(path) == (40, 24)

@@ -10,8 +10,8 @@ from evaluation.benchmarks.benchmark import BadBenchmark
 from evaluation.benchmarks.worldtasks.authors import read_authors
 from evaluation.benchmarks.worldtasks.microworld import read_microworld
 from evaluation.benchmarks.worldtasks.release import read_release
-from evaluation.generation.images import read_image
 from evaluation.generation.sources import MicroworldSource, ReleaseSource, open_benchmark
+from evaluation.images import read_image
 from storage.files import sha256_file
 from tests.evaluation.generation.conftest import png, write_authors
 from tests.training.conditions import release_fixtures
