@@ -180,7 +180,7 @@ def test_no_more_requests_are_in_flight_than_allowed():
 
         asyncio.run(many())
         assert server.most_in_flight == 3
-        assert len(server.answered) == 15
+        assert len(server.bodies) == 15
 
 
 def test_the_key_comes_from_the_environment_and_is_shown_nowhere(server, monkeypatch, caplog):
