@@ -40,6 +40,15 @@ EXECUTOR = Arm("Executor under T", "executor", "task")
 ARMS = (BASE, DEMONSTRATOR, EXECUTOR)
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What the judge said of an arm's videos: `log_odds` float64 [tasks] by question, NaN where it failed, and `mass`
+    float64 [tasks], the least p(yes) + p(no) of a video's answers, NaN where none is known."""
+
+    log_odds: dict[str, np.ndarray]
+    mass: np.ndarray
+
+
 class HeldOut:
     """The held-out tasks of a run, each with one initial noise of its own that all arms share.
 
@@ -54,8 +63,8 @@ class HeldOut:
         self.pairs = [pairs[(2 * place + 1) * len(pairs) // (2 * count)] for place in range(count)]
         self.own = range(world.rank, len(self.pairs), world.size)
 
-    def judge_arm(self, arm: Arm, asked_to_stop: Callable[[], int] = lambda: 0) -> dict[str, np.ndarray]:
-        """Log-odds float64 [tasks] by question, NaN where the judge failed; the same on every process.
+    def judge_arm(self, arm: Arm, asked_to_stop: Callable[[], int] = lambda: 0) -> Judged:
+        """What the judge says of the arm; the same on every process.
 
         `asked_to_stop` gives the signal that this process got, 0 for none; it is looked at between batches. Raises on
         every process: Interrupted when one was asked to stop (the others learn of it when they tell their results),
@@ -72,13 +81,13 @@ class HeldOut:
                 break
             judged.append(one.result())
         questions, world, error = self.judge.options.questions, self.world, ""
-        # One row a task, and a last one for the signal.
-        table = torch.full((len(self.pairs) + 1, len(questions)), torch.nan, dtype=torch.float64)
+        # One row a task, and a last one for the signal; one column a question, and a last one for the mass.
+        table = torch.full((len(self.pairs) + 1, len(questions) + 1), torch.nan, dtype=torch.float64)
         table[-1] = stop = asked_to_stop()
         if judged and not stop:
             judgements = Judgements.cat(judged)
             error = judgements.last_error
-            found = np.stack([judgements.log_odds[name] for name in questions], axis=1)
+            found = np.stack([*(judgements.log_odds[name] for name in questions), judgements.masses], axis=1)
             table[:-1][world.rank :: world.size] = torch.from_numpy(found)
         # Every process has the whole table with its own rows filled in: place p is of process p mod size.
         tables = world.gather(table.to(device)).cpu().view(world.size, *table.shape)
@@ -89,7 +98,7 @@ class HeldOut:
         log_odds = {name: merged[:, column].copy() for column, name in enumerate(questions)}
         told = f"{arm.name}, held-out tasks: {error or 'on another process'}"
         check_failures(log_odds, self.options.rewards.judge.max_failed_share, told)
-        return log_odds
+        return Judged(log_odds, merged[:, -1].copy())
 
     def videos(self, arm: Arm, places: Sequence[int]) -> torch.Tensor:
         """The arm's videos uint8 [N, T, H, W, 3] for the tasks at `places`, N >= 1."""

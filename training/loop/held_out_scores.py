@@ -31,8 +31,7 @@ class HeldOutScores:
         scored = self.state.notes.setdefault("scored", {})
         for arm in self.arms:
             if not arm.trained and arm.name not in scored:
-                scored[arm.name] = as_lists(self.held_out.judge_arm(arm))
-                self._say(0, arm.name, scored[arm.name])
+                scored[arm.name] = self._judged(0, arm)
 
     @property
     def curve(self) -> list[dict]:
@@ -49,11 +48,12 @@ class HeldOutScores:
 
     def after_step(self, step: int) -> None:
         if self._scores_due(step):
-            scores = as_lists(self.held_out.judge_arm(self.ours, lambda: self.stopping.asked))
+            judged = self.held_out.judge_arm(self.ours, lambda: self.stopping.asked)
+            scores = as_lists(judged.log_odds)
             shares = {curve_name(name): share(values) for name, values in scores.items()}
             self.curve.append({"step": step} | {name: number(value) for name, value in shares.items()})
             self.log.evaluation(step, shares)
-            self.log.judged(step, self.ours.name, scores)
+            self.log.judged(step, self.ours.name, scores, numbers(judged.mass))
         if self._picture_due(step):
             self.picture(step)
             self.state.notes["pictured"] = step
@@ -62,8 +62,7 @@ class HeldOutScores:
         scored = dict(self.state.notes["scored"])
         for arm in self.arms:
             if arm.trained:
-                scored[arm.name] = as_lists(self.held_out.judge_arm(arm))
-                self._say(self.state.step, arm.name, scored[arm.name])
+                scored[arm.name] = self._judged(self.state.step, arm)
         # A checkpoint's JSON is sorted: arms and questions go back in order.
         questions = self.held_out.judge.options.questions
         found = {arm.name: as_arrays({name: scored[arm.name][name] for name in questions}) for arm in self.arms}
@@ -100,10 +99,14 @@ class HeldOutScores:
             captions = [self.held_out.pairs[place].task for place in places]
             self.log.picture(step, "rollouts", rollout_grid(videos, captions, [arm.name for arm in self.arms]))
 
-    def _say(self, step: int, name: str, log_odds: dict[str, list]) -> None:
-        self.log.judged(step, name, log_odds)
+    def _judged(self, step: int, arm: Arm) -> dict[str, list]:
+        """Log-odds of an arm by question, after they were told."""
+        judged = self.held_out.judge_arm(arm)
+        log_odds = as_lists(judged.log_odds)
+        self.log.judged(step, arm.name, log_odds, numbers(judged.mass))
         shares = ", ".join(f"{question} {share(values):.3f}" for question, values in log_odds.items())
-        self.log.note(f"{name}: {shares} on {len(self.held_out.pairs)} held-out tasks")
+        self.log.note(f"{arm.name}: {shares} on {len(self.held_out.pairs)} held-out tasks")
+        return log_odds
 
 
 def table(results: Mapping[str, dict[str, np.ndarray]]) -> ScoreTable:
@@ -131,6 +134,10 @@ def number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
+def numbers(values: np.ndarray) -> list[float | None]:
+    return [number(value) for value in values]
+
+
 def share(values: list) -> float:
     kept = [value for value in values if value is not None]
     return sum(value > 0 for value in kept) / len(kept) if kept else float("nan")
@@ -148,7 +155,7 @@ def in_order(at: Mapping[str, Any], questions: Iterable[str]) -> dict[str, Any]:
 
 def as_lists(log_odds: Mapping[str, np.ndarray]) -> dict[str, list]:
     """A failed judgement is null."""
-    return {name: [number(value) for value in values] for name, values in log_odds.items()}
+    return {name: numbers(values) for name, values in log_odds.items()}
 
 
 def as_arrays(log_odds: Mapping[str, list]) -> dict[str, np.ndarray]:

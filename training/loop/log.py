@@ -2,7 +2,7 @@
 
     metrics.jsonl       one line a step; a resumed run goes on behind the step it resumed from
     evaluations.jsonl   held-out scores along the way
-    judged.jsonl        what they are made of: log-odds of every held-out task, by arm, step and question
+    judged.jsonl        their origin: log-odds of every held-out task, by arm, step and question, with the mass
     notes.txt           what was said
     pictures/           PNG files by step
     tensorboard/        the same for `tensorboard --logdir`
@@ -122,13 +122,16 @@ class RunLog:
             self._append(EVALUATIONS, step, scores)
             self.note(f"step {step}: " + ", ".join(f"{name} {value:.3f}" for name, value in scores.items()))
 
-    def judged(self, step: int, arm: str, log_odds: Mapping[str, Sequence[float | None]]) -> None:
-        """Log-odds of the held-out tasks, in their order, by question; null where the judge failed.
+    def judged(
+        self, step: int, arm: str, log_odds: Mapping[str, Sequence[float | None]], mass: Sequence[float | None]
+    ) -> None:
+        """Log-odds of the held-out tasks, in their order, by question, null where the judge failed; and the least
+        `mass` of a task's answers, null where it is not known.
 
         A second line of the same arm and step replaces the first for whoever reads them.
         """
         if self.first:
-            self._line(JUDGED, {"step": step, "arm": arm, "log_odds": dict(log_odds)})
+            self._line(JUDGED, {"step": step, "arm": arm, "log_odds": dict(log_odds), "mass": list(mass)})
 
     def picture(self, step: int, name: str, picture: np.ndarray) -> None:
         """A picture uint8 [H, W, 3] -> pictures/step-00000020-<name>.png. Raises ValueError for an odd name."""

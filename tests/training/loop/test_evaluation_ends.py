@@ -1,13 +1,16 @@
 """Held-out evaluation of a run: which tasks, how a signal ends it on all processes, and that a resumed run makes it."""
 
+import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from models.vlm.protocol import VLMUnavailable
 from tests.training.tiny_run import Brightness, metrics_of
 from training.conditions.store import Pair
 from training.loop import checkpoint_files
@@ -35,6 +38,18 @@ def signal_at_video(trainer, monkeypatch, number: int, at: int = 1) -> list[int]
 
     monkeypatch.setattr(trainer.model, "decode", decode)
     return made
+
+
+class Massive(Brightness):
+    """Its answers have a mass; one task's second question is answered with a thought."""
+
+    async def log_odds(self, question, media):
+        answer = await super().log_odds(question, media)
+        if question.name == "judge_task":
+            return replace(answer, mass=0.9)
+        if question.fields["task"] == self.task:
+            raise VLMUnavailable("no_answer", "it says '<think>'", mass=1e-5)
+        return answer  # of no known mass
 
 
 # -- which tasks ------------------------------------------------------------------------------------------------------
@@ -107,8 +122,30 @@ def test_all_processes_end_an_evaluation_that_one_was_told_to_end(tiny_bench, tm
     with pytest.raises(Interrupted) as caught:
         held_out(trainer, Beside(0.0)).judge_arm(EXECUTOR, lambda: 2)
     assert caught.value.signal == 2
-    log_odds = held_out(trainer, Beside(0.0)).judge_arm(EXECUTOR)["task"]
+    log_odds = held_out(trainer, Beside(0.0)).judge_arm(EXECUTOR).log_odds["task"]
     assert log_odds.shape == (2,) and np.isfinite(log_odds).all()
+
+
+def test_the_mass_of_the_answers_is_kept_beside_them(tiny_bench, tmp_path):
+    vlm = Massive()
+    trainer = tiny_bench.trainer(tmp_path / "run", {"rewards": {"judge": {"max_failed_share": 0.5}}}, vlm=vlm)
+    scores = HeldOutScores(trainer.state, held_out(trainer), trainer.log, trainer.stopping)
+    vlm.task = scores.held_out.pairs[1].task
+    scores.before()
+    lines = [json.loads(line) for line in (tmp_path / "run" / "judged.jsonl").read_text().splitlines()]
+    assert [line["arm"] for line in lines] == ["base under T", "Demonstrator (base under D)"]
+    for line in lines:
+        assert line["mass"] == [0.9, 1e-5]
+        assert [value is None for value in line["log_odds"]["consistency"]] == [False, True]
+        assert None not in line["log_odds"]["task"]
+
+
+def test_a_mass_that_is_not_known_is_null(tiny_bench, tmp_path):
+    trainer = tiny_bench.trainer(tmp_path / "run")
+    assert np.isnan(held_out(trainer).judge_arm(EXECUTOR).mass).tolist() == [True, True]
+    HeldOutScores(trainer.state, held_out(trainer), trainer.log, trainer.stopping).before()
+    lines = [json.loads(line) for line in (tmp_path / "run" / "judged.jsonl").read_text().splitlines()]
+    assert [line["mass"] for line in lines] == [[None, None]] * 2
 
 
 def session(bench, output: Path, steps: int, **held: int) -> int:

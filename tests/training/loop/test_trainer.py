@@ -279,7 +279,7 @@ def test_held_out_videos_are_let_go_as_they_are_judged(tiny_bench, tmp_path, mon
         return videos
 
     monkeypatch.setattr(trainer.model, "decode", decode)
-    log_odds = held_out.judge_arm(BASE)["task"]
+    log_odds = held_out.judge_arm(BASE).log_odds["task"]
     assert len(alive) == 8 and max(alive) <= 2
     assert (log_odds == [*log_odds[:2]] * 4).all() and log_odds[0] != log_odds[1]
 
