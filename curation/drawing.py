@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from media.pictures import opened
 from pages.charts import Bars, Histogram, Limit
 from pages.palette import INK, PAPER, QUIET
 from pages.pictures import font, jpeg_below, plain
@@ -116,10 +117,10 @@ def _thumbnail(path: Path, tile_px: int):
     from PIL import Image, ImageDraw
 
     try:
-        with Image.open(path, formats=("JPEG", "PNG")) as image:
+        with opened(path) as image:
             image.draft("RGB", (2 * tile_px, 2 * tile_px))  # lets the JPEG decoder skip what a thumbnail does not show
             tile = image.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what PIL raises for broken files
+    except (OSError, ValueError):
         tile = Image.new("RGB", (tile_px, tile_px * 9 // 16), "#e6e8eb")
         ImageDraw.Draw(tile).text((4, 2), _fitted("no image", tile_px - 8), QUIET, font(10))
         return tile

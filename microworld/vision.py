@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from media.pictures import SIGNATURES, check_size, plain
 from microworld.fitting import (
     APART,
     CELL_PX,
@@ -96,7 +97,9 @@ class _Picture:
 
 
 def decode(data: bytes) -> np.ndarray:
-    """An encoded JPEG or PNG as uint8 [H, W, 3] RGB. Raises ValueError when it is neither."""
+    """An encoded JPEG or PNG as uint8 [H, W, 3] RGB, upright and on white. Raises ValueError: neither, or too large."""
+    check_size(data)
+    data = plain(data) if data.startswith(tuple(SIGNATURES)) else data
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if image is None:
         raise ValueError(f"{len(data)} bytes are not an image: give a JPEG or PNG")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from media.pictures import opened
 from storage.files import PathOutsideRoot, confined
 
 GALLERY_EDGE, SAMPLE_EDGE = 360, 560  # longer side, pixels; shown at about 200 and 420 CSS pixels
@@ -42,7 +43,7 @@ class Thumbnails:
         try:
             path = confined(self.images_root, image)
             data = shrunk(path, edge)
-        except (PathOutsideRoot, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        except (PathOutsideRoot, OSError, ValueError) as error:
             self.missing += 1
             return "", f"no picture: {type(error).__name__}"
         uri = "data:image/jpeg;base64," + base64.b64encode(data).decode()
@@ -57,7 +58,7 @@ class Thumbnails:
 
 def shrunk(path: Path, edge: int) -> bytes:
     """The picture as a JPEG whose longer side is at most `edge` pixels, without metadata, the same bytes each time."""
-    with Image.open(path, formats=("JPEG", "PNG")) as image:
+    with opened(path) as image:
         image.draft("RGB", (edge, edge))  # a JPEG is decoded at a fraction of its size
         upright = ImageOps.exif_transpose(image).convert("RGB")
     upright.thumbnail((edge, edge), Image.Resampling.LANCZOS, reducing_gap=2.0)

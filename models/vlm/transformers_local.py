@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from media.pictures import decode_rgb
 from models.vlm.answers import answered, completion, log_odds, model_id, schema_instruction, yes_no_ids
-from models.vlm.chat_content import decode_rgb
 from models.vlm.options import VLMOptions
 from models.vlm.protocol import Completion, Image, LogOdds, Media, Prompt, Usage, Video
 from models.vlm.second_try import temperature_of

@@ -140,7 +140,7 @@ def _picture(entry: Entry) -> bytes:
     """The first frame as a PNG file. Raises ValueError for another content."""
     import io
 
-    from models.vlm.chat_content import decode_rgb
+    from media.pictures import decode_rgb
 
     try:
         data = base64.b64decode(entry.first_image.split(",", 1)[-1], validate=True)

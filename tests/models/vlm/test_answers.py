@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from media.pictures import decode_rgb, mime_type
 from models.vlm.answers import answered, completion, log_odds, log_sum_exp, yes_no_ids
-from models.vlm.chat_content import content_parts, decode_rgb, mime_type
+from models.vlm.chat_content import content_parts
 from models.vlm.openai_wire import Answer, read_log_odds
 from models.vlm.protocol import Image, Usage, VLMUnavailable
 from models.vlm.retry import retry_after_s, wait_s

@@ -7,7 +7,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from models.vlm.chat_content import content_parts, decode_rgb, plain
+from media.pictures import decode_rgb, plain
+from models.vlm.chat_content import content_parts
 from models.vlm.protocol import Image
 from tests.models.vlm.conftest import encoded
 

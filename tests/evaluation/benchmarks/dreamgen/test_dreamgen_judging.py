@@ -47,7 +47,7 @@ def test_stills_are_scaled_for_following_and_not_for_physics(dreamgen, tmp_path,
     assert [type(one) for one in by_name["dreamgen_following"]] == [Image] * 3
     (video,) = by_name["dreamgen_physics"]
     assert isinstance(video, Video) and len(video.frames) == 3
-    from models.vlm.chat_content import decode_rgb
+    from media.pictures import decode_rgb
 
     assert decode_rgb(by_name["dreamgen_following"][0].data).size == (12, 6)
     assert decode_rgb(video.frames[0]).size == (40, 20)
