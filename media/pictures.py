@@ -72,7 +72,7 @@ def plain(data: bytes) -> bytes:
     """The same picture as a file that all readers read alike.
 
     A transparent or turned one becomes an opaque, upright PNG of the pixels of `decode_rgb`. Every other file stays as
-    it is, whatever its size. Raises ValueError for another format, and for one of that kind that is too large or broken.
+    it is, whatever its size. Raises ValueError for another format, and where such a one is too large or broken.
     """
     if mime_type(data) == "image/png":
         special = data[25:26] in PNG_ALPHA or any(mark in data for mark in PNG_MARKS)
