@@ -4,6 +4,7 @@ A video is decoded only when something is to be asked about it; once the judge i
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import Any, Protocol
 
 from evaluation.judging.looking import Undecodable, verified
 from evaluation.records import Judgement, VideoRecord
+from models.vlm.answers import SLACK
 from models.vlm.asking import AskOptions, ask
 from models.vlm.failures import MALFORMED, NO_ANSWER, NO_LOGPROBS, REFUSED
 from models.vlm.journaled import request_key
@@ -177,7 +179,7 @@ class VideoJudge:
             journal.put(key, answer)
         elif failure.kind == NO_LOGPROBS:
             self.gone = self.gone or f"the judge cannot answer: {failure}"
-        elif failure.kind == NO_ANSWER or kind in ("timeout", "unavailable"):
+        else:
             self.unanswered += 1
             if self.unanswered >= self.give_up_after and not self.gone:
                 self.gone = f"{self.give_up_after} requests in a row had no answer, the last one: {failure}"
@@ -190,8 +192,17 @@ class VideoJudge:
             return None
         if "failure" in kept:
             return kept if kept["failure"].startswith(REFUSED) and not self.ask_failed_again else None
-        mass = kept.get("mass")
-        return kept if abs(kept["log_odds"]) <= MOST and (mass is None or mass >= self.options.vlm.min_mass) else None
+        if abs(kept["log_odds"]) > MOST or self._too_weak(kept):
+            return None
+        return kept if kept.get("mass") is None or kept["mass"] >= self.options.vlm.min_mass else None
+
+    def _too_weak(self, kept: dict[str, Any]) -> bool:
+        """Whether a server returned so few tokens that the missing side stood higher than the other leaves it room."""
+        vlm = self.options.vlm
+        if vlm.backend != "openai" or vlm.answer != "logprobs" or vlm.judge_noise:
+            return False
+        mass = 0.0 if kept["exact"] else kept.get("mass") or 0.0
+        return mass * (1.0 + math.exp(-abs(kept["log_odds"]))) > 1.0 + SLACK
 
     async def _in_thread(self, function: Callable, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self.threads, function, *arguments)

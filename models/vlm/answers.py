@@ -16,6 +16,7 @@ NO = ("no", "No", " no", " No", "NO")
 MOST_TOKENS = 10**8  # of one request; sums of a few fit the tables' 32 bits
 LEAST_LOG_P = -9999.0  # what vLLM's server writes for a probability of 0, and so do we
 SLACK = 0.01  # how far rounding may take probabilities that add up beyond 1
+LEAST_REST = 1e-6  # of the probability that is left to a side which was not returned: beyond it is rounding
 
 
 def model_id(backend: str, model: str, revision: str, temperature: float | None, thinking: bool | None) -> str:
@@ -92,16 +93,19 @@ def log_odds(yes: list[float], no: list[float], usage: Usage, *, floor: float | 
     """Log-odds from the log-probabilities (natural) of the tokens that mean yes and of those that mean no.
 
     The tokens of a side exclude each other at one position, so their probabilities add. A side without any token stands
-    at `floor`, and the answer is not exact; both lists empty, or one empty without a floor, is the caller's mistake.
+    at `floor`, or at what the other side leaves of the probability if that is less, and the answer is not exact; both
+    lists empty, or one empty without a floor, is the caller's mistake.
     A probability of 0 (-inf) counts as LEAST_LOG_P. Raises VLMUnavailable, `malformed`, for NaN: a model whose numbers
     overflow says nothing.
     """
     if any(map(math.isnan, (*yes, *no))):
         raise VLMUnavailable(MALFORMED, "a log-probability of yes or no is NaN", text)
     yes, no = ([max(value, LEAST_LOG_P) for value in side] for side in (yes, no))
+    mass = math.fsum(map(math.exp, (*yes, *no)))
+    if floor is not None:  # a server that returns its likeliest token alone has that one for a floor
+        floor = min(floor, math.log(max(1.0 - mass, LEAST_REST)))
     log_p_yes = log_sum_exp(yes) if yes else floor
     log_p_no = log_sum_exp(no) if no else floor
-    mass = math.fsum(map(math.exp, (*yes, *no)))
     return LogOdds(log_p_yes - log_p_no, log_p_yes, log_p_no, bool(yes and no), usage, text, mass)
 
 

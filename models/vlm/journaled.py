@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from models.vlm.answers import MOST_TOKENS, answered, completion
+from models.vlm.answers import MOST_TOKENS, SLACK, answered, completion
 from models.vlm.failures import INVALID_JSON, WRONG_SCHEMA
 from models.vlm.protocol import VLM, Completion, LogOdds, Media, Prompt, Usage, VLMUnavailable
 from models.vlm.second_try import tried_twice
@@ -99,6 +99,8 @@ class Journaled:
         """Whether stored log-odds may be believed."""
         values = [record["value"], record["log_p_yes"], record["log_p_no"]]
         if not (_counted(record["usage"]) and all(map(math.isfinite, values)) and max(values[1:]) <= MOST_LOG_P):
+            return False
+        if sum(map(math.exp, values[1:])) > 1.0 + SLACK:  # a floor that its server's few tokens set too high
             return False
         try:
             answered(_log_odds(record), self.vlm.min_mass)

@@ -23,6 +23,7 @@ from models.vlm.silence import Silence
 Checked = TypeVar("Checked", bound=pydantic.BaseModel)
 
 RETRIED_STATUSES = {408, 409, 429}
+OPENAI = ".openai.com"  # the end of the hosts to which the names of the user's organization and project go
 INTERRUPTED = ("abort", "error")  # vLLM's finish reasons for answers that broke off on its side
 
 
@@ -59,6 +60,10 @@ class Posting:
             default_headers={"Accept-Encoding": "gzip, deflate"},
             http_client=BoundedClient(base_url=options.base_url, timeout=patience),
         )
+
+        if not f".{urlsplit(options.base_url).hostname}".endswith(OPENAI):
+            # Read from OPENAI_ORG_ID and OPENAI_PROJECT_ID, and nobody else's business.
+            self._client.organization = self._client.project = None
 
     @property
     def key(self) -> str:

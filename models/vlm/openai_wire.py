@@ -152,8 +152,9 @@ def read_log_odds(
 ) -> LogOdds:
     """Log-odds from the `candidates` of the first position, named by id (`token_name`) or by text.
 
-    Each token of a side that is not among them is at most as likely as the least likely candidate, where that side then
-    stands. Raises VLMUnavailable("no_answer") when neither side is there: the model was about to say something else.
+    Each token of a side that is not among them is at most as likely as the least likely candidate, and the side has at
+    most what the other one leaves: it stands at the smaller of the two. Raises VLMUnavailable("no_answer") when neither
+    side is there: the model was about to say something else.
     """
     yes = [candidates[name] for name in (*YES, *map(token_name, yes_ids)) if name in candidates]
     no = [candidates[name] for name in (*NO, *map(token_name, no_ids)) if name in candidates]

@@ -12,10 +12,10 @@ THOUGHTS = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | 
 OPENED_BY_THE_TEMPLATE = re.compile(r"\A.*</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
 CHOICE = re.compile(r"\b(?:yes\W{0,3}(?:or|/)\W{0,3}no|no\W{0,3}(?:or|/)\W{0,3}yes)\b", re.IGNORECASE)  # the question
 # A word of the answer, not one of a sentence such as "there is no doubt": nothing but marks follow on its line, or a
-# mark that ends it; or it comes after "answer:" and the like.
+# mark that ends it; or it comes after "answer:" and the like. "No. 5" is a number; "not yes" is no answer.
 ANSWER = re.compile(
     r"\b(?:answer|verdict)\b[\"'*_`\s]*(?:is|:|=)[\s*_`\"'({\[]*(yes|no)\b"
-    r"|\b(yes|no)\b(?=[*_`\"')}\]]*\s*(?:[.,;:!?}\])]|[\r\n]|\Z))",
+    r"|(?<!\bnot )\b(yes|no)\b(?!\.? ?\d)(?=[*_`\"')}\]]*\s*(?:[.,;:!?}\])]|[\r\n]|\Z))",
     re.IGNORECASE,
 )
 

@@ -1,5 +1,8 @@
 """A judge that fails: each failure is kept as one of its kind, and a judge that is gone is not asked for ever."""
 
+import json
+import math
+
 import pytest
 
 from evaluation.judging.judge_runs import judge_runs
@@ -88,6 +91,30 @@ def test_a_judge_that_never_says_yes_or_no_is_not_asked_for_ever(run):
     ):
         judge_runs([run], options(server, give_up_after=5, concurrency=1))
     assert len(server.bodies) <= 6
+
+
+def test_a_judge_whose_answers_are_all_malformed_is_not_asked_for_ever(run):
+    """A proxy's page with status 200, say: it will not end while each video is asked about three times."""
+    strange = Told(lambda question, n: VLMUnavailable("malformed", "Answer: Invalid JSON"))
+    with pytest.raises(JudgeGone, match=r"5 requests in a row .*malformed: Answer"):
+        judge_runs([run], options(give_up_after=5, concurrency=1), strange)
+    assert len(strange.calls) <= 15
+
+
+def test_a_server_that_returns_its_likeliest_token_alone_is_no_coin_flip(run, server):
+    top = {"token": "yes", "logprob": math.log(0.99)}
+    said = {"message": {"content": "yes"}, "logprobs": {"content": [{"token": "yes", "top_logprobs": [top]}]}}
+    server.tokenize = False
+    server.misbehave(*["raw=" + json.dumps({"choices": [said]})] * 6)
+    judge_runs([run], options(server, questions=["task"]))
+    assert all(one.yes and one.log_odds == pytest.approx(math.log(99)) for one in judgements(run))
+    with Journal(run / "judging.sqlite") as journal:
+        for key, kept in list(journal.items()):
+            journal.put(key, kept | {"log_odds": 0.0, "yes": False})  # as they were kept before
+    (result,) = judge_runs([run], options(server, questions=["task"]))
+    assert (result.asked, result.known) == (6, 0)
+    (result,) = judge_runs([run], options(server, questions=["task"]))
+    assert (result.asked, result.known) == (0, 6)
 
 
 def test_a_judge_without_log_probabilities_is_stopped_at_its_first_answer_which_names_the_option(run, server):

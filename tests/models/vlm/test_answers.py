@@ -96,7 +96,24 @@ def test_a_missing_side_is_never_likelier_than_any_token_that_came(present, log_
     candidates = {token: value for token, value in present.items() if token.strip().lower() != "no"} | {"yes": log_p}
     odds = read_log_odds(candidates, [], [], Usage())
     assert not odds.exact
-    assert odds.log_p_no == min(candidates.values())
+    assert odds.log_p_no <= min(candidates.values())
+    assert math.exp(odds.log_p_no) <= max(1 - math.exp(odds.log_p_yes), 1.001e-6)
+
+
+@pytest.mark.parametrize(("others", "no"), [({}, 0.1), ({" yes": 0.05}, 0.05), ({"The": 0.02}, 0.02)])
+def test_a_server_that_returns_few_tokens_is_no_coin_flip(others, no):
+    """Its least likely token would be the yes itself: log-odds of 0, whatever the model thinks."""
+    shares = {"yes": 0.9} | others
+    yes = sum(shares[token] for token in shares if token.strip() == "yes")
+    for swap in (False, True):
+        names = {"yes": "no", " yes": " no"} if swap else {}
+        candidates = {names.get(token, token): math.log(share) for token, share in shares.items()}
+        odds = read_log_odds(candidates, [], [], Usage())
+        assert abs(odds.value) == pytest.approx(math.log(yes / no)) and (odds.value < 0) is swap
+
+
+def test_a_server_that_returns_one_certain_token_gives_finite_log_odds():
+    assert read_log_odds({"yes": 0.0}, [], [], Usage()).value == pytest.approx(math.log(1e6))
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,8 @@ OLD = {"value": 0.5, "log_p_yes": -1.0, "log_p_no": -1.5, "exact": True, "text":
     ("stored", "mass"),
     [
         ({}, pytest.approx(math.exp(-1.0) + math.exp(-1.5))),
-        ({"exact": False, "log_p_yes": -0.1, "log_p_no": -0.6}, pytest.approx(math.exp(-0.1))),  # the other is a floor
+        ({"exact": False, "log_p_yes": -0.1, "log_p_no": -3.0}, pytest.approx(math.exp(-0.1))),  # the other is a floor
+        ({"exact": False, "value": 0.0, "log_p_yes": -0.1, "log_p_no": -0.1}, None),  # its server returned one token
         ({"log_p_yes": -11.0, "log_p_no": -11.5}, None),  # a coin flip of before masses were kept
         ({"mass": 0.4}, None),  # was accepted under another min_mass
         ({"value": 6.0, "log_p_yes": 5.0}, None),  # no probability

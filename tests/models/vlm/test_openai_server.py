@@ -198,9 +198,27 @@ def test_the_key_comes_from_the_environment_and_is_shown_nowhere(server, monkeyp
 
 
 def test_the_users_openai_key_does_not_go_to_other_servers(server, monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-user")
+    names = ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID")
+    for name in names:
+        monkeypatch.setenv(name, f"{name}-of-the-user")
     ask(client(server))
-    assert "sk-of-the-user" not in str(server.headers)
+    assert "of-the-user" not in str(server.headers)
+
+
+@pytest.mark.parametrize(
+    ("host", "organization"),
+    [
+        ("api.openai.com", "org-1"),
+        ("eu.api.openai.com", "org-1"),
+        ("notopenai.com", None),
+        ("openai.com.evil.org", None),
+    ],
+)
+def test_the_organization_is_named_to_openai_alone(monkeypatch, host, organization):
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    vlm = OpenAIServer(VLMOptions(backend="openai", base_url=f"https://{host}/v1", model="m"))
+    assert vlm._http._client.organization == organization
+    asyncio.run(vlm.aclose())
 
 
 @pytest.mark.parametrize(("named", "shown"), [("NOT_SET_ANYWHERE", True), ("sk-aVery-secret", False)])
