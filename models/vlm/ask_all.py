@@ -61,7 +61,8 @@ def ask_all(
 
     - as soon as more than `max_failed_share` of the items, and more than one, got no answer;
     - at the first answer without log-probabilities (NoLogProbabilities), unless the server has answered before;
-    - when none of the items got one, however few they are;
+    - when none of the items got one, however few they are, unless each is itself at fault and the server answered
+      others in this run;
     - when more than `max_malformed_share` of the answers of `tally` cannot be used (TooManyMalformed): the journals of
       these answers then forget them.
 
@@ -111,10 +112,14 @@ async def _ask_all(
 
 
 def _refuse_none(answers: list[Any], vlm: VLM, tally: Tally) -> None:
-    """Raises TooManyFailures where nothing was answered, unless each item itself is at fault."""
+    """Raises TooManyFailures where nothing was answered, unless each item itself is at fault.
+
+    It can only be where the server answered others in this run: one that refuses everything, or thinks aloud before
+    every yes or no, is not told from a single odd picture by that picture.
+    """
     if not answers or not all(isinstance(answer, VLMUnavailable) for answer in answers):
         return
-    if all(answer.final or (answer.rejected and tally.control is not None) for answer in answers):
+    if tally.control is not None and all(answer.final or answer.rejected for answer in answers):
         return
     raise TooManyFailures(
         f"none of the {len(answers)} requests to {vlm.model_id} had an answer. The last error: {answers[-1]}. Run "

@@ -127,6 +127,18 @@ def test_a_shard_of_refused_frames_alone_is_finished_where_the_server_answers_ot
         screened(tmp_path, written_vlm(lambda *_: refusal("http_400")), rows[2:], tally=tally)
 
 
+@pytest.mark.parametrize("kind", ["no_answer", "refused"])
+def test_one_frame_alone_does_not_tell_a_thinking_server_from_an_odd_picture(tmp_path, written_vlm, frame_rows, kind):
+    """A shard of one frame: rejected for good only where the server answers others."""
+    thinks, rows = written_vlm(lambda *_: refusal(kind)), frame_rows(2)
+    with pytest.raises(TooManyFailures, match=f"none of the 1 requests .*{kind}: the server's words"):
+        screened(tmp_path, thinks, rows[:1])
+    assert screened(tmp_path, written_vlm(lambda *_: 1.0), rows[:1]) == [""], "the next run asks again"
+    tally = Tally()
+    screened(tmp_path, written_vlm(lambda *_: 1.0), rows[:1], tally=tally)
+    assert screened(tmp_path, thinks, rows[1:], tally=tally) == [f"vlm_{kind}"]
+
+
 def test_a_few_answers_that_cannot_be_used_are_rows_with_their_reason(tmp_path, written_vlm, frame_rows):
     def answer(request, media):
         return "invalid_json" if media[0].data == b"picture 7" else sound_pairs(request, media)
