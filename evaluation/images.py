@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-ORIENTATION = 0x0112  # the EXIF tag; from 5 on height and width change places
+from media.pictures import ORIENTATION
 
 
 class UnreadableImage(ValueError):
@@ -35,7 +35,7 @@ def picture_size(path: Path) -> tuple[int, int]:
             (width, height), exif = image.size, Image.Exif()
             if "exif" in image.info:  # `getexif` would decode a PNG without it
                 exif.load(image.info["exif"])
-        turned = exif.get(ORIENTATION) in range(5, 9)
+        turned = exif.get(ORIENTATION) in range(5, 9)  # height and width change places
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what PIL raises for other files
         return read_image(path.read_bytes()).shape[:2]
     return (width, height) if turned else (height, width)

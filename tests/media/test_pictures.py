@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from curation.report.thumbnails import Thumbnails
 from evaluation.benchmarks.vbvr.released import Entry, _picture
-from evaluation.generation.images import UnreadableImage, read_image
+from evaluation.images import UnreadableImage, read_image
 from media import container, pictures
 from media.pictures import MAX_PIXELS, PictureTooLarge, check_size, decode_rgb, opened, plain
 from microworld.vision import decode
