@@ -100,7 +100,7 @@ def _why(instance: dg.DagsterInstance, run_id: str) -> str:
         for entry in _events(instance, run_id, kind):
             event = entry.dagster_event
             error = getattr(event.event_specific_data, "error", None) if event is not None else None
-            while error is not None and error.cause is not None:
+            if error is not None and error.cause is not None:  # Dagster's own error is around the step's
                 error = error.cause
             said = error.message if error is not None else entry.user_message or entry.message
             if event is None or event.step_key is None:

@@ -251,7 +251,7 @@ colours counts as a copy.
 def _changelog(manifest: Mapping[str, Any]) -> str:
     lines = []
     for entry in reversed(manifest["changelog"]):
-        pairs = ", ".join(f"{count:,} {split}" for split, count in entry["pairs"].items())
+        pairs = ", ".join(f"{entry['pairs'][split]:,} {split}" for split in manifest["pairs"])
         since = (
             f"; since `{entry['since']}`: {entry['added']:,} added, {entry['removed']:,} removed"
             if "since" in entry
