@@ -13,5 +13,12 @@ CODE = CodeVersion(
         "curation/release/images.py",
         "curation/release/publish.py",
     ),
-    known={"f83a91ac06e7": "1", "7854bc529438": "2", "06987f810fbd": "2", "4138a90062c0": "2", "c1c811936fa4": "2"},
+    known={
+        "f83a91ac06e7": "1",
+        "7854bc529438": "2",
+        "06987f810fbd": "2",
+        "4138a90062c0": "2",
+        "c1c811936fa4": "2",
+        "db12c251c35c": "2",
+    },
 )

@@ -23,7 +23,7 @@ UNDER_WAY = [Status.QUEUED, Status.NOT_STARTED, Status.STARTING, Status.STARTED,
 
 @dg.op
 def ask():
-    raise dg.Failure("20 of 20 requests to tiny got no answer:\n  connection refused")
+    raise dg.Failure("20 of 20 requests to tiny got no answer:\n  connection refused") from OSError("errno 111")
 
 
 @dg.job

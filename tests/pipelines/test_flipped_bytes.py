@@ -1,4 +1,4 @@
-"""One flipped bit in each kind of file of a finished collection: what is made next is a named error or the same bytes."""
+"""A flipped bit in each kind of file of a finished collection: what is made next is a named error or the same bytes."""
 
 import random
 import shutil
@@ -134,7 +134,13 @@ def test_no_file_of_a_release_changes_unnoticed(copied, small_store, make, caplo
     from assets.support.resources import CollectionResource, DatasetBuilder
     from assets.training.training_data import training_data
 
-    place = {"collection": CollectionResource(root=str(copied.root), name="small"), "dataset_builder": DatasetBuilder()}
+    class Builder(DatasetBuilder):
+        """Is never asked: the training does not say `build_if_missing`."""
+
+        def build(self, instance, recipe, root, name) -> None:
+            raise AssertionError
+
+    place = {"collection": CollectionResource(root=str(copied.root), name="small"), "dataset_builder": Builder()}
     for kind in (*RELEASE, "bench/images/*.jpg"):
         (path,) = sorted(copied.latest.resolve().glob(kind))[:1]
         if path.suffix == ".jpg":  # on its own, not the frame's file
