@@ -100,8 +100,8 @@ def _why(instance: dg.DagsterInstance, run_id: str) -> str:
         for entry in _events(instance, run_id, kind):
             event = entry.dagster_event
             error = getattr(event.event_specific_data, "error", None) if event is not None else None
-            if error is not None and error.cause is not None:  # Dagster's own error is around the step's
-                error = error.cause
+            while error is not None and error.cause is not None and (error.cls_name or "").startswith("Dagster"):
+                error = error.cause  # Dagster's own error is around the step's; what lies below that says less
             said = error.message if error is not None else entry.user_message or entry.message
             if event is None or event.step_key is None:
                 return _line(said)
