@@ -27,6 +27,8 @@ PICTURE_A_PACKET = frozenset(("h264", "hevc"))
 FOREVER = 2**63
 # Taken off the time of a packet that an edit list leaves out. With several edits it may be that of a shown one.
 HIDDEN = 2**60
+# A packet that a demuxer calls damaged is the damaged one or that before it.
+AHEAD = 2
 
 
 @dataclass
@@ -59,9 +61,9 @@ class Reader:
         codec = self.context.codec
         self.all_stand_alone = codec.intra_only or codec.canonical_name in STANDS_ALONE
         self.picture_a_packet = codec.canonical_name in PICTURE_A_PACKET
-        # Of a joined file: the last times of its parts, but for that being shown; whether the next packet begins one.
+        # Of a joined file: the last times of its parts, but for that on show; whether the packet begins or ends one.
         self.part_ends: deque[int] = deque()
-        self.part_begins = False
+        self.part_begins = self.part_stops = False
 
     def frames(self, packets: Iterable[Packet], attempt: Attempt) -> Iterator[tuple[int, VideoFrame, bool]]:
         """(key, frame, whether it is sound) of the wanted frames that come out.
@@ -75,8 +77,9 @@ class Reader:
         standing = attempt.trusting
         losses = Losses(self.context) if self.picture_a_packet and not attempt.counted else None
         held = Held(self.stream) if self.picture_a_packet and attempt.counted else None
-        places = count()
+        places, doubts = count(), Doubts()
         for packet in packets:
+            doubts.fed(packet, packet.is_corrupt and not self.part_stops)
             if attempt.shortcuts and self.unused and packet.pts not in attempt.wanted and self.unused(packet):
                 continue
             unfed.discard(packet.pts)
@@ -120,7 +123,7 @@ class Reader:
                     damage = later(damage, lost)
                 while self.part_ends and key > self.part_ends[0]:
                     damage = later(damage, self.part_ends.popleft())  # it may lean on pictures of another part
-                if frame.is_corrupt:
+                if frame.is_corrupt or doubts.about(frame):
                     damage = later(damage, key)
                 elif frame.key_frame and damage is not None and key > damage:
                     damage = None
@@ -168,17 +171,25 @@ class Reader:
     def carried_on(self, packets: Iterable[Packet]) -> Iterator[Packet]:
         """The packets of a joined file, their times carried on from part to part."""
         clock, parts = Clock(self.container, self.stream), 0
-        for packet in packets:
-            shown = not packet.size or clock.read(packet)
-            if clock.waiting and packet.size:
-                continue  # it leans on what was cut away
-            self.part_ends.extend(clock.part_ends[parts:])
-            self.part_begins, parts = packet.size > 0 and len(clock.part_ends) > parts, len(clock.part_ends)
-            if packet.pts is not None:
-                packet.pts += clock.shift if shown else -HIDDEN
-            if packet.dts is not None:
-                packet.dts += clock.shift
-            yield packet
+        ahead: deque[tuple[Packet | None, bool]] = deque()  # with whether it begins a part
+        for packet in chain(packets, (None, None)):
+            begins = False
+            if packet is not None:
+                shown = not packet.size or clock.read(packet)
+                if clock.waiting and packet.size:
+                    continue  # it leans on what was cut away
+                begins = len(clock.part_ends) > parts
+                self.part_ends.extend(clock.part_ends[parts:])
+                parts = len(clock.part_ends)
+                if packet.pts is not None:
+                    packet.pts += clock.shift if shown else -HIDDEN
+                if packet.dts is not None:
+                    packet.dts += clock.shift
+            ahead.append((packet, begins))
+            if len(ahead) > AHEAD:
+                packet, self.part_begins = ahead.popleft()
+                self.part_stops = any(begins for _, begins in ahead)
+                yield packet
 
     def rest_of_a_part(self) -> list[VideoFrame]:
         """What the decoder still holds; it begins anew then, as with another file."""
@@ -217,6 +228,33 @@ class Held:
                 self.pictures, self.may_lead = min(self.pictures, depth), False
             return False
         return self.pictures > depth
+
+
+class Doubts:
+    """What a demuxer calls damaged (TS: packets are missing in or behind it), and what is decoded after that, up to the
+    next keyframe. The decoder may see no fault in it."""
+
+    def __init__(self):
+        self.order: dict[int, int] = {}  # time -> place in the order of decoding
+        self.fed_packets = 0
+        self.damaged: tuple[int, int] | None = None  # places of the first and the last damaged packet
+
+    def fed(self, packet: Packet, damaged: bool) -> None:
+        if not packet.size or packet.pts is None:
+            return
+        self.fed_packets += 1
+        self.order[packet.pts] = self.fed_packets
+        if damaged:
+            self.damaged = (self.damaged[0] if self.damaged else self.fed_packets, self.fed_packets)
+
+    def about(self, frame: VideoFrame) -> bool:
+        place = self.order.pop(frame.pts, None)
+        if self.damaged is None or place is None or place < self.damaged[0]:
+            return False
+        if frame.key_frame and place > self.damaged[1]:
+            self.damaged = None
+            return False
+        return True
 
 
 class Losses:

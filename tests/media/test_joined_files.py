@@ -22,6 +22,7 @@ X264 = {"bf": "3", "b-pyramid": "normal"}
 KINDS = [
     ("ts", "libx264", X264),
     ("ts", "libx264", {"bf": "3", "x264-params": "open-gop=1:keyint=12:bframes=3"}),
+    ("ts", "libx264", {"bf": "0"}),
     ("ts", "libx265", {"x265-params": X265}),
     ("ts", "mpeg2video", {"bf": "2"}),
     ("mpg", "mpeg2video", {"bf": "2"}),

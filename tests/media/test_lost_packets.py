@@ -92,6 +92,23 @@ def test_b_frames_that_begin_late_in_the_file_lose_no_frame(tmp_path, form):
     assert_as_shown(path, [{"count": 8}, {"every_s": 0.001}])
 
 
+@pytest.mark.parametrize("at", [0.3, 0.45, 0.6])
+@pytest.mark.parametrize("codec", ["libx264", "mpeg2video"])
+def test_what_a_transport_stream_lost_on_its_way_spoils_no_picture(tmp_path, codec, at):
+    """Whole pictures are missing, and no decoder complains: the packets' counters tell."""
+    whole = make.write_video(tmp_path / "whole.ts", frames=96, codec=codec, options={"bf": "2"}, size=(112, 80))
+    data, path = whole.read_bytes(), tmp_path / "holed.ts"
+    begin = int(len(data) * at) // 188 * 188
+    path.write_bytes(data[:begin] + data[begin + 4 * 188 :])
+    index, full, errors = FrameIndex.from_row(probe(path)), make.full_decode(whole), set()
+    for still in decode_stills(path, plan_clip(index, every_s=0.001)):
+        if still.error is None:
+            assert np.abs(still.picture.astype(int) - full[still.pts]).mean() < 0.5, still.pts
+        else:
+            errors.add(still.error.reason)
+    assert errors and errors <= {"corrupt_frame", "frame_not_delivered"}
+
+
 def test_sound_files_lose_no_frame_to_the_count(clips):
     for path in clips.values():
         stills = list(decode_stills(path, plan_clip(FrameIndex.from_row(probe(path)), every_s=0.001)))
