@@ -13,6 +13,7 @@ from models.vlm.protocol import Completion, LogOdds, Usage, VLMUnavailable
 
 YES = ("yes", "Yes", " yes", " Yes", "YES")
 NO = ("no", "No", " no", " No", "NO")
+ONE, ZERO = ("1", " 1"), ("0", " 0")  # the same, of a question with `digits`
 MOST_TOKENS = 10**8  # of one request; sums of a few fit the tables' 32 bits
 LEAST_LOG_P = -9999.0  # what vLLM's server writes for a probability of 0, and so do we
 SLACK = 0.01  # how far rounding may take probabilities that add up beyond 1
@@ -26,9 +27,12 @@ def model_id(backend: str, model: str, revision: str, temperature: float | None,
     return name + heat + (";thinking" if thinking else "")
 
 
-def yes_no_ids(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """`one_token_ids` of yes and of no. Raises ValueError also where a token stands for both: the unknown one."""
-    yes, no = one_token_ids(tokenizer, YES), one_token_ids(tokenizer, NO)
+def yes_no_ids(tokenizer: Any, digits: bool = False) -> tuple[list[int], list[int]]:
+    """`one_token_ids` of yes and of no, or of 1 and 0.
+
+    Raises ValueError also where a token stands for both: the unknown one.
+    """
+    yes, no = (one_token_ids(tokenizer, words) for words in ((ONE, ZERO) if digits else (YES, NO)))
     if both := {*yes} & {*no}:
         raise ValueError(f"token {min(both)} of this model stands for yes and for no: its tokenizer knows neither")
     return yes, no

@@ -109,13 +109,14 @@ class OpenAIServer:
 
         Exact where the server gives the log-probabilities of named tokens (vLLM); else from the 20 likeliest, where a
         side that is missing stands at the least likely of them. Which of the two is found out once. With `answer: text`
-        from what the model writes (models/vlm/yes_no_text.py), and never exact. Raises VLMUnavailable: "no_answer" when
-        the model is about to say neither (its mass is below `min_mass`), "refused" when it or its server refuses,
-        "no_logprobs" when the server gives none.
+        from what the model writes (models/vlm/yes_no_text.py), and never exact. Of a question with `digits`, 1 and 0
+        stand for the two: they are read from the 20 likeliest, whose first is the greedy answer. Raises VLMUnavailable:
+        "no_answer" when the model is about to say neither (its mass is below `min_mass`), "refused" when it or its
+        server refuses, "no_logprobs" when the server gives none.
         """
         if self.options.answer == "text":
             return answered(await self._written(question, media), self.min_mass)
-        yes_ids, no_ids = await self._one_token_ids()
+        yes_ids, no_ids = ((), ()) if question.digits else await self._one_token_ids()
         if self._knows_token_ids is False:
             yes_ids, no_ids = (), ()
         try:
@@ -128,7 +129,7 @@ class OpenAIServer:
         text = answer.choice.message.content or ""
         if answer.refusal is not None:
             raise VLMUnavailable(REFUSED, answer.refusal or "stopped by the server's content filter", text)
-        if self._knows_token_ids is None:
+        if self._knows_token_ids is None and not question.digits:
             wanted = {token_name(token_id) for token_id in (*yes_ids, *no_ids)}
             self._knows_token_ids = bool(wanted) and wanted <= answer.candidates.keys()
         if not answer.candidates:
@@ -138,7 +139,8 @@ class OpenAIServer:
                 "or set `answer: text` (options of the VLM), which reads yes or no from what the model writes",
             )
         return answered(
-            read_log_odds(answer.candidates, yes_ids, no_ids, answer.tokens, text, self.min_mass), self.min_mass
+            read_log_odds(answer.candidates, yes_ids, no_ids, answer.tokens, text, self.min_mass, question.digits),
+            self.min_mass,
         )
 
     async def aclose(self) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, Field
 
-from models.vlm.answers import LEAST_LOG_P, MOST_TOKENS, NO, YES, log_odds, log_sum_exp, no_answer
+from models.vlm.answers import LEAST_LOG_P, MOST_TOKENS, NO, ONE, YES, ZERO, log_odds, log_sum_exp, no_answer
 from models.vlm.api_key import blotted
 from models.vlm.protocol import LogOdds, Usage
 
@@ -149,6 +149,7 @@ def read_log_odds(
     usage: Usage,
     text: str = "",
     min_mass: float = 0.0,
+    digits: bool = False,
 ) -> LogOdds:
     """Log-odds from the `candidates` of the first position, named by id (`token_name`) or by text.
 
@@ -156,8 +157,9 @@ def read_log_odds(
     most what the other one leaves: it stands at the smaller of the two. Raises VLMUnavailable("no_answer") when neither
     side is there: the model was about to say something else.
     """
-    yes = [candidates[name] for name in (*YES, *map(token_name, yes_ids)) if name in candidates]
-    no = [candidates[name] for name in (*NO, *map(token_name, no_ids)) if name in candidates]
+    words = (ONE, ZERO) if digits else (YES, NO)
+    yes = [candidates[name] for name in (*words[0], *map(token_name, yes_ids)) if name in candidates]
+    no = [candidates[name] for name in (*words[1], *map(token_name, no_ids)) if name in candidates]
     if not yes and not no:
         likeliest = sorted(candidates, key=candidates.__getitem__, reverse=True)[:5]
         said = f"among the {len(candidates)} returned tokens the likeliest are {likeliest}"

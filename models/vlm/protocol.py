@@ -46,13 +46,17 @@ Media = Image | Video
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt file with its fields filled in. `template_hash` is the hash of the file: the one kept in every row."""
+    """A prompt file with its fields filled in. `template_hash` is the hash of the file: the one kept in every row.
+
+    `digits`: a yes/no question that asks for 1 or 0 in place of yes or no, as some published ones do.
+    """
 
     name: str
     version: int
     template_hash: str
     text: str
     fields: Mapping[str, str] = field(default_factory=dict)
+    digits: bool = False
 
 
 @dataclass(frozen=True)

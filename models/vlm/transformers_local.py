@@ -70,7 +70,7 @@ class TransformersVLM:
 
     async def log_odds(self, question: Prompt, media: Sequence[Media]) -> LogOdds:
         """Exact, from the logits at the first answered position."""
-        return await self._in_worker(lambda: self._log_odds(question.text, media))
+        return await self._in_worker(lambda: self._log_odds(question, media))
 
     async def aclose(self) -> None:
         self._worker.shutdown(wait=True, cancel_futures=True)
@@ -113,9 +113,12 @@ class TransformersVLM:
         """Qwen3-VL's video processor wants to be told; True is its authors' own and transformers' coming default."""
         return {"cap_pixels_per_frame": True} if hasattr(self.processor.video_processor, "cap_pixels_per_frame") else {}
 
-    def _log_odds(self, text: str, media: Sequence[Media]) -> LogOdds:
-        logprobs, length = self.token_logprobs(text, media)
-        yes, no = logprobs[self.yes_ids].tolist(), logprobs[self.no_ids].tolist()
+    def _log_odds(self, question: Prompt, media: Sequence[Media]) -> LogOdds:
+        sides = (self.yes_ids, self.no_ids)
+        if question.digits:
+            sides = yes_no_ids(self.processor.tokenizer, digits=True)
+        logprobs, length = self.token_logprobs(question.text, media)
+        yes, no = (logprobs[ids].tolist() for ids in sides)
         said = self.processor.tokenizer.decode([int(logprobs.argmax())])
         odds = log_odds(yes, no, Usage(prompt_tokens=length, completion_tokens=1), text=said)
         return answered(odds, self.min_mass)

@@ -74,10 +74,13 @@ class VllmVLM:
 
     async def log_odds(self, question: Prompt, media: Sequence[Media]) -> LogOdds:
         """Exact: the engine gives the log-probabilities of the named tokens (raw, before any temperature or mask)."""
-        token_ids = [*self.yes_ids, *self.no_ids]
+        sides = (self.yes_ids, self.no_ids)
+        if question.digits:
+            sides = yes_no_ids(self._engine.get_tokenizer(), digits=True)
+        token_ids = [*sides[0], *sides[1]]
         answer = await self._generate(question.text, media, max_tokens=1, temperature=0.0, logprob_token_ids=token_ids)
         first = answer.outputs[0].logprobs[0]
-        yes, no = ([first[i].logprob for i in ids] for ids in (self.yes_ids, self.no_ids))
+        yes, no = ([first[i].logprob for i in ids] for ids in sides)
         return answered(log_odds(yes, no, _usage(answer), text=answer.outputs[0].text), self.min_mass)
 
     async def aclose(self) -> None:

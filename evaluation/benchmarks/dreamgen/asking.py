@@ -2,9 +2,10 @@
 
 The published judge (Qwen2.5-VL-7B, greedy, 4 tokens) writes a digit and counts an answer that begins with 1; it has no
 log-odds, and counts whatever else it says as 0. Here the same questions in our own words are answered by yes or no at
-the first token; log-odds above 0 count 1, and what is no answer is a failure, kept apart. Frames are chosen as
-published: 49 at even distances, scaled by 0.3, as stills, for following; the same frames unscaled, as a video with
-times, for physics (published: the VLM's own sampling of the file).
+the first token; log-odds above 0 count 1, and what is no answer is a failure, kept apart. With `published` its own
+words are asked too (published.py), by the log-odds of the digits: above 0 where its greedy answer is 1. Frames are
+chosen as published: 49 at even distances, scaled by 0.3, as stills, for following; the same frames unscaled, as a video
+with times, for physics (published: the VLM's own sampling of the file).
 """
 
 import asyncio
@@ -16,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.benchmarks.dreamgen.looking import Look, judge_id, looked, planned
-from evaluation.benchmarks.dreamgen.options import DreamgenJudgeOptions
+from evaluation.benchmarks.dreamgen.options import PUBLISHED, DreamgenJudgeOptions
+from evaluation.benchmarks.dreamgen.published import Published, published_prompt, read_published
 from evaluation.benchmarks.dreamgen.released import instruction
 from evaluation.benchmarks.named_videos import Run
 from evaluation.judging.looking import Undecodable
@@ -48,12 +50,14 @@ def judge(
     not there, is a failed judgement ("undecodable: ..."), never a missing one. `vlm` is built from the options when
     None, and closed either way; `read` (path, frames) gives uint8 [T, H, W, 3] and raises ValueError or OSError.
 
-    Raises JudgeGone when the judge stopped answering; what it had answered is written.
+    Raises JudgeGone when the judge stopped answering; what it had answered is written; ValueError or OSError where
+    the published words cannot be read.
     """
+    words = read_published(Path(options.published)) if options.published else {}
     with exclusive(run.folder / LOCK), Journal(run.folder / JOURNAL) as journal:
         wanted = options.vlm.model_copy(update={"concurrency": options.concurrency})
         client = build_vlm(wanted) if vlm is None else vlm
-        made, video_judge = asyncio.run(_judge_all(run, options, client, journal, read))
+        made, video_judge = asyncio.run(_judge_all(run, options, client, journal, read, words))
         videos = {video.video_id for video in run.videos.values()}
         others = [one for one in read_lines(run.folder / JUDGEMENTS, Judgement) if one.video_id not in videos]
         write_lines(run.folder / JUDGEMENTS, [*others, *made])
@@ -67,7 +71,7 @@ def question(name: str, sample: Sample) -> Prompt:
 
 
 async def _judge_all(
-    run: Run, options: DreamgenJudgeOptions, vlm: VLM, journal: Journal, read: Read
+    run: Run, options: DreamgenJudgeOptions, vlm: VLM, journal: Journal, read: Read, words: Published
 ) -> tuple[list[Judgement], VideoJudge]:
     """Judgements in the order of the run's videos, and the judge that made them."""
     patience = AskOptions(**{name: getattr(options, name) for name in PATIENCE})
@@ -76,6 +80,9 @@ async def _judge_all(
     async def judge_video(video: VideoRecord) -> list[Judgement]:
         sample = run.samples[video.sample_id]
         asked = [(name, question(name, sample)) for name in options.questions]
+        for name in options.questions if words else ():
+            theirs = PUBLISHED[name]
+            asked.append((theirs, published_prompt(theirs, words[name], instruction(sample))))
 
         def look(name: str) -> Look:
             return planned(video, name, options)
@@ -91,7 +98,7 @@ async def _judge_all(
         return [looked(frames, one, options) if one else [] for one in looks]
 
     work = list(run.videos.values())
-    limit = -(-options.concurrency // len(options.questions)) + AHEAD
+    limit = -(-options.concurrency // (len(options.questions) * (2 if words else 1))) + AHEAD
     found: dict[str, list[Judgement]] = {}
     try:
         async with contextlib.aclosing(map_bounded(judge_video, work, limit)) as results:

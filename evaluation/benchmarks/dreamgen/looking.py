@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.benchmarks.dreamgen.options import PHYSICS, DreamgenJudgeOptions
+from evaluation.benchmarks.dreamgen.options import PHYSICS, PUBLISHED, DreamgenJudgeOptions
 from evaluation.judging.looking import Undecodable
 from evaluation.records import OK, VideoRecord
 from models.vlm.frames import encoded
@@ -35,7 +35,7 @@ def planned(video: VideoRecord, question: str, options: DreamgenJudgeOptions) ->
         raise Undecodable(f"{video.frames} frames, {video.fps} a second: at least 1, and a positive rate are expected")
     chosen = uniform_indices(video.frames, options.frames)
     form = f"video {options.image_format}"
-    if question == PHYSICS:  # padding would show a frame twice at one time
+    if question in (PHYSICS, PUBLISHED[PHYSICS]):  # padding would show a frame twice at one time
         chosen = tuple(sorted(set(chosen)))
     else:
         form = f"stills {options.image_format} {options.scale:g} {options.shortest_side}"

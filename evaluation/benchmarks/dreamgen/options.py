@@ -18,10 +18,17 @@ OFFICIAL: dict[str, str] = {
     "physics": "PA-I (official Qwen)",
 }
 PHYSICS = "dreamgen_physics"
-# Question -> what a table calls it. The first two are the published modes: the default, and the stricter "zero-shot".
+OURS = ("dreamgen_following", "dreamgen_following_strict", PHYSICS)
+# Our questions -> the same in the words of the benchmark's own judge (published.py).
+PUBLISHED: dict[str, str] = {name: name.replace("dreamgen_", "dreamgen_published_") for name in OURS}
+# Question -> what a table calls it, PA-I last. The first two are the published modes: the default, and the stricter
+# "zero-shot".
 QUESTIONS: dict[str, str] = {
     "dreamgen_following": "IF (default)",
     "dreamgen_following_strict": "IF (zero-shot)",
+    "dreamgen_published_following": "IF (published words, default)",
+    "dreamgen_published_following_strict": "IF (published words, zero-shot)",
+    "dreamgen_published_physics": "PA-I (published words)",
     "dreamgen_physics": "PA-I",
 }
 
@@ -31,7 +38,12 @@ class DreamgenJudgeOptions(Options):
 
     vlm: VLMOptions = Field(default_factory=VLMOptions, description="The model that judges.")
     questions: tuple[Question, ...] = Field(
-        tuple(QUESTIONS), min_length=1, description="Instruction following in both published modes, and physics."
+        OURS, min_length=1, description="Instruction following in both published modes, and physics."
+    )
+    published: str = Field(
+        "",
+        description="Folder with a checkout of github.com/NVIDIA/GR00T-Dreams. The questions are then asked in its "
+        "scripts' words too, answered by 1 or 0, beside ours. Empty: in ours alone.",
     )
     frames: int = Field(49, ge=2, le=256, description="Evenly spaced frames that the judge sees, as published.")
     scale: float = Field(0.3, gt=0, le=1, description="Scale of these frames for following, as published.")
@@ -44,6 +56,12 @@ class DreamgenJudgeOptions(Options):
     give_up_after: int = Field(
         32, ge=1, description="Stop asking after this many requests in a row got no answer from the server."
     )
+
+    @model_validator(mode="after")
+    def _digits(self) -> "DreamgenJudgeOptions":
+        if self.published and self.vlm.answer == "text":
+            raise ValueError("published and vlm.answer text: digits are read from log-probabilities alone")
+        return self
 
 
 class DreamgenTableOptions(Options):

@@ -191,3 +191,12 @@ def test_text_comes_last(images):
     parts = content_parts("Look.", images[:2])
     assert [part["type"] for part in parts] == ["image_url", "image_url", "text"]
     assert content_parts("Look.", [Image(images[0].data)]) == [parts[0], parts[2]]
+
+
+def test_a_question_for_digits_weighs_one_against_zero_alone():
+    names = {"1": -0.2, " 1": -3.0, "0": -2.0, "yes": -2.5, "no": -1.9}
+    odds = read_log_odds(names, [], [], Usage(), digits=True)
+    assert odds.value == pytest.approx(math.log(math.exp(-0.2) + math.exp(-3.0)) + 2.0) and odds.exact
+    assert read_log_odds(names, [], [], Usage()).value == pytest.approx(-2.5 + 1.9)
+    with pytest.raises(VLMUnavailable, match="no_answer"):
+        read_log_odds({"yes": -0.1, "no": -3.0}, [], [], Usage(), digits=True)

@@ -1,6 +1,7 @@
 """Real Qwen-VL classes with tiny random weights: what the in-process client answers, alone and over HTTP."""
 
 import asyncio
+import dataclasses
 import math
 
 import pytest
@@ -64,6 +65,21 @@ def test_log_odds_weigh_every_one_token_spelling(vlm, images, question):
     wanted = torch.log(probabilities[vlm.yes_ids].sum() / probabilities[vlm.no_ids].sum())
     assert odds.value == pytest.approx(wanted.item(), abs=1e-4)
     assert odds.usage.prompt_tokens == length
+
+
+def test_a_model_in_this_process_weighs_the_tokens_of_the_digits(vlm, images, question):
+    import torch
+
+    tokenizer = vlm.processor.tokenizer
+    one, zero = (tokenizer.encode(digit, add_special_tokens=False) for digit in "10")
+    if len(one) != 1 or len(zero) != 1 or one == zero:
+        pytest.skip("the tiny model's vocabulary has no digits")
+    spelt = [[tokenizer.encode(word, add_special_tokens=False) for word in (digit, f" {digit}")] for digit in "10"]
+    ones, zeros = ({tokens[0] for tokens in side if len(tokens) == 1} for side in spelt)
+    probabilities = vlm.token_logprobs(question.text, images[:1])[0].double().exp()
+    wanted = torch.log(probabilities[sorted(ones)].sum() / probabilities[sorted(zeros)].sum())
+    odds = asyncio.run(vlm.log_odds(dataclasses.replace(question, digits=True), images[:1]))
+    assert odds.value == pytest.approx(wanted.item(), abs=1e-4)
 
 
 def test_requests_at_once_answer_as_alone(vlm, images, video, question):
