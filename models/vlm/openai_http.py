@@ -16,6 +16,7 @@ from models.vlm.api_key import check_key, key_of, without_key
 from models.vlm.failures import MALFORMED
 from models.vlm.openai_wire import Answer
 from models.vlm.options import VLMOptions
+from models.vlm.other_model import tell_other_model
 from models.vlm.protocol import VLMUnavailable
 from models.vlm.retry import AttemptFailed, retry_after_s, wait_s
 from models.vlm.silence import Silence
@@ -129,6 +130,7 @@ class Posting:
             if answer.choice.finish_reason in INTERRUPTED:
                 raise AttemptFailed("interrupted", f"finish_reason {answer.choice.finish_reason!r}")
             answer.blot(self.key)
+            tell_other_model(self.name, self.options.model, answer.model)
         self.silence.answered()
         return answer
 

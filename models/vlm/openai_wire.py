@@ -64,6 +64,7 @@ class Answer(BaseModel):
 
     choices: Annotated[list[Choice], Field(min_length=1)]
     usage: Tokens | None = None
+    model: Any = None  # who answered, as the server says
 
     @property
     def choice(self) -> Choice:
@@ -82,6 +83,7 @@ class Answer(BaseModel):
 
     def blot(self, key: str) -> None:
         """Takes a server's key out of all that this answer says."""
+        self.model = blotted(self.model, key)
         message = self.choice.message
         message.content, message.refusal = blotted(message.content, key), blotted(message.refusal, key)
         message.thoughts = blotted(message.thoughts if isinstance(message.thoughts, str) else None, key)
