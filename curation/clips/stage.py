@@ -20,6 +20,7 @@ STAGE = Stage(
         "media/disposable.py",
         "media/fields.py",
         "media/index.py",
+        "media/losses.py",
         "media/ordering.py",
         "media/probe.py",
         "media/reader.py",

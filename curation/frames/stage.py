@@ -17,6 +17,7 @@ STAGE = Stage(
         "media/disposable.py",
         "media/fields.py",
         "media/index.py",
+        "media/losses.py",
         "media/neighbours.py",
         "media/ordering.py",
         "media/plan.py",
