@@ -2,14 +2,20 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from storage.files import confined, sha256_bytes
+from storage.foreign_tables import row_group, table
 from storage.json_files import parse_json
 from storage.tables import KEPT, read_rows
 from training.conditions.store import Pair
+
+# The names in a line of what Pair has, in its order.
+PAIR = ("id", "frame_id", "task", "solution", "task_type", "agent_category", "agent")
+FACTS = {"frame_id": "text", "height": "whole number", "width": "whole number"}
+PICTURE = {"image": "picture with bytes"}
 
 
 class NoPixels(ValueError):
@@ -21,28 +27,32 @@ def read_pairs(tree: Path, split: str) -> Iterator[Pair]:
 
     Raises FileNotFoundError where the release has no such split.
     """
-    for row in _rows(tree, split):
-        yield Pair(
-            row["id"],
-            row["frame_id"],
-            row["task"],
-            row["solution"],
-            row["task_type"],
-            row["agent_category"],
-            row["agent"],
-        )
+    for where, row in _rows(tree, split):
+        yield Pair(*(_text(row, name, where) for name in PAIR))
 
 
 def clips_of(tree: Path, split: str) -> set[str]:
     """The ids of the clips that a split's frames are of. Raises FileNotFoundError as `read_pairs`."""
-    return {row["clip_id"] for row in _rows(tree, split)}
+    return {_text(row, "clip_id", where) for where, row in _rows(tree, split)}
 
 
-def _rows(tree: Path, split: str) -> Iterator[dict]:
+def _rows(tree: Path, split: str) -> Iterator[tuple[str, Any]]:
+    """(where it stands, the value) of each line."""
     path = tree / "ids" / f"{split}.jsonl"
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
-            yield parse_json(line, f"{path}, line {number}")
+            where = f"{path}, line {number}"
+            yield where, parse_json(line, where)
+
+
+def _text(row: Any, name: str, where: str) -> str:
+    """The text `name` of a line. Raises ValueError that says where it is missing or something else."""
+    if not isinstance(row, dict):
+        raise ValueError(f"{where} is a {type(row).__name__}: it must be a JSON object")
+    if not isinstance(row.get(name), str):
+        told = f"is {row[name]!r:.80}" if name in row else "is missing"
+        raise ValueError(f"{where}, {name} {told}: it must be a text")
+    return row[name]
 
 
 class ReleaseImages:
@@ -55,9 +65,9 @@ class ReleaseImages:
         self._sizes: dict[str, tuple[int, int]] = {}  # (height, width)
         self._group: tuple[tuple[Path, int], list[dict]] = ((Path(), -1), [])
         for path in sorted((tree / "data").glob("*.parquet")):
-            with pq.ParquetFile(path) as file:
+            with table(path, FACTS) as file:
                 for group in range(file.num_row_groups):
-                    rows = file.read_row_group(group, columns=["frame_id", "height", "width"]).to_pylist()
+                    rows = file.read_row_group(group, columns=list(FACTS)).to_pylist()
                     self._at |= {found["frame_id"]: (path, group, row) for row, found in enumerate(rows)}
                     self._sizes |= {found["frame_id"]: (found["height"], found["width"]) for found in rows}
         self._local: dict[str, dict] | None = None  # rows of the collection's own frames
@@ -79,9 +89,11 @@ class ReleaseImages:
     def _stored(self, frame_id: str) -> bytes:
         path, group, row = self._at[frame_id]
         if self._group[0] != (path, group):
-            with pq.ParquetFile(path) as file:
-                self._group = ((path, group), file.read_row_group(group, columns=["image"])["image"].to_pylist())
-        return self._group[1][row]["bytes"]
+            self._group = ((path, group), row_group(path, group, PICTURE))
+        image = self._group[1][row]["image"]
+        if not image or image["bytes"] is None:
+            raise NoPixels(f"{path} has no picture of frame {frame_id!r}: fetch or publish the release again")
+        return image["bytes"]
 
     def _own(self, frame_id: str) -> bytes:
         row = self._own_row(frame_id)
@@ -93,9 +105,9 @@ class ReleaseImages:
     def _own_row(self, frame_id: str) -> dict:
         """What the collection's table says of a frame that the release holds no pixels of."""
         if self._local is None:
-            table = self._folder / "tables" / "worldtasks.parquet"
+            own = self._folder / "tables" / "worldtasks.parquet"
             columns = ["frame_id", "image", "image_sha256", "height", "width", "status"]
-            rows = read_rows(table, columns) if table.exists() else iter(())
+            rows = read_rows(own, columns) if own.exists() else iter(())
             self._local = {row["frame_id"]: row for row in rows if row["status"] == KEPT}
         if frame_id not in self._local:
             raise NoPixels(f"frame {frame_id!r} is neither in the release's data/ nor in {self._folder}: build it")

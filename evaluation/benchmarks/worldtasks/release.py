@@ -12,6 +12,7 @@ from pathlib import Path
 from evaluation.benchmarks.benchmark import BadBenchmark, Benchmark, check_samples, image_path
 from evaluation.benchmarks.worldtasks.lines import read_objects, text
 from evaluation.records import Sample
+from storage.damage import Damaged
 from storage.files import sha256_bytes, sha256_file, write_bytes
 from storage.json_files import NotJson, read_object
 
@@ -107,14 +108,18 @@ def _extract(
 
 def _stored(tree: Path, wanted: bool) -> Iterator[bytes]:
     """The bytes of the pictures in the release's Parquet files, a row group at a time."""
-    import pyarrow.parquet as pq
+    from storage.foreign_tables import WrongColumns, table  # pyarrow: not before it is needed
 
+    column = {"image": "picture with bytes"}
     for path in sorted((tree / DATA).glob("bench-*.parquet")) if wanted else ():
-        with pq.ParquetFile(path) as file:
-            for group in range(file.num_row_groups):
-                for image in file.read_row_group(group, columns=["image"])["image"].to_pylist():
-                    if image and image.get("bytes"):
-                        yield image["bytes"]
+        try:
+            with table(path, column) as file:
+                for group in range(file.num_row_groups):
+                    for image in file.read_row_group(group, columns=list(column))["image"].to_pylist():
+                        if image and image["bytes"]:
+                            yield image["bytes"]
+        except (Damaged, WrongColumns) as error:
+            raise BadBenchmark(str(error)) from error
 
 
 def _own(collection: Path | None, tree: Path, left: Mapping[str, str]) -> Iterator[bytes]:
