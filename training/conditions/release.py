@@ -90,7 +90,8 @@ class ReleaseImages:
         path, group, row = self._at[frame_id]
         if self._group[0] != (path, group):
             self._group = ((path, group), row_group(path, group, PICTURE))
-        image = self._group[1][row]["image"]
+        images = self._group[1]
+        image = images[row]["image"] if row < len(images) else None  # a damaged column may be shorter than the others
         if not image or image["bytes"] is None:
             raise NoPixels(f"{path} has no picture of frame {frame_id!r}: fetch or publish the release again")
         return image["bytes"]
