@@ -1,4 +1,4 @@
-"""Opens an untrusted media file with FFmpeg's demuxers, local files only, and finds its video stream."""
+"""Opens an untrusted media file with FFmpeg's demuxers, which see no other file, and finds its video stream."""
 
 import contextlib
 import os
@@ -18,6 +18,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from media.errors import MediaError
+from media.remote import RemotePath
 
 # An 8K square, twice the 33 Mpixel of 8K UHD. A larger picture is a mistake or an attack on memory.
 MAX_PIXELS = 8192 * 8192
@@ -32,6 +33,8 @@ PLAIN, EXTENDED = 8, 16  # bytes of an ISO box's head, with a size of 32 or 64 b
 # Probing options were measured (probesize, analyzeduration, fpsprobesize: no gain within 5 % on MP4), so the
 # defaults, which are the safest for other containers, stay.
 OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+# A remote file is read through Python, and FFmpeg opens nothing at all: no protocol has this name.
+REMOTE_OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
 
 
 def check_readable(path: Path) -> None:
@@ -52,16 +55,41 @@ def check_readable(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def opened(path: Path, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[InputContainer, VideoStream]]:
+def opened(path: Path | RemotePath, max_pixels: int = MAX_PIXELS) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The container and its video stream, one decoding thread, other streams discarded.
 
     Raises MediaError with a reason of a file, also for what FFmpeg raises while the block runs.
     """
+    if isinstance(path, RemotePath):
+        with _reporting(path), _opened(path, path.for_ffmpeg(), REMOTE_OPTIONS, max_pixels) as found:
+            yield found
+        return
     path = Path(os.path.abspath(path))  # an absolute path is never taken for a URL
     check_readable(path)
+    with _opened(path, str(path), OPTIONS, max_pixels) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def _reporting(path: RemotePath) -> Iterator[None]:
+    """A failure of the network is the reason, whatever FFmpeg makes of it, even that the file is a short one."""
+    if path.stat().st_size == 0:
+        raise MediaError("empty_file", f"{path.name!r} has 0 bytes")
+    try:
+        yield
+    except MediaError as error:
+        raise path.failed or error from None
+    if path.failed:
+        raise path.failed
+
+
+@contextlib.contextmanager
+def _opened(
+    path: Path | RemotePath, file: str | BinaryIO, options: dict[str, str], max_pixels: int
+) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
         # Damaged metadata text must not hide a good video; nothing here reads it.
-        container = av.open(str(path), container_options=OPTIONS, metadata_errors="replace")
+        container = av.open(file, container_options=options, metadata_errors="replace")
     except av.error.FFmpegError as error:
         raise MediaError(*diagnosis(path, error, "not_a_video")) from None
     try:
@@ -124,7 +152,7 @@ def check_pixels(width: int, height: int, max_pixels: int) -> None:
         raise MediaError("too_large", f"{width}x{height} pixels: at most {max_pixels} in all are decoded")
 
 
-def diagnosis(path: Path, error: av.error.FFmpegError, otherwise: str) -> tuple[str, str]:
+def diagnosis(path: Path | RemotePath, error: av.error.FFmpegError, otherwise: str) -> tuple[str, str]:
     """Reason and detail for a file that FFmpeg gave up on; `otherwise` is the reason unless its boxes explain it."""
     words = f"{path.name!r}: {error.strerror}"
     if isinstance(error, MemoryError):
@@ -140,7 +168,7 @@ def diagnosis(path: Path, error: av.error.FFmpegError, otherwise: str) -> tuple[
     return otherwise, words
 
 
-def top_boxes(path: Path, limit: int = 1000) -> tuple[list[str], int]:
+def top_boxes(path: Path | RemotePath, limit: int = 1000) -> tuple[list[str], int]:
     """The types of a file's top-level ISO boxes, as far as they make sense, and where the last one ends (bytes)."""
     kinds: list[str] = []
     end = 0

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 SAMPLE = 1 << 20
 WHOLE = 3 * SAMPLE  # files of up to this size are read whole
@@ -23,19 +24,27 @@ class Content:
 def content_of(path: Path) -> Content:
     """Reads up to 7 MiB; listing 10^5 videos stays affordable. Raises OSError."""
     size = path.stat().st_size
-    digest = hashlib.sha256(str(size).encode())
     with path.open("rb") as handle:
+        digest = identity_of(handle, size)
         if size <= WHOLE:
-            digest.update(handle.read())
             return Content(digest.hexdigest(), digest.hexdigest())
-        for offset in (0, (size - SAMPLE) // 2, size - SAMPLE):
-            handle.seek(offset)
-            digest.update(handle.read(SAMPLE))
         spread = digest.copy()
         for offset in range(0, size, max(LOOK_EVERY, -(-size // MOST_LOOKS))):
             handle.seek(offset)
             spread.update(handle.read(LOOK))
     return Content(digest.hexdigest(), spread.hexdigest())
+
+
+def identity_of(handle: BinaryIO, size: int) -> "hashlib._Hash":
+    """See Content. Raises what reading raises."""
+    digest = hashlib.sha256(str(size).encode())
+    if size <= WHOLE:
+        digest.update(handle.read())
+        return digest
+    for offset in (0, (size - SAMPLE) // 2, size - SAMPLE):
+        handle.seek(offset)
+        digest.update(handle.read(SAMPLE))
+    return digest
 
 
 def written_again(samples: str, modified_ns: int) -> str:

@@ -6,17 +6,20 @@ from pathlib import Path
 
 from curation.clips.content import WHOLE, Content, content_of, written_again
 from curation.clips.folder import Entry, list_videos, printable
+from curation.clips.located import Addresses, located
 from curation.clips.stage import STAGE
 from curation.schemas import CLIPS
 from curation.shards import shard_of
 from media.errors import MediaError
+from media.http_ranges import spoken
 from media.pool import MediaPool
-from storage.files import PathOutsideRoot, confined, sha256_bytes
+from media.remote import SERVERS
+from storage.files import PathOutsideRoot, sha256_bytes
 from storage.journal import Journal
 from storage.tables import KEPT, REJECTED
 
 # Findings about a moment or a machine, not about the file: they are looked for again.
-PASSING = frozenset(("timeout", "decoder_crashed", "worker_failed", "out_of_memory", "outside_source"))
+PASSING = SERVERS | {"timeout", "decoder_crashed", "worker_failed", "out_of_memory", "outside_source"}
 
 # What a probe finds: media/probe.py.
 FACTS = CLIPS.names[CLIPS.names.index("duration_s") : CLIPS.names.index("status")]
@@ -50,9 +53,13 @@ def folder_candidates(folder: Path, redistributable: bool, digests: Journal) -> 
     content the first by path is the clip and the others are rejected (duplicate_id). A file that differs from another
     with its identity, such as a download that is not complete, has an id of its own.
     """
-    found, first = [], {}
-    for entry in list_videos(folder):
-        candidate = from_entry(folder, entry, digests)
+    found = (from_entry(folder, entry, digests) for entry in list_videos(folder))
+    return [replace(candidate, redistributable=redistributable) for candidate in without_twins(found)]
+
+
+def without_twins(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+    first: dict[str, Candidate] = {}
+    for candidate in candidates:
         twin = first.setdefault(candidate.clip_id, candidate)
         if twin is not candidate and twin.samples != candidate.samples:
             candidate = replace(candidate, clip_id=candidate.samples[:16])
@@ -60,33 +67,32 @@ def folder_candidates(folder: Path, redistributable: bool, digests: Journal) -> 
         if twin is not candidate:
             candidate = replace(
                 candidate,
-                clip_id=f"{candidate.clip_id}-{_name_hash(entry.path)}",
+                clip_id=f"{candidate.clip_id}-{name_hash(candidate.path)}",
                 reason="duplicate_id",
-                detail=f"same content as {printable(twin.path)}",
+                detail=f"same content as {shown(twin.path)}",
             )
-        found.append(replace(candidate, redistributable=redistributable))
-    return found
+        yield candidate
 
 
-def _name_hash(text: str) -> str:
+def name_hash(text: str) -> str:
     return sha256_bytes(text.encode("utf-8", "surrogateescape"))[:8]
 
 
 def from_entry(folder: Path, entry: Entry, digests: Journal) -> Candidate:
-    named = f"{entry.reason or 'empty_file'}-{_name_hash(entry.path)}"
+    named = f"{entry.reason or 'empty_file'}-{name_hash(entry.path)}"
     if entry.reason:
         return Candidate(named, entry.path, reason=entry.reason, detail=entry.detail)
     if entry.path != printable(entry.path):
         detail = "the file's name is not UTF-8: rename it"
         return Candidate(
-            f"undecodable_name-{_name_hash(entry.path)}", entry.path, reason="undecodable_name", detail=detail
+            f"undecodable_name-{name_hash(entry.path)}", entry.path, reason="undecodable_name", detail=detail
         )
     if entry.size_bytes == 0:
         return Candidate(named, entry.path, reason="empty_file", detail="0 bytes")
     try:
         content, digest = _content(folder, entry, digests)
     except OSError as error:
-        reason = f"unreadable_file-{_name_hash(entry.path)}"
+        reason = f"unreadable_file-{name_hash(entry.path)}"
         return Candidate(reason, entry.path, reason="unreadable_file", detail=error.strerror or str(error))
     return Candidate(content.identity[:16], entry.path, digest, content.samples, entry.size_bytes)
 
@@ -112,13 +118,22 @@ def _content(folder: Path, entry: Entry, digests: Journal) -> tuple[Content, str
     return content, digest
 
 
+def shown(path: str) -> str:
+    """For tables and pages: of an address without its query, which may hold a secret."""
+    return spoken(path) if "://" in path else printable(path)
+
+
 def in_shard(candidates: Iterable[Candidate], shard: str, count: int) -> list[Candidate]:
     """The candidates of one shard, by id."""
     return sorted((c for c in candidates if shard_of(c.clip_id, count) == shard), key=lambda c: c.clip_id)
 
 
 def probe_rows(
-    candidates: list[Candidate], folder: Path, journal: Journal, pool: MediaPool, cut_threshold: float | None = None
+    candidates: list[Candidate],
+    folder: Path | Addresses,
+    journal: Journal,
+    pool: MediaPool,
+    cut_threshold: float | None = None,
 ) -> Iterator[dict]:
     """One CLIPS row a candidate, in the order given; each file is opened once, in a worker process.
 
@@ -132,7 +147,7 @@ def probe_rows(
             found[candidate.digest] = journal.get(f"{candidate.digest}:{version}")
             if found[candidate.digest] is None:
                 try:
-                    jobs[candidate.digest] = _job(candidate, str(confined(folder, candidate.path)), cut_threshold)
+                    jobs[candidate.digest] = _job(candidate, located(folder, candidate.path), cut_threshold)
                 except PathOutsideRoot as error:
                     found[candidate.digest] = {"reason": "outside_source", "detail": str(error)}
     for job, result in pool.run(list(jobs.values())):
@@ -175,6 +190,7 @@ def _row(candidate: Candidate, record: dict) -> dict:
     row |= {name: getattr(candidate, name) for name in Candidate.__dataclass_fields__ if name in row}
     if "begins_s" in facts:
         row["external_start_s"] = facts["begins_s"]
-    row |= {"path": printable(candidate.path), "status": REJECTED if reason else KEPT}
+    path = shown(candidate.path) if reason else printable(candidate.path)
+    row |= {"path": path, "status": REJECTED if reason else KEPT}
     row |= {"reason": reason, "detail": printable(record.get("detail", ""))}
     return row

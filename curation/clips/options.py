@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from curation.options import Options
 
@@ -44,7 +44,30 @@ class MiraDataSource(Options):
     )
 
 
-Source = MicroworldSource | FolderSource | MiraDataSource
+class RemoteSource(Options):
+    """Videos on other machines, read by range and not copied: all below a folder, or those of a list."""
+
+    kind: Literal["remote"] = "remote"
+    folder: str | None = Field(
+        None, description="Address of a folder, such as s3://bucket/videos, searched with its subfolders. Not https://."
+    )
+    urls: str | None = Field(None, description="A local text file with the address of a video on each line.")
+    schemes: list[Literal["https", "http", "s3", "gs", "hf"]] = Field(
+        ["https", "s3", "gs", "hf"], min_length=1, description="How addresses may begin. Others are rejected, unopened."
+    )
+    redistributable: bool = Field(
+        False,
+        description="Whether frames of these videos may be published. false: they appear only in the ids-only release.",
+    )
+
+    @model_validator(mode="after")
+    def one_place(self):
+        if (self.folder is None) == (self.urls is None):
+            raise ValueError("remote: give either folder or urls")
+        return self
+
+
+Source = MicroworldSource | FolderSource | MiraDataSource | RemoteSource
 
 
 class ClipsOptions(Options):

@@ -6,18 +6,21 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from curation.clips.located import Addresses, located
 from curation.frames.options import FramesOptions
 from curation.frames.stage import STAGE
 from media.errors import MediaError
 from media.index import FrameIndex
 from media.plan import milliseconds, plan_clip, with_neighbours
 from media.pool import MediaPool
-from storage.files import confined, exclusive
+from media.remote import SERVERS
+from storage.files import exclusive
 from storage.journal import Journal
 from storage.tables import KEPT, REJECTED
 
 # The share of a clip's time after which frames that are hard to reach are given up, so that the others are not lost.
 PATIENCE = 0.75
+AGAIN = SERVERS | {"worker_failed"}
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -30,7 +33,7 @@ def options_digest(options: FramesOptions) -> str:
 
 def extract_frames(
     clips: Iterable[dict],
-    source: Path,
+    source: Path | Addresses,
     out: Path,
     shard: str,
     journal: Journal,
@@ -39,11 +42,11 @@ def extract_frames(
 ) -> Iterator[dict]:
     """Rows of curation.schemas.FRAMES for the kept rows of curation.schemas.CLIPS, sorted by frame_id.
 
-    Clip paths are relative to `source`; images go to out/frames/<shard>/<two hex digits>/<frame_id>.jpg. Finished
-    clips are journaled, so that a killed run repeats none and ends with the same bytes. A clip that cannot be read
-    gives one rejected row, `<clip_id>_failed`; a frame that cannot be had gives its own. Two runs of one shard take
-    turns. Raises OSError when `out` cannot be written, ValueError for a clip id or shard that is no safe file name or
-    comes twice.
+    Clip paths are relative to `source`, or addresses; images go to out/frames/<shard>/<two hex digits>/<frame_id>.jpg.
+    Finished clips are journaled, so that a killed run repeats none and ends with the same bytes. A clip that cannot be
+    read gives one rejected row, `<clip_id>_failed`; a frame that cannot be had gives its own. Two runs of one shard
+    take turns. Raises OSError when `out` cannot be written, ValueError for a clip id or shard that is no safe file name
+    or comes twice.
     """
     folder = f"frames/{check_name('shard', shard)}"
     kept = {check_name("clip_id", clip["clip_id"]): clip for clip in checked_distinct(clips, shard)}
@@ -98,13 +101,14 @@ def check_name(what: str, name: str) -> str:
 def finished(entry: dict | None, out: Path, options: FramesOptions) -> list[dict] | None:
     """The journaled rows of a clip, or None when it must be done (again).
 
-    Again: an image is gone, the clip ran out of time and has more now, or the worker stumbled over a bug of ours.
+    Again: an image is gone, the clip ran out of time and has more now, the worker stumbled over a bug of ours, or a
+    server did not answer.
     """
     if entry is None:
         return None
     rows = entry["rows"]
     reasons = {row["reason"] for row in rows}
-    if "worker_failed" in reasons or ("timeout" in reasons and options.timeout_s > entry["timeout_s"]):
+    if reasons & AGAIN or ("timeout" in reasons and options.timeout_s > entry["timeout_s"]):
         return None
     if any(row["status"] == KEPT and not (out / row["image"]).is_file() for row in rows):
         return None
@@ -116,10 +120,10 @@ def record(journal: Journal, key: str, rows: list[dict], options: FramesOptions)
     return rows
 
 
-def job_of(clip: dict, key: str, source: Path, out: Path, folder: str, options: FramesOptions) -> dict:
+def job_of(clip: dict, key: str, source: Path | Addresses, out: Path, folder: str, options: FramesOptions) -> dict:
     """The worker's job for one clip; raises MediaError when the row itself is at fault."""
     try:
-        path = confined(source, clip["path"])
+        path = located(source, clip["path"])
     except (ValueError, OSError, RuntimeError) as error:  # it leads outside; a NUL in it; a symlink loop (RuntimeError)
         raise MediaError("unsafe_path", f"{clip['path']!r}: {type(error).__name__}") from None
     try:
@@ -133,7 +137,7 @@ def job_of(clip: dict, key: str, source: Path, out: Path, folder: str, options: 
     images = [[frame.pts, image_path(folder, frame_id(clip["clip_id"], frame.seconds))] for frame in plan.wanted]
     return {
         "verb": "extract",
-        "path": str(path),
+        "path": path,
         "plan": plan.to_json(),
         "out": str(out.resolve()),
         "images": images,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from media.remote import place
 from training.conditions.folder import read_manifest
 from training.conditions.held_out_pairs import from_bench, from_microworld, is_held_out, seen_only
 from training.conditions.options import ConditionsOptions
@@ -67,7 +68,7 @@ def labels_of(options: ConditionsOptions, job: dict) -> list[tuple["Window", str
     vlm = VLMOptions(**job["vlm"])
     # What benchmark pictures and held-out tasks show is as new to `sft` as to the methods that train on pairs.
     bench = clips_of(Path(job["tree"]), "bench")
-    clips = [(row, Path(path)) for row, path in job["clips"] if row["clip_id"] not in bench]
+    clips = [(row, place(path)) for row, path in job["clips"] if row["clip_id"] not in bench]
     fresh = options.held_out.source == "microworld"
     found = windows(clips, options.model, options.sft_videos, options.most_cropped)
     # The VLM, if it is in this process, is gone before the encoders fill the memory.

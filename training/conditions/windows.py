@@ -13,6 +13,7 @@ from media.decode import decode_stills
 from media.errors import MediaError
 from media.index import FrameIndex
 from media.plan import Wanted, exact_plan, nearest, shots, with_neighbours
+from media.remote import RemotePath
 from models.video.options import VideoModelOptions
 from models.vlm.ask_all import ask_all
 from models.vlm.prompts import prompt
@@ -37,7 +38,7 @@ class Window:
     """A part of a clip: `seconds` long from `start_s` on, `frames` of it evenly spaced, the last at its end."""
 
     clip: dict  # a row of curation.schemas.CLIPS
-    path: Path
+    path: Path | RemotePath
     start_s: float
     seconds: float
     frames: int
@@ -53,7 +54,10 @@ class Window:
 
 
 def windows(
-    clips: Iterable[tuple[dict, Path]], model: VideoModelOptions, options: SFTVideoOptions, most_cropped: float = 1.0
+    clips: Iterable[tuple[dict, Path | RemotePath]],
+    model: VideoModelOptions,
+    options: SFTVideoOptions,
+    most_cropped: float = 1.0,
 ) -> list[Window]:
     """All whole windows of the clips, end to end, in the order of their ids. Clips are (row of CLIPS, file).
 
