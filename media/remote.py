@@ -44,7 +44,8 @@ class RemotePath:
 
     def __init__(self, url: str):
         self.url = checked(url)
-        self.name = unquote(urlsplit(self.url).path.rsplit("/", 1)[-1]) or "video"
+        literal = bool(SCHEMES[scheme_of(url)])  # a filesystem's names are no web addresses
+        self.name = url.rsplit("/", 1)[-1] if literal else unquote(urlsplit(url).path.rsplit("/", 1)[-1])
         self.failed: MediaError | None = None  # the first failure: FFmpeg goes on after some
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
 
@@ -202,14 +203,14 @@ def checked(url: str, schemes: tuple[str, ...] | None = None) -> str:
     if scheme not in allowed or scheme not in SCHEMES or not url[len(scheme) :].startswith("://"):
         begins = ", ".join(f"{name}://" for name in allowed)
         raise ValueError(f"address {spoken(url)!r}: it should begin with one of {begins}")
-    if not url.isprintable() or any(sign.isspace() or sign == "\\" for sign in url):
-        raise ValueError(f"address {spoken(url)!r}: it has a blank, a backslash or a control character")
+    if not url.isprintable() or "\\" in url:
+        raise ValueError(f"address {spoken(url)!r}: it has a backslash or a control character")
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - raises ValueError when it is no number
     except ValueError as error:
         raise ValueError(f"address {spoken(url)!r}: {error}") from None
-    if not parts.netloc or "@" in parts.netloc:
+    if not parts.netloc or "@" in parts.netloc or " " in parts.netloc:
         raise ValueError(f"address {spoken(url)!r}: a host or bucket should follow '://', without user and password")
     return url
 

@@ -67,10 +67,15 @@ def read_list(source: RemoteSource) -> Iterator[Found]:
         raise ValueError(f"urls {source.urls!r} names no video: give an address on each line")
     for url in urls:
         if not url.startswith("#"):
-            try:
-                yield Found(checked(url, tuple(source.schemes)))
-            except ValueError as error:
-                yield Found(url[:ADDRESS_CHARACTERS], refusal=str(error))
+            yield allowed(url, source)
+
+
+def allowed(url: str, source: RemoteSource, stamp: tuple[int, str] | None = None) -> Found:
+    """An address, or why it is not opened."""
+    try:
+        return Found(checked(url, tuple(source.schemes)), stamp)
+    except ValueError as error:
+        return Found(url[:ADDRESS_CHARACTERS], refusal=str(error))
 
 
 def listed(source: RemoteSource) -> Iterator[Found]:
@@ -89,7 +94,7 @@ def listed(source: RemoteSource) -> Iterator[Found]:
     for name, told in facts.items():
         if is_video_name(PurePosixPath(name)):
             stamp = (int(told["size"]), version_of(told)) if told.get("size") is not None else None
-            yield Found(files.unstrip_protocol(name), stamp if stamp and stamp[1] else None)
+            yield allowed(f"{scheme}://{name.lstrip('/')}", source, stamp if stamp and stamp[1] else None)
 
 
 def look(one: Found, known: dict | None) -> dict:

@@ -1,4 +1,4 @@
-"""A remote video gives what the local file gives, for few bytes; a server's fault is never a file's; no other door opens."""
+"""A remote video gives what the local file gives, for few bytes; a server's fault is no file's; no other door opens."""
 
 import os
 import subprocess
@@ -231,7 +231,7 @@ def test_a_redirect_within_the_web_is_followed_with_its_range_and_https_stays_ht
         *("simplecache::file:///etc/passwd", "zip://x::https://host/y", "ftp://host/x", "data:video/mp4;base64,AA"),
         *("https://", "https:///x", "https://user:secret@host/x", "https://host:port/x", "https://[::1/x"),
         *(
-            "https://host/a b",
+            "https://ho st/a",
             "https://host/a\nb",
             "https://host\\@other/x",
             "https://host/\u202ex",

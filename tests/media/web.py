@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 
 class Web:
-    """`sent`: bytes of bodies; `ranges`: what was asked for; `fault`: (path, start) -> a status, a body, an address to be
-    sent to, or None for the right answer."""
+    """`sent`: bytes of bodies; `ranges`: what was asked for; `fault`: (path, start) -> a status, a body, an address
+    to be sent to, or None for the right answer."""
 
     def __init__(self, folder: Path):
         self.folder, self.sent, self.ranges, self.url = folder, 0, [], ""

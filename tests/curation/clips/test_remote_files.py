@@ -1,4 +1,4 @@
-"""A remote source's clips are those of a local folder; addresses that it may not open are rows; nothing is asked twice."""
+"""A remote source's clips are those of a local folder; addresses that it may not open are rows."""
 
 import sys
 
@@ -154,8 +154,9 @@ def in_memory(folder, digests):
 
 def test_a_remote_folder_is_listed_with_its_subfolders(memory, videos, tmp_path):
     memory.pipe("/bucket/videos/a.mp4", (videos / "a.mp4").read_bytes())
-    memory.pipe("/bucket/videos/deep/er/b.mkv", (videos / "b.mkv").read_bytes())
+    memory.pipe("/bucket/videos/deep er/b #1?[x] %20.mkv", (videos / "b.mkv").read_bytes())
     memory.pipe("/bucket/videos/none.mp4", b"")
+    memory.pipe("/bucket/videos/odd\\name.mp4", b"x")
     memory.pipe("/bucket/videos/notes.txt", b"x")
     memory.pipe("/bucket/other/c.mp4", b"x")
     with Journal(tmp_path / "digests.sqlite") as digests, Journal(tmp_path / "local.sqlite") as others:
@@ -164,9 +165,9 @@ def test_a_remote_folder_is_listed_with_its_subfolders(memory, videos, tmp_path)
         assert in_memory("memory://bucket/videos", digests) == found
         with pytest.raises(ValueError, match=r"'memory://bucket/nothing' holds no file|cannot be listed"):
             in_memory("memory://bucket/nothing", digests)
-    assert [one.reason for one in found] == ["", "", "empty_file"]
-    assert [one.path.split("bucket/")[1] for one in found] == [
-        f"videos/{name}" for name in ("a.mp4", "deep/er/b.mkv", "none.mp4")
+    assert [one.reason for one in found] == ["", "", "empty_file", "outside_source"]
+    assert [one.path.split("bucket/")[1] for one in found[:3]] == [
+        f"videos/{name}" for name in ("a.mp4", "deep er/b #1?[x] %20.mkv", "none.mp4")
     ]
     assert [one.clip_id for one in found[:2]] == [one.clip_id for one in local]
 
