@@ -11,10 +11,14 @@ from typing import Any
 from curation.frame_files import changed_pictures_removed
 from curation.schemas import TOKENS, UNFINISHED
 from curation.stage import Stage
+from media.remote import SERVERS
 from storage.collection import Store
 from storage.damage import Damaged
 from storage.files import exclusive, sha256_bytes, sweep
 from storage.tables import KEPT, digest, opened, read_meta, whole, write_table
+
+# Rows that say nothing lasting: their table is made again by the next run.
+AGAIN = SERVERS | {UNFINISHED}
 
 
 class NotBuilt(RuntimeError):
@@ -66,7 +70,7 @@ def run_shard(
         if not reused:
             with changed_pictures_removed():
                 rows = build(shard)
-            unfinished = sum(row["reason"] == UNFINISHED for row in rows)
+            unfinished = sum(row["reason"] in AGAIN for row in rows)
             write_table(path, rows, stage.schema, meta | {"unfinished": unfinished})
             store.note_seconds(stage.name, time.monotonic() - began, shard)
             there = digest(path)

@@ -2,9 +2,10 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from curation.options import Options
+from media.remote import SCHEMES
 
 
 class MicroworldSource(Options):
@@ -52,13 +53,22 @@ class RemoteSource(Options):
         None, description="Address of a folder, such as s3://bucket/videos, searched with its subfolders. Not https://."
     )
     urls: str | None = Field(None, description="A local text file with the address of a video on each line.")
-    schemes: list[Literal["https", "http", "s3", "gs", "hf"]] = Field(
-        ["https", "s3", "gs", "hf"], min_length=1, description="How addresses may begin. Others are rejected, unopened."
+    schemes: list[str] = Field(
+        ["https", "s3", "gs", "hf"],
+        min_length=1,
+        description="How addresses may begin: https, http, s3, gs, hf. Others are rejected, unopened.",
     )
     redistributable: bool = Field(
         False,
         description="Whether frames of these videos may be published. false: they appear only in the ids-only release.",
     )
+
+    @field_validator("schemes")
+    @classmethod
+    def known(cls, value: list[str]) -> list[str]:
+        if unknown := sorted(set(value) - set(SCHEMES)):
+            raise ValueError(f"schemes {unknown}: use some of {', '.join(SCHEMES)}")
+        return value
 
     @model_validator(mode="after")
     def one_place(self):

@@ -11,7 +11,7 @@ from curation.clips.options import RemoteSource
 from curation.clips.suffixes import is_video_name
 from media.errors import MediaError
 from media.http_ranges import spoken
-from media.remote import SCHEMES, RemotePath, checked, failure, filesystem, scheme_of, version_of
+from media.remote import SCHEMES, SERVERS, RemotePath, checked, failure, filesystem, scheme_of, version_of
 from storage.files import sha256_bytes
 from storage.journal import Journal
 
@@ -32,7 +32,8 @@ def remote_candidates(source: RemoteSource, digests: Journal) -> list[Candidate]
     """One candidate an address. Its id is that of a local file with the same content.
 
     `digests` remembers contents by address, size and version. An address that does not answer is rejected, and asked
-    again the next time. Raises ValueError for a wrong setting, such as a scheme whose package is not installed.
+    again the next time. Raises ValueError when none answers, and for a wrong setting, such as a scheme whose package
+    is not installed.
     """
     found = sorted(listed(source) if source.folder is not None else read_list(source), key=lambda one: one.url)
     for scheme in sorted({scheme_of(one.url) for one in found if not one.refusal}):
@@ -41,6 +42,11 @@ def remote_candidates(source: RemoteSource, digests: Journal) -> list[Candidate]
     known = [digests.get(f"remote|{one.url}") for one in found]
     with ThreadPoolExecutor(AT_A_TIME) as threads:
         looks = list(threads.map(look, found, known))
+    if found and all(after.get("reason") in SERVERS for after in looks):
+        last = looks[-1]
+        raise ValueError(
+            f"none of {len(looks)} addresses can be read; the last one: {last['reason']}: {last['detail']}"
+        )
     for one, before, after in zip(found, known, looks, strict=True):
         if "identity" in after and after != before:
             digests.put(f"remote|{one.url}", after)

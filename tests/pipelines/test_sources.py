@@ -10,6 +10,7 @@ from assets.support.partitions import ALL_SHARDS, SHARDS
 from pipelines.definitions import defs
 from storage.collection import Store
 from storage.tables import KEPT, read_rows
+from tests.media.web import serving
 
 pytestmark = pytest.mark.slow
 
@@ -50,6 +51,29 @@ def test_miradata_gives_an_ids_only_release_without_a_single_pixel(tmp_path):
     assert "image" not in ids.column_names
     page = store.report.read_text()
     assert "absent" in page
+
+
+def test_remote_videos_give_the_release_of_a_local_folder_and_are_asked_again(tmp_path, monkeypatch):
+    from microworld.clips import make_clips
+
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    make_clips(tmp_path / "videos", 6, 11)
+    names = sorted(path.name for path in (tmp_path / "videos").glob("*.mp4"))
+    local = build(tmp_path / "local", {"folder": {"folder": str(tmp_path / "videos"), "redistributable": True}})
+    with serving(tmp_path / "videos") as web:
+        (tmp_path / "urls.txt").write_text("\n".join(f"{web.url}/{name}?sig=hidden" for name in names))
+        source = {"urls": str(tmp_path / "urls.txt"), "schemes": ["http"], "redistributable": True}
+        web.fault = lambda name, start: 403 if name == names[0] else None
+        store = build(tmp_path / "remote", {"remote": source})
+        rows = [row for path in store.tables("clips") for row in read_rows(path)]
+        assert [row["path"] for row in rows if row["reason"] == "refused"] == [f"{web.url}/{names[0]}"]
+        assert "hidden" not in store.report.read_text()
+        web.fault = lambda name, start: None
+        build(tmp_path / "remote", {"remote": source})
+    sums = [(one.published / "latest" / "SHA256SUMS").read_text() for one in (local, store)]
+    trees = [dict(reversed(line.split(maxsplit=1)) for line in text.splitlines()) for text in sums]
+    pictures = [{name: digest for name, digest in tree.items() if name.endswith(".jpg")} for tree in trees]
+    assert pictures[0] == pictures[1] and pictures[0]
 
 
 def test_real_clips_go_through_the_whole_chain(tmp_path, shared_data):
