@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from evaluation.judging.agreement import agreement, constant
-from evaluation.judging.looking import Look, looked, planned
+from evaluation.judging.looking import Look, given, looked, planned, told_of
 from evaluation.judging.options import JudgingOptions
 from evaluation.judging.video_judge import Counts, VideoJudge
 from evaluation.records import (
@@ -61,7 +61,7 @@ class Work:
 
     run: "Run"
     record: VideoRecord
-    task: str
+    sample: Sample
 
 
 class Run:
@@ -70,7 +70,7 @@ class Run:
     def __init__(self, folder: Path):
         self.folder = folder
         self.records = _manifest(folder)
-        self.tasks = _tasks(folder, self.records)
+        self.samples = _samples(folder, self.records)
         self.journal = Journal(folder / JOURNAL)
         self.judgements: dict[tuple[str, str, int], Judgement] = {}
         self.counts = Counts()
@@ -116,7 +116,7 @@ async def judging(
 ) -> list[Judged]:
     """`judge_runs` within an event loop, over runs that are `opened`."""
     client = build_vlm(options.vlm.model_copy(update={"concurrency": options.concurrency})) if vlm is None else vlm
-    work = [Work(run, record, run.tasks[record.sample_id]) for run in runs for record in run.records]
+    work = [Work(run, record, run.samples[record.sample_id]) for run in runs for record in run.records]
     total, begun, told = len(work), time.monotonic(), time.monotonic()
     asked_of_each = [(question, variant) for question in options.questions for variant in options.variants]
     # As many videos as fill the server's places, and those that are made ready meanwhile; no more in memory.
@@ -126,13 +126,21 @@ async def judging(
         video_judge = VideoJudge(client, judge, options, options.give_up_after, threads, options.ask_failed_again)
 
         async def judge_video(item: Work) -> list[Judgement]:
-            asked = [(question, judge_prompt(question, item.task, variant)) for question, variant in asked_of_each]
-            run, record = item.run, item.record
+            run, record, sample = item.run, item.record, item.sample
+            asked = [(question, judge_prompt(question, sample.task, variant)) for question, variant in asked_of_each]
+            if options.given:
+                asked = [(question, told_of(prompt)) for question, prompt in asked]
 
             def look(_: str) -> Look:
-                return planned(record, options.frames, options.image_format)
+                return planned(record, options.frames, options.image_format, bool(options.given))
 
-            return await video_judge.judge_video(run.folder, run.journal, record, asked, look, _show, run.counts)
+            def show(path: Path, record: VideoRecord, looks: Sequence[Look | None]) -> list[list[Media]]:
+                """The same pictures for every question that is to be asked about the video."""
+                look = next(one for one in looks if one is not None)
+                media = [*given(Path(options.given), sample, record, look), looked(path, record, look)]
+                return [media] * len(looks)
+
+            return await video_judge.judge_video(run.folder, run.journal, record, asked, look, show, run.counts)
 
         try:
             for run in runs:
@@ -159,12 +167,6 @@ async def judging(
             )
     video_judge.raise_when_gone()
     return results
-
-
-def _show(path: Path, record: VideoRecord, looks: Sequence[Look | None]) -> list[list[Media]]:
-    """The same video for every question that is to be asked about it."""
-    look = next(one for one in looks if one is not None)
-    return [[looked(path, record, look)]] * len(looks)
 
 
 def _refuse_twice(folder: Path, options: JudgingOptions, judge: str, tell: Callable[[str], None]) -> None:
@@ -220,14 +222,14 @@ def _manifest(folder: Path) -> list[VideoRecord]:
     return records
 
 
-def _tasks(folder: Path, records: Sequence[VideoRecord]) -> Mapping[str, str]:
-    """T by sample id. Raises ValueError when a video's sample is not there or an id stands twice."""
-    tasks: dict[str, str] = {}
+def _samples(folder: Path, records: Sequence[VideoRecord]) -> Mapping[str, Sample]:
+    """The samples by id. Raises ValueError when a video's sample is not there or an id stands twice."""
+    samples: dict[str, Sample] = {}
     for sample in read_lines(folder / SAMPLES, Sample):
-        if sample.sample_id in tasks:
+        if sample.sample_id in samples:
             raise ValueError(f"{folder / SAMPLES}: sample id {sample.sample_id!r} appears more than once")
-        tasks[sample.sample_id] = sample.task
-    missing = sorted({record.sample_id for record in records} - tasks.keys())
+        samples[sample.sample_id] = sample
+    missing = sorted({record.sample_id for record in records} - samples.keys())
     if missing:
         raise ValueError(f"{folder / SAMPLES} lacks {len(missing)} samples of the manifest: {missing[:3]} ...")
-    return tasks
+    return samples

@@ -22,6 +22,11 @@ class JudgingOptions(AskOptions):
     name: str = Field(
         "", description="Name of a further judge, for judgements.NAME.jsonl. Empty: the judge that scores use."
     )
+    given: str = Field(
+        "",
+        description="Folder of the benchmark's pictures. The one that a video was made of is then shown before its "
+        "frames, and the question says so: another judge. Empty: the frames alone.",
+    )
     decoders: int = Field(4, ge=1, le=256, description="Threads that decode videos and encode frames.")
     give_up_after: int = Field(
         32, ge=1, description="Stop asking after this many requests in a row got no answer from the server."
@@ -60,7 +65,8 @@ class JudgingOptions(AskOptions):
 
     def judge_id(self, model_id: str) -> str:
         """Names a judge in judgements: the model, and how it looks at a video."""
-        return f"{model_id};frames={self.frames}" + (";jpeg" if self.image_format == "jpeg" else "")
+        seen = f"{model_id};frames={self.frames}" + (";given" if self.given else "")
+        return seen + (";jpeg" if self.image_format == "jpeg" else "")
 
 
 class JudgeCommand(JudgingOptions):

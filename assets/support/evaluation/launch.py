@@ -43,7 +43,11 @@ def judges_ahead(checked: Mapping[str, Any]) -> list[dict[str, Any]]:
     longest = max(run.model.frames if run.model else checked["generated_videos"].model.frames for run in _runs(checked))
     judges = [checked["judgements"], *checked["judgements"].further] if "judgements" in checked else []
     judges += [checked["dreamgen_scores"].judge] if "dreamgen_scores" in checked else []
-    return [{"vlm": plain(one.vlm), "frames": min(one.frames, longest)} for one in judges]
+    given = [bool(getattr(one, "given", "")) for one in judges]  # a picture before the frames
+    return [
+        {"vlm": plain(one.vlm), "frames": min(one.frames, longest) + more}
+        for one, more in zip(judges, given, strict=True)
+    ]
 
 
 def _runs(checked: Mapping[str, Any]) -> list[Any]:
