@@ -23,10 +23,8 @@ from curation.aesthetics.combine import (
 )
 from curation.aesthetics.options import AestheticsOptions
 from curation.aesthetics.stage import STAGE
-from curation.frame_files import check_frame
-from curation.quality.measure import UnreadableImage, read_image
+from curation.frame_files import read_frame
 from curation.schemas import MEASURED
-from storage.files import sha256_bytes
 from storage.tables import KEPT, REJECTED, chunks
 
 
@@ -67,8 +65,9 @@ def score_frames(
     Of the n scored frames of a new reference exactly ceil(keep_share * n) are kept, by (score, frame_id) descending, so
     that fewer than ten lose none at the default share. Without a scored frame no reference is made.
 
-    Rejected rows are below_cut, or unreadable_image when the scorer cannot decode the file. Raises ValueError for a
-    frame_id given twice and for a damaged file at `cut_path`. `scorer` replaces the one that the options name.
+    Rejected rows are below_cut, or unreadable_image when the scorer cannot decode the file. Raises what `read_frame`
+    raises, and ValueError for a frame_id given twice and for a damaged file at `cut_path`. `scorer` replaces the one
+    that the options name.
     """
     twice = [frame_id for frame_id, count in Counter(row["frame_id"] for row in rows).items() if count > 1]
     if twice:
@@ -92,22 +91,11 @@ def score_frames(
 
 def _score_chunk(rows: list[dict], images_root: Path, scorer: Scorer) -> list[tuple[float, array | None, str]]:
     """(aesthetic, embedding, "") of each row, or (NaN, None, why it has none)."""
-    images, problems = [], []
-    for row in rows:
-        try:
-            data = read_image(images_root, row)
-            check_frame(images_root / row["image"], row["frame_id"], sha256_bytes(data), row["image_sha256"])
-            images.append(data)
-            problems.append("")
-        except UnreadableImage as error:
-            images.append(b"")
-            problems.append(str(error))
-    values, embeddings = scorer.score(images)
+    values, embeddings = scorer.score([read_frame(images_root, row) for row in rows])
     outcomes = []
     for i, value in enumerate(values.tolist()):
         if math.isnan(value):
-            problem = problems[i] or f"{rows[i]['image']!r} is no image that {scorer.name} reads"
-            outcomes.append((math.nan, None, problem))
+            outcomes.append((math.nan, None, f"{rows[i]['image']!r} is no image that {scorer.name} reads"))
         else:
             # An array of floats is an eighth of a list of them, and a shard's rows are all in memory.
             outcomes.append((value, None if embeddings is None else array("f", embeddings[i].tobytes()), ""))

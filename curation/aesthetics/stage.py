@@ -16,5 +16,5 @@ STAGE = Stage(
         "curation/quality/measure.py",
         "models/clip.py",
     ),
-    known={"4322141c0a74": "1", "ebeabb6dcfea": "2", "f0f1a6f16efb": "2", "70e2a5711145": "2"},
+    known={"4322141c0a74": "1", "ebeabb6dcfea": "2", "f0f1a6f16efb": "2", "70e2a5711145": "2", "d88447f2bb6e": "2"},
 )

@@ -10,19 +10,11 @@ from pathlib import Path
 
 import cv2
 
-from curation.quality.measure import (
-    Quality,
-    UnreadableImage,
-    at_working_size,
-    decode_luma,
-    measure,
-    perceptual_hash,
-    read_image,
-)
+from curation.frame_files import read_frame
+from curation.quality.measure import Quality, UnreadableImage, at_working_size, decode_luma, measure, perceptual_hash
 from curation.quality.options import QualityOptions
 from curation.quality_metrics import RULES
 from curation.schemas import FRAME
-from storage.files import sha256_bytes
 from storage.tables import KEPT, REJECTED
 
 UNMEASURED = {"phash": "", **dict.fromkeys((field.name for field in fields(Quality)), None)}
@@ -50,8 +42,8 @@ def filter_frames(
     (default: the CPUs) decode and measure, since OpenCV works without the GIL; the rows do not depend on how many.
     Memory is that of a few frames a worker, however many rows come.
 
-    A frame that cannot be measured is rejected as unreadable_image (absent, outside `images_root` or no image) or
-    image_changed (its bytes are not those that `image_sha256` names: a truncated JPEG often still decodes).
+    A picture that OpenCV cannot decode is rejected as unreadable_image. Raises what `read_frame` raises for one that is
+    not there or not the one that its row names: a truncated JPEG often still decodes.
     """
     workers = workers or os.cpu_count() or 1
     frames = iter(frames)
@@ -68,12 +60,8 @@ def filter_frames(
 
 def _judge(frame: dict, images_root: Path, options: QualityOptions) -> dict:
     row = {name: frame[name] for name, _ in FRAME}
+    data = read_frame(images_root, frame)
     try:
-        data = read_image(images_root, frame)
-        digest = sha256_bytes(data)
-        if digest != frame["image_sha256"]:
-            detail = f"sha256 {digest[:12]}... is not the {frame['image_sha256'][:12]}... it was written with"
-            return row | UNMEASURED | {"status": REJECTED, "reason": "image_changed", "detail": detail}
         luma = at_working_size(decode_luma(data))
     except UnreadableImage as error:
         return row | UNMEASURED | {"status": REJECTED, "reason": "unreadable_image", "detail": str(error)}

@@ -14,12 +14,9 @@ less than 12 too.
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import cv2
 import numpy as np
-
-from storage.files import PathOutsideRoot, confined
 
 WORKING_SHORT_SIDE_PX = 720
 # The paper gives no definition of near-black and near-white. Ours: what video's limited range calls black and white
@@ -45,21 +42,6 @@ class Quality:
     luma_std: float
     black_ratio: float
     white_ratio: float
-
-
-def read_image(images_root: Path, row: dict) -> bytes:
-    """The bytes of a row's image. Raises UnreadableImage when it is absent or its path leaves `images_root`.
-
-    Other errors of the file system (a failing disk, too many open files) are the machine's, not the image's: they pass.
-    """
-    if not row["image"]:
-        raise UnreadableImage("the row names no image")
-    try:
-        return confined(images_root, row["image"]).read_bytes()
-    except PathOutsideRoot as error:
-        raise UnreadableImage(f"{row['image']!r} leaves the images' folder") from error
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        raise UnreadableImage(f"{row['image']!r}: {error.strerror}") from error
 
 
 def decode_luma(data: bytes) -> np.ndarray:

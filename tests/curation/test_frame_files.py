@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import cv2
 import pyarrow as pa
 import pytest
 
 from curation.aesthetics.options import AestheticsOptions
 from curation.aesthetics.score import score_frames
 from curation.frame_files import DamagedImage, changed_pictures_removed, read_frame
+from curation.quality.filter import filter_frames
+from curation.quality.options import QualityOptions
 from curation.run_shard import run_shard
 from curation.screening.options import ScreeningOptions
 from curation.screening.screen import screen_frames
@@ -16,7 +19,8 @@ from curation.tasks.generate import write_tasks
 from curation.tasks.options import TasksOptions
 from storage.collection import Store
 from storage.files import PathOutsideRoot
-from tests.curation.aesthetics.conftest import TableScorer, quality_row  # noqa: F401 - a fixture
+from tests.curation.aesthetics.conftest import quality_row  # noqa: F401 - a fixture
+from tests.curation.quality.conftest import texture  # noqa: F401 - a fixture
 from tests.curation.tasks.conftest import WrittenVLM, frame_rows, written_vlm  # noqa: F401 - fixtures
 
 PAIRS = {"pairs": [{"task": f"[A disc]: Move to place {i}.", "solution": "The disc moves right."} for i in range(8)]}
@@ -51,12 +55,35 @@ def test_no_vlm_is_asked_about_another_picture(stage, answer, change, frame_rows
     assert sorted(asked) == [b"picture %d" % number for number in range(4)], "nothing is asked twice"
 
 
-def test_another_picture_gets_no_score(quality_row, tmp_path):  # noqa: F811
-    rows = [quality_row(f"clip_{number}", b"%d.5" % number) for number in range(4)]
-    (tmp_path / rows[1]["image"]).write_bytes(b"9.5")
-    with pytest.raises(DamagedImage, match=r"clip_1\.jpg is damaged"):
-        score_frames(rows, tmp_path, AestheticsOptions(), tmp_path / "cut.json", TableScorer())
-    assert not (tmp_path / "cut.json").exists()
+def measured(rows: list[dict], folder: Path) -> list[dict]:
+    return list(filter_frames(rows, folder, QualityOptions(), 2))
+
+
+def scored(rows: list[dict], folder: Path) -> list[dict]:
+    return score_frames(rows, folder, AestheticsOptions(), folder / "cut.json")
+
+
+@pytest.mark.parametrize("stage", [measured, scored])
+@pytest.mark.parametrize("change", ["tail", "other", "gone"])
+def test_another_picture_is_not_measured_although_it_decodes(stage, change, texture, quality_row, tmp_path):  # noqa: F811
+    rows = [quality_row(f"clip_{number}", texture(number, 360, 640)) for number in range(4)]
+    right = stage(rows, tmp_path)
+    (tmp_path / "cut.json").unlink(missing_ok=True)
+    path = tmp_path / rows[1]["image"]
+    data = path.read_bytes()
+    match change:
+        case "tail":
+            path.write_bytes(data[:-4000])
+            assert cv2.imread(str(path)) is not None
+        case "other":
+            path.write_bytes((tmp_path / rows[2]["image"]).read_bytes())
+        case "gone":
+            path.unlink()
+    with pytest.raises(DamagedImage, match=r"clip_1\.jpg is damaged .*clip_1"), changed_pictures_removed():
+        stage(rows, tmp_path)
+    assert not path.exists() and not (tmp_path / "cut.json").exists()
+    path.write_bytes(data)
+    assert stage(rows, tmp_path) == right
 
 
 def test_a_stage_removes_what_changed_so_that_frames_makes_it_again(frame_rows, written_vlm, tmp_path):  # noqa: F811
@@ -91,6 +118,7 @@ def test_a_path_that_leaves_the_folder_is_no_picture_and_stays(tmp_path, frame_r
     secret.write_bytes(b"private")
     folder = tmp_path / "collection"
     folder.mkdir()
-    with pytest.raises(PathOutsideRoot), changed_pictures_removed():
-        read_frame(folder, row | {"image": "../secret.jpg"})
+    for image in ("../secret.jpg", str(secret), "/etc/hostname"):
+        with pytest.raises(PathOutsideRoot), changed_pictures_removed():
+            read_frame(folder, row | {"image": image})
     assert secret.exists()
