@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from media.pictures import ORIENTATION
+from media.pictures import upright_size
 
 
 class UnreadableImage(ValueError):
@@ -28,14 +28,8 @@ def picture_size(path: Path) -> tuple[int, int]:
 
     The picture behind the header may be damaged all the same. Raises OSError, and UnreadableImage.
     """
-    from PIL import Image
-
+    data = path.read_bytes()
     try:
-        with Image.open(path, formats=("JPEG", "PNG")) as image:
-            (width, height), exif = image.size, Image.Exif()
-            if "exif" in image.info:  # `getexif` would decode a PNG without it
-                exif.load(image.info["exif"])
-        turned = exif.get(ORIENTATION) in range(5, 9)  # height and width change places
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what PIL raises for other files
-        return read_image(path.read_bytes()).shape[:2]
-    return (width, height) if turned else (height, width)
+        return upright_size(data)[::-1]
+    except ValueError:  # another format, or nothing that can be read
+        return read_image(data).shape[:2]

@@ -63,7 +63,7 @@ def opened(source: bytes | Path) -> Iterator:
     try:
         with PIL.Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
             yield image
-    except (OSError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, struct.error, PIL.Image.DecompressionBombError) as error:  # cut EXIF: struct.error
         named = f"an image of {len(data)} bytes" if isinstance(source, bytes) else str(source)
         raise ValueError(f"{named} does not decode: {error}") from error
 
@@ -74,11 +74,7 @@ def plain(data: bytes) -> bytes:
     A transparent or turned one becomes an opaque, upright PNG of the pixels of `decode_rgb`. Every other file stays as
     it is, whatever its size. Raises ValueError for another format, and where such a one is too large or broken.
     """
-    if mime_type(data) == "image/png":
-        special = data[25:26] in PNG_ALPHA or any(mark in data for mark in PNG_MARKS)
-    else:
-        special = any(mark in data for mark in JPEG_MARKS)
-    if not special or not _differs(data):
+    if not _special(data) or not _differs(data):
         return data
     buffer = io.BytesIO()
     decode_rgb(data).save(buffer, "PNG", compress_level=1)
@@ -104,6 +100,23 @@ def decode_rgb(data: bytes):
             white = PIL.Image.new("RGBA", band.size, "white")
             whole.paste(PIL.Image.alpha_composite(white, band).convert("RGB"), (0, top))
         return whole
+
+
+def upright_size(data: bytes) -> tuple[int, int]:
+    """(width, height) of the picture of `decode_rgb`, from what its file states; pixels may be damaged all the same.
+
+    Raises ValueError for another format, a picture that is too large, or a broken file.
+    """
+    with opened(data) as image:
+        turned = _special(data) and image.getexif().get(ORIENTATION) in range(5, 9)  # width and height change places
+        return image.size[::-1] if turned else image.size
+
+
+def _special(data: bytes) -> bool:
+    """Whether a JPEG or PNG has something that may make its pixels transparent or turned; it need not be opened."""
+    if mime_type(data) == "image/png":
+        return data[25:26] in PNG_ALPHA or any(mark in data for mark in PNG_MARKS)
+    return any(mark in data for mark in JPEG_MARKS)
 
 
 def _differs(data: bytes) -> bool:

@@ -99,8 +99,10 @@ class _Picture:
 def decode(data: bytes) -> np.ndarray:
     """An encoded JPEG or PNG as uint8 [H, W, 3] RGB, upright and on white. Raises ValueError: neither, or too large."""
     check_size(data)
-    data = plain(data) if data.startswith(tuple(SIGNATURES)) else data
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    flags = cv2.IMREAD_COLOR
+    if data.startswith(tuple(SIGNATURES)):
+        data, flags = plain(data), flags | cv2.IMREAD_IGNORE_ORIENTATION  # OpenCV reads some that Pillow cannot
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     if image is None:
         raise ValueError(f"{len(data)} bytes are not an image: give a JPEG or PNG")
     return image[:, :, ::-1]

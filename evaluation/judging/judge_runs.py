@@ -115,6 +115,8 @@ async def judging(
     runs: Sequence[Run], options: JudgingOptions, vlm: VLM | None = None, tell: Callable[[str], None] = print
 ) -> list[Judged]:
     """`judge_runs` within an event loop, over runs that are `opened`."""
+    if options.given and not Path(options.given).is_dir():
+        raise ValueError(f"given {options.given!r} is no folder: give the folder of the benchmark's pictures")
     client = build_vlm(options.vlm.model_copy(update={"concurrency": options.concurrency})) if vlm is None else vlm
     work = [Work(run, record, run.samples[record.sample_id]) for run in runs for record in run.records]
     total, begun, told = len(work), time.monotonic(), time.monotonic()

@@ -2,7 +2,7 @@
 
 import re
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from models.vlm.asking import AskOptions, judge_prompt
 from models.vlm.questions import SCORED
@@ -54,6 +54,15 @@ class JudgingOptions(AskOptions):
         if value in TAKEN:
             raise ValueError(f"name {value!r}: another benchmark uses judgements.{value}.jsonl, choose another name")
         return value
+
+    @model_validator(mode="after")
+    def _sees_the_given(self) -> "JudgingOptions":
+        if self.given and self.vlm.backend == "scripted":
+            raise ValueError(
+                "given and vlm.backend scripted: that judge looks at videos alone. Leave given empty, or name another "
+                "backend"
+            )
+        return self
 
     @property
     def judgements_file(self) -> str:

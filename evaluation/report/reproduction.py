@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, create_model
+from pydantic import Field, create_model
 
-from evaluation.scoring.score_file import Strict
+from evaluation.scoring.score_file import Strict, read_model
 from models.vlm.questions import NAMES
 from storage.files import confined
 from storage.options import dotted
@@ -125,11 +125,7 @@ class Reproduction(Strict):
 
 def read_reproduction(path: Path) -> Reproduction:
     """Raises FileNotFoundError, and ValueError naming the file and what is wrong with it."""
-    try:
-        return Reproduction.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        where = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5])
-        raise ValueError(f"{path} is not a reproduction.json of schema version 1: {where}") from error
+    return read_model(path, Reproduction, "a reproduction.json of schema version 1")
 
 
 def usual_options(path: Path, found: Reproduction) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from evaluation.report.curves import Curves
 from evaluation.report.leaderboard import Pair
 from evaluation.report.reading import Evaluated
 from evaluation.scoring.markdown import comparisons_markdown, curves_markdown, scores_markdown
-from evaluation.scoring.score_file import Strict, write_model
+from evaluation.scoring.score_file import Strict, read_model, write_model
 from pages.charts import Lines
 
 SUMMARY = "summary.json"
@@ -50,5 +50,5 @@ def write_summary(out: Path, runs: Sequence[Evaluated], pairs: Sequence[Pair], c
 
 
 def read_summary(out: Path) -> Summary:
-    """The summary of the page in the folder `out`. Raises FileNotFoundError, and ValueError for another form."""
-    return Summary.model_validate_json((out / SUMMARY).read_bytes())
+    """The summary of the page in the folder `out`. Raises FileNotFoundError, and ValueError naming the file."""
+    return read_model(out / SUMMARY, Summary, "the summary of a page")

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -15,6 +16,9 @@ AVERAGE_RULE = "mean of the questions' shares, each over its own valid judgement
 
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Model = TypeVar("Model", bound=Strict)
 
 
 class Estimate(Strict):
@@ -141,12 +145,16 @@ def write_model(path: Path, model: Strict) -> None:
 
 def read_scores(folder: Path) -> RunScores:
     """The scores.json of a run's folder. Raises FileNotFoundError, and ValueError naming the file."""
-    path = folder / SCORES
+    return read_model(folder / SCORES, RunScores, "a file of scores")
+
+
+def read_model(path: Path, kind: type[Model], named: str) -> Model:
+    """What `write_model` wrote; `named` is what a reader calls it. Raises FileNotFoundError, ValueError with `path`."""
     try:
-        return RunScores.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(path.read_bytes())
     except ValidationError as error:
         where = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5])
-        raise ValueError(f"{path} is not a file of scores: {where}") from error
+        raise ValueError(f"{path} is not {named}: {where}") from error
 
 
 def estimate(value: float, low: float, high: float, method: str) -> Estimate:

@@ -155,3 +155,15 @@ def test_a_gallery_leaves_out_what_is_too_large(tmp_path):
     assert thumbnails.uri("absent.png") == ("", "no picture: FileNotFoundError")
     with pytest.raises(FileNotFoundError), opened(tmp_path / "absent.png"):
         pass
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("length", range(7, 14))
+def test_a_png_whose_exif_ends_within_its_head_is_named(length):
+    """Pillow raises struct.error for some, which is no ValueError."""
+    data, exif = io.BytesIO(), PIL.Image.Exif()
+    exif[0x0112] = 6
+    PIL.Image.new("RGB", (40, 24)).save(data, "PNG", exif=exif.tobytes()[:length])
+    for read in (plain, decode_rgb, decode, read_image, data_url):
+        with pytest.raises(ValueError, match="does not decode"):
+            read(data.getvalue())

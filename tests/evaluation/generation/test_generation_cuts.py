@@ -2,12 +2,16 @@
 
 import io
 import json
+import struct
+import zlib
 from dataclasses import replace
+from random import Random
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from evaluation.benchmarks.benchmark import BadBenchmark
 from evaluation.generation.cutting import CutAway, keeping, known_cut
@@ -110,6 +114,44 @@ def test_nor_does_the_kind_of_pixels_change_it(tmp_path, mode):
     data = encoded("PNG", 6, mode)
     (tmp_path / "it").write_bytes(data)
     assert picture_size(tmp_path / "it") == read_image(data).shape[:2]
+
+
+XMP = '<rdf:Description tiff:Orientation="6"/>'
+
+
+def in_xmp(kind: str) -> bytes:
+    """A picture whose orientation stands in XMP alone."""
+    text, data = PngInfo(), io.BytesIO()
+    text.add_itxt("XML:com.adobe.xmp", XMP)
+    Image.new("RGB", (40, 24)).save(data, kind, **({"pnginfo": text} if kind == "PNG" else {"xmp": XMP.encode()}))
+    return data.getvalue()
+
+
+def behind_the_pixels() -> bytes:
+    """A PNG whose EXIF comes behind its pixels, as PNG allows."""
+    data, exif = encoded("PNG", None), Image.Exif()
+    exif[0x0112] = 6
+    chunk = b"eXIf" + exif.tobytes()[6:]
+    whole = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return data[:-12] + whole + data[-12:]
+
+
+@pytest.mark.parametrize("data", [in_xmp("JPEG"), in_xmp("PNG"), behind_the_pixels()], ids=["JPEG", "PNG", "behind"])
+def test_an_orientation_counts_wherever_it_stands(tmp_path, data):
+    (tmp_path / "it").write_bytes(data)
+    assert picture_size(tmp_path / "it") == read_image(data).shape[:2] == (40, 24)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_damaged_exif_turns_a_picture_for_both_readers_or_for_none(tmp_path):
+    whole, path, random = encoded("JPEG", 6), tmp_path / "it", Random(1)
+    exif = whole.index(b"Exif")
+    for _ in range(300):
+        data = bytearray(whole)
+        for _ in range(random.randrange(1, 5)):
+            data[exif + random.randrange(32)] = random.randrange(256)
+        path.write_bytes(data)
+        assert picture_size(path) == read_image(bytes(data)).shape[:2]
 
 
 def test_a_size_is_read_from_the_header_and_what_is_no_picture_has_none(tmp_path, monkeypatch):

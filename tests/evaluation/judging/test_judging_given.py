@@ -3,7 +3,9 @@
 import dataclasses
 
 import pytest
+from pydantic import ValidationError
 
+from assets.support.config_blocks import config_block
 from evaluation.judging.judge_runs import judge_runs
 from evaluation.judging.looking import GIVEN, planned, told_of
 from evaluation.judging.options import JudgingOptions
@@ -31,7 +33,15 @@ def benchmark(run, tmp_path):
 
 
 def options(**values) -> JudgingOptions:
-    return JudgingOptions(questions=("task", "agent"), retries=0, **values)
+    vlm = {"backend": "transformers", "model": "fake/judge-1"}
+    return JudgingOptions(vlm=vlm, questions=("task", "agent"), retries=0, **values)
+
+
+@pytest.mark.parametrize("kind", [JudgingOptions, config_block(JudgingOptions)])
+def test_the_scripted_judge_is_refused_a_given_picture(kind):
+    """It takes one video; else it would fail at its first question."""
+    with pytest.raises(ValidationError, match=r"given and vlm\.backend scripted: that judge looks at videos alone"):
+        kind(given="somewhere")
 
 
 def test_the_judge_sees_the_given_picture_before_the_video(run, benchmark):
@@ -79,3 +89,10 @@ def test_another_picture_than_the_given_one_is_a_failure_with_its_name(run, benc
     assert failed.keys() == {"s002", "s004"} and len(vlm.asked) == 8
     assert "undecodable: the given picture" in failed["s002"] and "2.png: its SHA-256 is" in failed["s002"]
     assert "4.png: No such file" in failed["s004"]
+
+
+def test_a_folder_that_is_not_there_is_told_before_anything_is_asked(run, tmp_path):
+    vlm = FakeJudge()
+    with pytest.raises(ValueError, match=r"given '.*/nowhere' is no folder: give the folder of the benchmark's"):
+        judge_runs([run], options(given=str(tmp_path / "nowhere")), vlm)
+    assert not vlm.asked and not (run / "judgements.jsonl").exists()

@@ -4,6 +4,8 @@ import base64
 import hashlib
 from dataclasses import replace
 
+import pytest
+
 from evaluation.report.summary import read_summary
 from tests.evaluation.report.made_runs import MadeRun
 
@@ -62,6 +64,13 @@ def test_the_summary_beside_the_page_says_what_the_page_says(report, four, movie
     assert "base - vlm" in told.comparisons and "executor - base" in told.comparisons and not told.not_compared
     assert [line.split(" | ")[:2] for line in told.curves.splitlines()[2:]] == [["| c", "0"], ["| c", "20"]]
     assert not told.no_curves and told.charts[0].title == "Task" and told.charts[0].series[0].x == (0, 20)
+
+
+@pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b'{"table": 3}', b"\x00\xff"])
+def test_a_damaged_summary_is_named(tmp_path, damaged):
+    (tmp_path / "summary.json").write_bytes(damaged)
+    with pytest.raises(ValueError, match=f"{tmp_path}/summary.json is not the summary of a page: "):
+        read_summary(tmp_path)
 
 
 def test_only_our_script_may_run_and_only_files_beside_the_page_are_loaded(four_page):
