@@ -53,6 +53,8 @@ def planned(record: VideoRecord, frames: int, image_format: str, given: bool = F
         raise Undecodable(f"{record.frames} frames: a video needs at least 2")
     if not (math.isfinite(record.fps) and record.fps > 0):
         raise Undecodable(f"{record.fps} frames per second: the rate must be positive")
+    if given and not record.image_sha256:
+        raise Undecodable("the given picture: the run's manifest has no SHA-256 of it")
     indices = frame_indices(record.frames, frames)
     times_s = tuple(index / record.fps for index in indices)
     return Look(record.sha256, indices, times_s, image_format, record.image_sha256 if given else "")

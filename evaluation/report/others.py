@@ -202,7 +202,7 @@ def _vbench(found: Sequence[tuple[Evaluated, VbenchTable]]) -> Other:
                 if one.run == name
             }
             rows.append(Row(name, f"gain on {run.label}", gains))
-    about = "Means of the dimensions that need no prompts of its own, 0 to 1; i2v: of VBench-I2V"
+    about = "Means of the dimensions that need no prompts of its own, 0 to 1. Those with i2v are VBench-I2V's"
     return Other("VBench", about, _columns(rows),
                  tuple(rows), _notes((run.label, table.notes) for run, table in found))  # fmt: skip
 

@@ -1,6 +1,7 @@
 """What would stop an evaluation hours later stops it at its start."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from assets.support.config_blocks import plain
@@ -10,8 +11,8 @@ from models.vlm.options import VLMOptions
 
 def check_evaluation(checked: Mapping[str, Any], partition: str | None) -> None:
     """Raises ValueError, its text beginning with the stage, for a VLM without its key, judges and benchmark that do not
-    fit, a seed or groups without videos, several seeds and none chosen, and an official evaluator that is not
-    installed. `checked` are the options of all stages of the run."""
+    fit, a seed or groups without videos, several seeds and none chosen, published words that cannot be read, and an
+    official evaluator that is not installed. `checked` are the options of all stages of the run."""
     videos = checked["generated_videos"]
     if any(run.conditioning == "vlm" for run in videos.runs):
         _key(videos.writer.vlm, "generated_videos.config.writer.vlm")
@@ -24,6 +25,7 @@ def check_evaluation(checked: Mapping[str, Any], partition: str | None) -> None:
         _benchmark(videos, "dreamgen", "dreamgen_scores", checked["dreamgen_scores"].seed)
         _groups(videos.benchmark.groups, checked["dreamgen_scores"].groups)
         _key(checked["dreamgen_scores"].judge.vlm, "dreamgen_scores.config.judge.vlm")
+        _dreamgen_judge(checked["dreamgen_scores"].judge)
     if "vbvr_queries" in checked and shortens(checked):
         _key(checked["vbvr_queries"].vlm, "vbvr_queries.config.vlm")
     if "vbvr_scores" in checked:
@@ -83,6 +85,21 @@ def _groups(made: Sequence[str], wanted: Sequence[str]) -> None:
             f"dreamgen_scores.config.groups = {list(wanted)}: {', '.join(without)} has no videos. Add it to "
             f"generated_videos.config.benchmark.dreamgen.groups, now {list(made)}"
         )
+
+
+def _dreamgen_judge(judge: Any) -> None:
+    from evaluation.benchmarks.dreamgen.published import read_published
+
+    if judge.vlm.backend == "scripted":
+        raise ValueError(
+            "dreamgen_scores.config.judge.vlm.backend = 'scripted': that judge knows the microworld alone. Name the "
+            "model that judges"
+        )
+    try:
+        if judge.published:
+            read_published(Path(judge.published))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"dreamgen_scores.config.judge.published: {error}") from error
 
 
 def _evaluator(config: Any) -> None:

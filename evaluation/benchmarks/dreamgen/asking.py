@@ -35,7 +35,7 @@ from storage.files import exclusive
 from storage.journal import Journal
 
 JUDGEMENTS, JOURNAL, LOCK = "judgements.dreamgen.jsonl", "dreamgen.sqlite", ".dreamgen.lock"
-PATIENCE = ("concurrency", "timeout_s", "retries", "retry_wait_s")
+PATIENCE = ("vlm", "concurrency", "timeout_s", "retries", "retry_wait_s")
 AHEAD = 4  # videos that are decoded while the server has all the requests it may have
 Read = Callable[[Path, int], np.ndarray]
 

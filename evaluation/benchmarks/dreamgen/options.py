@@ -60,7 +60,10 @@ class DreamgenJudgeOptions(Options):
     @model_validator(mode="after")
     def _digits(self) -> "DreamgenJudgeOptions":
         if self.published and self.vlm.answer == "text":
-            raise ValueError("published and vlm.answer text: digits are read from log-probabilities alone")
+            raise ValueError(
+                "published and vlm.answer text: 1 and 0 are read from log-probabilities alone. Leave published empty, "
+                "or set vlm.answer to logprobs"
+            )
         return self
 
 

@@ -19,6 +19,7 @@ from tests.models.vlm.chat_server import ChatServer
 
 pytestmark = pytest.mark.slow
 
+JUDGE = {"backend": "openai", "model": "judge", "base_url": "http://127.0.0.1:9/v1"}
 RUNS = [{"name": "base", "role": "base"}, {"name": "executor", "training": "wmsd"}]
 
 
@@ -164,6 +165,12 @@ def test_another_benchmarks_videos_are_refused_at_the_start(fresh, stage, kind):
             r"judge\.questions.*'physics' is not known: choose from dreamgen_following",
         ),
         ({"benchmark": {"dreamgen": {"path": "x", "groups": ["gr1_env"]}}}, {}, r"generated_videos.*groups.*'gr1_env'"),
+        ({}, {}, r"dreamgen_scores\.config\.judge\.vlm\.backend = 'scripted': .*Name the model"),
+        (
+            {},
+            {"judge": {"vlm": JUDGE, "published": "nowhere"}},
+            r"dreamgen_scores\.config\.judge\.published: .*eval_sr_qwen_whole\.py",
+        ),
     ],
 )
 def test_what_dreamgens_steps_would_refuse_is_refused_before_anything_is_generated(fresh, videos, scores, said):
@@ -174,7 +181,7 @@ def test_what_dreamgens_steps_would_refuse_is_refused_before_anything_is_generat
 
 
 def test_the_chosen_one_of_several_seeds_is_what_each_step_is_told(fresh, tmp_path):
-    recipe = recipe_for(fresh, {"dreamgen": {"path": "x"}}, {"dreamgen_scores": {"seed": 1}})
+    recipe = recipe_for(fresh, {"dreamgen": {"path": "x"}}, {"dreamgen_scores": {"seed": 1, "judge": {"vlm": JUDGE}}})
     recipe["ops"]["generated_videos"]["config"]["seeds"] = [0, 1]
     config: DreamgenScoresConfig = check_run_config(recipe)["dreamgen_scores"]
     assert DreamgenOptions(**step_options(config, "base", tmp_path, "export")).seed == 1

@@ -96,3 +96,14 @@ def test_a_folder_that_is_not_there_is_told_before_anything_is_asked(run, tmp_pa
     with pytest.raises(ValueError, match=r"given '.*/nowhere' is no folder: give the folder of the benchmark's"):
         judge_runs([run], options(given=str(tmp_path / "nowhere")), vlm)
     assert not vlm.asked and not (run / "judgements.jsonl").exists()
+
+
+def test_a_record_without_the_pictures_hash_is_a_failure(run, benchmark):
+    """The question would tell of a picture that is not shown."""
+    first, *others = list(read_lines(run / MANIFEST, VideoRecord))
+    write_lines(run / MANIFEST, [dataclasses.replace(first, image_sha256=""), *others])
+    vlm = FakeJudge()
+    judge_runs([run], options(given=str(benchmark)), vlm)
+    failed = {one.failure for one in read_lines(run / "judgements.jsonl", Judgement) if one.failure}
+    assert failed == {"undecodable: the given picture: the run's manifest has no SHA-256 of it"}
+    assert len(vlm.asked) == 10

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -168,6 +169,25 @@ def answers(folder: Path) -> int:
         return 0
     with Journal(folder / JOURNAL) as journal:
         return len(journal)
+
+
+def test_kept_answers_are_held_to_the_judges_own_options(dreamgen, tmp_path):
+    """Its min_mass, and that a side which a server did not return has no more than the other one leaves."""
+
+    class Weighed(fake_judge.FakeJudge):
+        async def log_odds(self, question, media):
+            return replace(await super().log_odds(question, media), exact=False, mass=0.7)
+
+    served = {"backend": "openai", "model": "m", "base_url": "http://127.0.0.1:9/v1"}
+    _, samples = read_benchmark(dreamgen)
+    run, vlm = read_run(layouts.run(tmp_path / "run", samples)), Weighed(lambda prompt: 2.0)
+    for least, times in ((0.0, 1), (0.6, 1), (0.9, 2)):
+        judge(run, options(vlm={**served, "min_mass": least}), vlm=vlm, read=frames_of)
+        assert len(vlm.asked) == times * 3 * len(samples)
+    weak, vlm = read_run(layouts.run(tmp_path / "weak", samples)), Weighed(lambda prompt: 0.5)  # 0.7 + 0.42
+    for times in (1, 2):
+        judge(weak, options(vlm=served), vlm=vlm, read=frames_of)
+        assert len(vlm.asked) == times * 3 * len(samples)
 
 
 def test_real_vlm_classes_take_stills_and_footage(dreamgen, tmp_path):

@@ -122,7 +122,7 @@ def test_the_table_has_both_wordings_with_their_own_rates(dreamgen, tmp_path, ch
 
 def test_written_answers_and_a_wrong_checkout_are_refused(tmp_path, capsys, dreamgen, checkout):
     server = {"backend": "openai", "model": "m", "base_url": "http://127.0.0.1:9/v1"}
-    with pytest.raises(ValueError, match="digits are read from log-probabilities"):
+    with pytest.raises(ValueError, match="1 and 0 are read from log-probabilities alone"):
         DreamgenJudgeOptions(published=str(checkout), vlm={**server, "answer": "text"})
     _, samples = read_benchmark(dreamgen)
     run = layouts.run(tmp_path / "run", samples)
