@@ -119,11 +119,13 @@ def _refuse_none(answers: list[Any], vlm: VLM, tally: Tally) -> None:
     """
     if not answers or not all(isinstance(answer, VLMUnavailable) for answer in answers):
         return
-    if tally.control is not None and all(answer.final or answer.rejected for answer in answers):
+    odd = all(answer.final or answer.rejected for answer in answers)
+    if odd and tally.control is not None:
         return
+    told = ". If the server is right and these pictures are odd, run them together with others" if odd else ""
     raise TooManyFailures(
         f"none of the {len(answers)} requests to {vlm.model_id} had an answer. The last error: {answers[-1]}. Run "
-        "again when the server works"
+        f"again when the server works{told}"
     )
 
 

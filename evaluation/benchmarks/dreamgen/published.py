@@ -51,9 +51,10 @@ def published_prompt(name: str, parts: Parts, instruction: str) -> Prompt:
 
 
 def _parsed(path: Path) -> ast.Module:
+    text = read_text(path, MOST_BYTES)
     try:
-        return ast.parse(read_text(path, MOST_BYTES))
-    except (SyntaxError, RecursionError, MemoryError) as error:
+        return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # ValueError: a NUL character
         raise ValueError(f"{path}: no Python that can be read: {str(error)[:200]}") from error
 
 

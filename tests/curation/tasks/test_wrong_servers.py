@@ -131,7 +131,8 @@ def test_a_shard_of_refused_frames_alone_is_finished_where_the_server_answers_ot
 def test_one_frame_alone_does_not_tell_a_thinking_server_from_an_odd_picture(tmp_path, written_vlm, frame_rows, kind):
     """A shard of one frame: rejected for good only where the server answers others."""
     thinks, rows = written_vlm(lambda *_: refusal(kind)), frame_rows(2)
-    with pytest.raises(TooManyFailures, match=f"none of the 1 requests .*{kind}: the server's words"):
+    said = f"none of the 1 requests .*{kind}: the server's words.* run them together with others"
+    with pytest.raises(TooManyFailures, match=said):
         screened(tmp_path, thinks, rows[:1])
     assert screened(tmp_path, written_vlm(lambda *_: 1.0), rows[:1]) == [""], "the next run asks again"
     tally = Tally()

@@ -70,6 +70,7 @@ def test_the_words_are_those_that_the_scripts_would_make(checkout):
         (FOLLOWING, ASKS.replace("{prompt}?", "{prompt!r}?"), "prompt!r"),
         (PHYSICS, PHYSICAL + 'user_text = "Another one."\n', "written 2 times"),
         (PHYSICS, "x = 1\n", "written 0 times"),
+        (PHYSICS, PHYSICAL + "\0", "no Python"),
         (PHYSICS, "\xff", "no Python"),
         (PHYSICS, "#" * (2**20 + 1), "more than the 1048576"),
     ],
