@@ -15,7 +15,7 @@ CHOICE = re.compile(r"\b(?:yes\W{0,3}(?:or|/)\W{0,3}no|no\W{0,3}(?:or|/)\W{0,3}y
 # mark that ends it; or it comes after "answer:" and the like. "No. 5" is a number; "not yes" is no answer.
 ANSWER = re.compile(
     r"\b(?:answer|verdict)\b[\"'*_`\s]*(?:is|:|=)[\s*_`\"'({\[]*(yes|no)\b"
-    r"|(?<!\bnot )\b(yes|no)\b(?!\.? ?\d)(?=[*_`\"')}\]]*\s*(?:[.,;:!?}\])]|[\r\n]|\Z))",
+    r"|(?<!\bnot )\b(yes|no(?!\.? ?\d))\b(?=[*_`\"')}\]]*\s*(?:[.,;:!?}\])]|[\r\n]|\Z))",
     re.IGNORECASE,
 )
 

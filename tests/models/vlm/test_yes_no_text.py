@@ -35,6 +35,7 @@ SERVED = {"backend": "openai", "base_url": "http://h/v1"}
         ("I cannot know.", None),
         ("There is no way to tell", None),
         ("Yes. It stops at frame no. 5.", True),
+        ("Yes. 3 of them move.", True),
         ("Yes, as frames No.3 and No. 4 show.", True),
         ("The answer is not yes.", None),
         ("nothing, yesterday", None),
