@@ -101,6 +101,8 @@ def check(block, where: str) -> None:
             VLMResource(**options)
         case {"generated_videos": options}:
             GeneratedVideosConfig(**options["config"])
+        case {"source": _}:
+            check({"ops": {"clips": {"config": block}}}, where)
         case {"curves": curves}:
             assert [TrainingCurve(**curve) for curve in curves]
         case {"runs": _, "output": _}:

@@ -35,11 +35,11 @@ def test_a_refusal_in_dreamgens_table_is_text(run):
 
 def test_a_refusal_in_vbenchs_table_is_text(run, tmp_path):
     options = VbenchOptions(step="table", run=run.folder, out=tmp_path, dimensions=["dynamic_degree"])
-    export_videos(run, tmp_path / "videos")
+    export_videos(run, options.place / "videos")
     scores = '{"dynamic_degree": [1.0, [{"video_path": "a.mp4", "video_results": true}]]}'
-    (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "x_eval_results.json").write_text(scores)
-    assert SAFE in vbench_table(run, tmp_path / "videos", tmp_path / "results", options)
+    (options.place / "results").mkdir()
+    (options.place / "results" / "x_eval_results.json").write_text(scores)
+    assert SAFE in vbench_table(run, options)
 
 
 def test_notes_and_the_evaluators_categories_in_vbvrs_table_are_text():
