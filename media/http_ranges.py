@@ -13,15 +13,17 @@ from media.errors import MediaError
 TIMEOUT_S = 15.0
 TRIES = 3
 PAUSE_S = 0.5
+PART_S = 60.0  # for a part, however steadily it drips
 # Answers about a moment: too many requests, or a server behind the one that answers is down.
 PASSING = frozenset((408, 425, 429, 500, 502, 503, 504))
-CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 
 
 class Redirects(urllib.request.HTTPRedirectHandler):
     """Goes where it is sent, but from https only to https."""
 
     def redirect_request(self, request, handle, code, words, headers, address):
+        handle.close()  # unread: its body may have no end, and the class below reads it whole
         allowed = ("https",) if request.type == "https" else ("https", "http")
         if urlsplit(address).scheme.lower() not in allowed:
             raise MediaError("refused", f"{spoken(request.full_url)} sends to an address that is not {allowed[0]}://")
@@ -96,10 +98,15 @@ class HttpRanges:
     def _body(self, reply: http.client.HTTPResponse, length: int) -> bytes:
         if reply.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise self._no_ranges()
-        data = reply.read(length)
-        if len(data) != length:
-            raise http.client.IncompleteRead(data, length - len(data))
-        return data
+        data, until = bytearray(), time.monotonic() + PART_S
+        while len(data) < length:
+            if time.monotonic() > until:
+                raise TimeoutError
+            part = reply.read1(length - len(data))
+            if not part:
+                raise http.client.IncompleteRead(bytes(data), length - len(data))
+            data += part
+        return bytes(data)
 
     def _no_ranges(self) -> MediaError:
         return MediaError(
@@ -118,6 +125,8 @@ class HttpRanges:
                 said = f"HTTP {error.code}"
             except (OSError, http.client.HTTPException) as error:
                 said = str(getattr(error, "reason", "") or type(error).__name__)
+            except ValueError as error:  # a host that cannot be one, here or where a server sends to
+                raise MediaError("unreachable", f"{self._words}: {error}") from None
             if left:
                 time.sleep(PAUSE_S)
         raise MediaError("unreachable", f"{self._words}: {said}, {TRIES} times")

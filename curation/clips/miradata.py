@@ -17,7 +17,8 @@ V0_ID = re.compile(r"\d{12}_[A-Za-z0-9_-]{11}-\d{6}")
 V1_ID = re.compile(r"\d{1,12}\.\d{1,9}")
 V0_COLUMNS = ("index", "video_id", "start_frame", "end_frame", "short_caption", "fps")
 V1_COLUMNS = ("clip_id", "timestamp", "file_path")
-CLOCK = r"(\d+):([0-5]?\d):([0-5]?\d(?:\.\d+)?)"
+CLOCK = r"(\d{1,6}):([0-5]?\d):([0-5]?\d(?:\.\d+)?)"
+SLOWEST_FPS = 1e-3  # less is a mistake of the CSV, or leads beyond all times
 SPAN = re.compile(rf"\W*{CLOCK}\W+{CLOCK}\W*")
 # The start of a next record inside a cell: a quote was opened and not closed.
 SWALLOWED = re.compile(r"\n\s*(\d{12}_[A-Za-z0-9_-]{11}-\d{6}|\d{1,12}\.\d{1,9}),")
@@ -87,7 +88,7 @@ def _v0(line: int, row: dict[str, str]) -> Record:
     if not V0_ID.fullmatch(clip_id):
         return Record(line, clip_id, reason="bad_id", detail=f"{clip_id!r} is not like 000000008783_AJp_ANXoGoM-000114")
     start, end, fps = (_number(row.get(name, "")) for name in ("start_frame", "end_frame", "fps"))
-    if start is None or end is None or not fps or not 0 <= start < end:
+    if start is None or end is None or fps is None or fps < SLOWEST_FPS or not 0 <= start < end:
         detail = f"start_frame {row.get('start_frame')!r}, end_frame {row.get('end_frame')!r}, fps {row.get('fps')!r}"
         return Record(line, clip_id, reason="bad_times", detail=detail)
     return Record(line, clip_id, clip_id[13:24], start / fps, end / fps, row.get("short_caption", ""), f"{clip_id}.mp4")

@@ -65,15 +65,14 @@ def installed(scheme: str):
 def read_list(source: RemoteSource) -> Iterator[Found]:
     """The addresses of a text file, each once; empty lines and those that begin with '#' are none."""
     try:
-        lines = Path(source.urls).read_text("utf-8").splitlines()
+        lines = Path(source.urls).read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"urls {source.urls!r} cannot be read as text: {error}") from error
-    urls = {line.strip() for line in lines} - {""}
+    urls = {line.strip() for line in lines if not line.strip().startswith("#")} - {""}
     if not urls:
         raise ValueError(f"urls {source.urls!r} names no video: give an address on each line")
     for url in urls:
-        if not url.startswith("#"):
-            yield allowed(url, source)
+        yield allowed(url, source)
 
 
 def allowed(url: str, source: RemoteSource, stamp: tuple[int, str] | None = None) -> Found:
@@ -87,20 +86,20 @@ def allowed(url: str, source: RemoteSource, stamp: tuple[int, str] | None = None
 def listed(source: RemoteSource) -> Iterator[Found]:
     """The videos below a remote folder, by their names. Raises ValueError when it cannot be listed."""
     folder = checked(source.folder, tuple(source.schemes))
-    scheme = scheme_of(folder)
+    scheme, words = scheme_of(folder), spoken(folder)
     if not SCHEMES[scheme]:
-        raise ValueError(f"folder {folder!r}: web servers list no folders; name the files in a text file, see `urls`")
+        raise ValueError(f"folder {words!r}: web servers list no folders; name the files in a text file, see `urls`")
     files = installed(scheme)
     try:
         facts = files.find(files._strip_protocol(folder), detail=True)
     except Exception as error:  # each filesystem has errors of its own, which share no class but this one
-        raise ValueError(f"source folder cannot be listed: {failure(folder, error)}") from None
-    if not facts:
-        raise ValueError(f"source folder {folder!r} holds no file")
-    for name, told in facts.items():
-        if is_video_name(PurePosixPath(name)):
-            stamp = (int(told["size"]), version_of(told)) if told.get("size") is not None else None
-            yield allowed(f"{scheme}://{name.lstrip('/')}", source, stamp if stamp and stamp[1] else None)
+        raise ValueError(f"source folder cannot be listed: {failure(words, error)}") from None
+    videos = {name: told for name, told in facts.items() if is_video_name(PurePosixPath(name))}
+    if not videos:
+        raise ValueError(f"source folder {words!r} holds no video: {len(facts)} files have names of other kinds")
+    for name, told in videos.items():
+        stamp = (int(told["size"]), version_of(told)) if told.get("size") is not None else None
+        yield allowed(f"{scheme}://{name.lstrip('/')}", source, stamp if stamp and stamp[1] else None)
 
 
 def look(one: Found, known: dict | None) -> dict:

@@ -15,6 +15,7 @@ class Web:
 
     def __init__(self, folder: Path):
         self.folder, self.sent, self.ranges, self.url = folder, 0, [], ""
+        self.counting = threading.Lock()
         self.fault, self.ranged, self.etag = (lambda name, start: None), True, '"one"'
 
     def reply(self, handler: BaseHTTPRequestHandler) -> None:
@@ -25,7 +26,7 @@ class Web:
         fault = self.fault(name, start)
         path = self.folder / name
         if isinstance(fault, str):
-            return self.send(handler, 302, b"", Location=fault)
+            return self.send(handler, 302, b"", 10, Location=fault)  # whose body never comes
         if isinstance(fault, int) or not path.is_file():
             return self.send(handler, fault or 404, b"")
         data = path.read_bytes()
@@ -42,13 +43,15 @@ class Web:
     def send(
         self, handler: BaseHTTPRequestHandler, status: int, body: bytes, length: int | None = None, **headers
     ) -> None:
+        with self.counting:
+            self.sent += len(body)  # before anything is sent: who asked may look at once
         handler.send_response(status)
         for key, value in headers.items():
             handler.send_header(key, value)
         handler.send_header("Content-Length", str(len(body) if length is None else length))
         handler.end_headers()
         with contextlib.suppress(OSError):  # who asked may have gone
-            self.sent += handler.wfile.write(body)
+            handler.wfile.write(body)
 
 
 @contextlib.contextmanager

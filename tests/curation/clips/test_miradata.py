@@ -54,6 +54,11 @@ def test_times_that_make_no_sense_are_a_row_with_a_reason(written, cells):
     assert read_miradata(written(V0 + GOOD.replace("60,3660", cells)))[0].reason == "bad_times"
 
 
+@pytest.mark.parametrize("fps", ["0", "-30", "1e-300", "nan", "inf", ""])
+def test_a_rate_that_makes_no_sense_is_a_row_with_a_reason(written, fps):
+    assert read_miradata(written(V0 + GOOD.replace(",30,", f",{fps},")))[0].reason == "bad_times"
+
+
 def test_a_blank_row_is_a_row_with_its_line(written):
     records = read_miradata(written(V0 + GOOD + ",,,,,,,,,\n" + GOOD))
     assert [record.reason for record in records] == ["", "blank_row", ""]
@@ -101,7 +106,10 @@ def test_an_unclosed_quote_is_told_with_what_it_swallowed(written):
     assert told and "records" in told[0].detail
 
 
-@pytest.mark.parametrize("times", ["['00:00:99999','01:00:00']", "['1:00:00']", "['0:61:00','2:00:00']", "noon"])
+@pytest.mark.parametrize(
+    "times",
+    ["['00:00:99999','01:00:00']", "['1:00:00']", "['0:61:00','2:00:00']", "noon", f"['0:00:00','{'9' * 5000}:00:00']"],
+)
 def test_v1_times_that_are_no_times_are_a_row_with_a_reason(written, times):
     data = f'clip_id,video_id,timestamp,file_path\n8783.114,AJp_ANXoGoM,"{times}",a.mp4\n'
     assert read_miradata(written(data))[0].reason == "bad_times"

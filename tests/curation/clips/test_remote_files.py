@@ -133,6 +133,22 @@ def test_a_dead_address_is_a_row_and_is_asked_again(web, videos, listing, tmp_pa
     assert [one["reason"] for one in frames_of(kept, Addresses(tuple(WEB)), tmp_path)] == [""] * 6
 
 
+def test_a_host_that_cannot_be_one_is_a_row_and_stops_no_other(web, listing):
+    found = listing("https://a..b/x.mp4", f"{web.url}/a.mp4")
+    assert sorted(one.reason for one in found) == ["", "unreachable"]
+
+
+def test_a_list_may_begin_with_a_byte_order_mark_and_comments_alone_are_no_list(web, tmp_path):
+    urls = tmp_path / "urls.txt"
+    source = RemoteSource(urls=str(urls), schemes=WEB)
+    with Journal(tmp_path / "digests.sqlite") as digests:
+        urls.write_text(f"{web.url}/a.mp4\n", "utf-8-sig")
+        assert [one.reason for one in remote_candidates(source, digests)] == [""]
+        urls.write_text("# https://host/x.mp4\n  # another\n\n")
+        with pytest.raises(ValueError, match="names no video"):
+            remote_candidates(source, digests)
+
+
 def test_when_no_address_answers_the_stage_stops_and_says_why(web, videos, listing):
     web.fault = lambda name, start: 503
     with pytest.raises(ValueError, match=r"none of 2 addresses can be read; the last one: unreachable: .*HTTP 503"):
@@ -169,8 +185,11 @@ def test_a_remote_folder_is_listed_with_its_subfolders(memory, videos, tmp_path)
         found = in_memory("memory://bucket/videos", digests)
         local = folder_candidates(videos, False, others)
         assert in_memory("memory://bucket/videos", digests) == found
-        with pytest.raises(ValueError, match=r"'memory://bucket/nothing' holds no file|cannot be listed"):
+        with pytest.raises(ValueError, match=r"'memory://bucket/nothing' holds no video|cannot be listed"):
             in_memory("memory://bucket/nothing", digests)
+        memory.pipe("/bucket/texts/notes.txt", b"x")
+        with pytest.raises(ValueError, match=r"'memory://bucket/texts' holds no video: 1 files"):
+            in_memory("memory://bucket/texts", digests)
     assert [one.reason for one in found] == ["", "", "empty_file", "outside_source"]
     assert [one.path.split("bucket/")[1] for one in found[:3]] == [
         f"videos/{name}" for name in ("a.mp4", "deep er/b #1?[x] %20.mkv", "none.mp4")
@@ -201,7 +220,7 @@ def test_wrong_settings_are_refused(options, words):
 def test_folders_that_cannot_be_listed_and_lists_that_cannot_be_read_say_so(tmp_path):
     with Journal(tmp_path / "digests.sqlite") as digests:
         for options, words in (
-            ({"folder": "https://host/videos"}, "web servers list no folders"),
+            ({"folder": "https://host/videos?sig=hidden"}, "folder 'https://host/videos': web servers list no folders"),
             ({"folder": "file:///etc"}, "should begin with one of"),
             ({"urls": str(tmp_path / "none.txt")}, "cannot be read as text"),
             ({"urls": "/dev/null"}, "names no video"),
