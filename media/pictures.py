@@ -20,6 +20,8 @@ PNG_ALPHA = (b"\x04", b"\x06")  # the colour type, at byte 25: grey or RGB with 
 PNG_MARKS = (b"tRNS", b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
 JPEG_MARKS = (b"Exif\0\0", b"tiff:Orientation")
 ORIENTATION = 0x0112  # EXIF
+TURNS = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE"}
+TURNS |= {6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90"}
 BAND = 256  # rows that are put on white at a time: whole pictures would be in memory four times
 # JPEG's frame headers, which say the size: SOF0 to SOF15 without DHT, JPG and DAC. Markers without a length.
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -63,9 +65,18 @@ def opened(source: bytes | Path) -> Iterator:
     try:
         with PIL.Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
             yield image
-    except (OSError, SyntaxError, struct.error, PIL.Image.DecompressionBombError) as error:  # cut EXIF: struct.error
+    except (OSError, SyntaxError, struct.error, AssertionError, PIL.Image.DecompressionBombError) as error:
+        # struct.error: cut EXIF. AssertionError: a palette is missing.
         named = f"an image of {len(data)} bytes" if isinstance(source, bytes) else str(source)
-        raise ValueError(f"{named} does not decode: {error}") from error
+        raise ValueError(f"{named} does not decode: {str(error) or type(error).__name__}") from error
+
+
+def upright(image):
+    """The PIL image as its metadata turn it. Pillow's own function also writes them anew, and fails where they are odd."""
+    import PIL.Image
+
+    name = TURNS.get(image.getexif().get(ORIENTATION))
+    return image.transpose(PIL.Image.Transpose[name]) if name else image
 
 
 def plain(data: bytes) -> bytes:
@@ -87,13 +98,12 @@ def decode_rgb(data: bytes):
     Raises ValueError for another format, a picture that is too large, or a broken file.
     """
     import PIL.Image
-    import PIL.ImageOps
 
     with opened(data) as image:
-        upright = PIL.ImageOps.exif_transpose(image)
-        if not upright.has_transparency_data:
-            return upright.convert("RGB")
-        layer = upright.convert("RGBA")
+        turned = upright(image)
+        if not turned.has_transparency_data:
+            return turned.convert("RGB")
+        layer = turned.convert("RGBA")
         whole = PIL.Image.new("RGB", layer.size)
         for top in range(0, layer.height, BAND):
             band = layer.crop((0, top, layer.width, min(top + BAND, layer.height)))

@@ -5,9 +5,9 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image
 
-from media.pictures import opened
+from media.pictures import opened, upright
 from storage.files import PathOutsideRoot, confined
 
 GALLERY_EDGE, SAMPLE_EDGE = 360, 560  # longer side, pixels; shown at about 200 and 420 CSS pixels
@@ -60,8 +60,8 @@ def shrunk(path: Path, edge: int) -> bytes:
     """The picture as a JPEG whose longer side is at most `edge` pixels, without metadata, the same bytes each time."""
     with opened(path) as image:
         image.draft("RGB", (edge, edge))  # a JPEG is decoded at a fraction of its size
-        upright = ImageOps.exif_transpose(image).convert("RGB")
-    upright.thumbnail((edge, edge), Image.Resampling.LANCZOS, reducing_gap=2.0)
+        small = upright(image).convert("RGB")
+    small.thumbnail((edge, edge), Image.Resampling.LANCZOS, reducing_gap=2.0)
     out = io.BytesIO()
-    upright.save(out, "JPEG", quality=JPEG_QUALITY, optimize=True, progressive=False)
+    small.save(out, "JPEG", quality=JPEG_QUALITY, optimize=True, progressive=False)
     return out.getvalue()

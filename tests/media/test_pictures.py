@@ -10,6 +10,7 @@ import zlib
 import cv2
 import numpy as np
 import PIL.Image
+import PIL.ImageOps
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,6 +104,70 @@ def test_bytes_of_any_kind_are_measured_or_left_to_the_decoder(data, head):
     for take in (plain, decode_rgb, decode):
         with contextlib.suppress(ValueError):
             take(head + data)
+
+
+def turned(kind: str, turn: int, mode: str = "RGB") -> bytes:
+    """A picture with EXIF of several kinds of values."""
+    exif = PIL.Image.Exif()
+    exif.update({0x0112: turn, 0x010E: "a text", 0x011A: 72.5})
+    exif[0x8769] = {0x9003: "2020:01:01", 0x829A: 0.5}
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(turn).integers(0, 256, (9, 14, 3), np.uint8)
+    PIL.Image.fromarray(pixels).convert(mode).save(buffer, kind, exif=exif)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("turn", range(10))
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("JPEG", "RGB"), ("JPEG", "L"), ("PNG", "RGB"), ("PNG", "RGBA"), ("PNG", "P")]
+)
+def test_a_picture_is_turned_as_its_metadata_say(kind, mode, turn):
+    with opened(turned(kind, turn, mode)) as image:
+        right = PIL.ImageOps.exif_transpose(image)
+        assert pictures.upright(image).tobytes() == right.tobytes() and pictures.upright(image).size == right.size
+
+
+@given(
+    st.sampled_from([("JPEG", "RGB"), ("PNG", "RGBA"), ("PNG", "P")]),
+    st.lists(
+        st.tuples(st.floats(0, 1, exclude_max=True), st.sampled_from([0, 1, 2, 5, 12, 255])), min_size=1, max_size=4
+    ),
+)
+def test_odd_metadata_and_headers_are_read_or_told(kind, changes):
+    data = bytearray(turned(kind[0], 6, kind[1]))
+    for place, value in changes:
+        data[int(place * min(len(data), 250))] = value
+    for take in (plain, decode_rgb, check_size):
+        with contextlib.suppress(ValueError):
+            take(whole_chunks(bytes(data)))
+
+
+def whole_chunks(data: bytes) -> bytes:
+    """A changed PNG with the checksums that belong to it."""
+    made, at = data[:8], 8
+    while data.startswith(b"\x89PNG") and at + 12 <= len(data):
+        end = at + 8 + int.from_bytes(data[at : at + 4], "big")
+        if end + 4 > len(data):
+            break
+        made, at = made + chunk(data[at + 4 : at + 8], data[at + 8 : end]), end + 4
+    return made + data[at:] if at > 8 else data
+
+
+def test_a_turned_picture_whose_other_metadata_are_of_a_wrong_kind_is_read():
+    data = turned("JPEG", 6)
+    at = data.index(b"Exif\0\0")
+    place = data.index(struct.pack(">HH", 0x011A, 5), at)  # the resolution, a fraction
+    odd = data[: place + 2] + struct.pack(">H", 2) + data[place + 4 :]  # is a text
+    assert decode_rgb(odd).size == (9, 14)
+    assert np.array_equal(np.asarray(decode_rgb(odd)), np.asarray(decode_rgb(data)))
+
+
+def test_a_palette_that_is_missing_is_told():
+    data = turned("PNG", 6, "P")
+    at = data.index(b"PLTE") - 4
+    end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+    with pytest.raises(ValueError, match="does not decode: AssertionError"):
+        plain(data[:at] + data[end:])
 
 
 @given(
