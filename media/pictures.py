@@ -72,7 +72,7 @@ def opened(source: bytes | Path) -> Iterator:
 
 
 def upright(image):
-    """The PIL image as its metadata turn it. Pillow's own function also writes them anew, and fails where they are odd."""
+    """The PIL image as its metadata turn it. Pillow's own writes them anew too, and fails on odd ones."""
     import PIL.Image
 
     name = TURNS.get(image.getexif().get(ORIENTATION))

@@ -1,13 +1,16 @@
 """Video files written once a test run; see media_fixtures.py."""
 
 import os
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import av.codec
 import pytest
 
+import media.http_ranges
 from tests.media import media_fixtures as make
+from tests.media.web import Web, serving
 
 
 def has_encoder(name: str) -> bool:
@@ -80,3 +83,12 @@ def bad_files(clips, tmp_path_factory) -> dict[str, Path]:
         files["unreadable"] = make.cut(clips["plain"], folder / "secret.mp4", 1.0)
         files["unreadable"].chmod(0)
     return files
+
+
+@pytest.fixture
+def web(tmp_path, monkeypatch) -> Iterator[Web]:
+    """A web server of the test's folder."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(media.http_ranges, "PAUSE_S", 0)
+    with serving(tmp_path) as found:
+        yield found

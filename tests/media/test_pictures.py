@@ -127,6 +127,7 @@ def test_a_picture_is_turned_as_its_metadata_say(kind, mode, turn):
         assert pictures.upright(image).tobytes() == right.tobytes() and pictures.upright(image).size == right.size
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @given(
     st.sampled_from([("JPEG", "RGB"), ("PNG", "RGBA"), ("PNG", "P")]),
     st.lists(

@@ -8,6 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import pytest
+
+from media.errors import MediaError
+
 
 class Web:
     """`sent`: bytes of bodies; `ranges`: what was asked for; `fault`: (path, start) -> a status, a body, an address
@@ -75,3 +79,10 @@ def serving(folder: Path) -> Iterator[Web]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def reason(question) -> tuple[str, str]:
+    """Reason and detail of the MediaError that a question ends in."""
+    with pytest.raises(MediaError) as told:
+        question()
+    return told.value.reason, told.value.detail
