@@ -24,6 +24,7 @@ CODE = CodeVersion(
         "e669f4bff92a": "3",
         "32a12c6eefa8": "3",
         "f98f997c6533": "3",
+        "1adcee86a965": "3",
     },
 )
 

@@ -12,14 +12,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 GroupBy = Literal["source", "clip", "folder"]
+# A web address's query, which may hold slashes and a secret, is no part of its folder.
+QUERY = r"(?is)\A(https?://[^?#]*).*"
 WORDS = {"source": "source video", "clip": "clip", "folder": "folder"}
 
 
 def group_names(clip_ids: pa.Array, external_ids: pa.Array, paths: pa.Array, by: GroupBy) -> pa.Array:
     """Each clip's group as a text: `clip_ids` and `external_ids` (strings, "" where a clip names no source), `paths` of
-    their files below the source folder, with slashes. Files that lie directly in the source folder are one group."""
+    their files below the source folder, with slashes, or addresses. Files that lie directly in it are one group."""
     if by == "folder":
-        paths = pc.fill_null(paths, "")
+        paths = pc.replace_substring_regex(pc.fill_null(paths, ""), QUERY, r"\1")
         return pc.binary_join_element_wise("folder", pc.replace_substring_regex(paths, r"(^|/)[^/]*\z", ""), " ")
     clips = pc.binary_join_element_wise("clip", clip_ids, " ")
     if by == "clip":

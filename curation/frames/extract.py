@@ -10,6 +10,7 @@ from curation.clips.located import Addresses, located
 from curation.frames.options import FramesOptions
 from curation.frames.stage import STAGE
 from media.errors import MediaError
+from media.http_ranges import spoken
 from media.index import FrameIndex
 from media.plan import milliseconds, plan_clip, with_neighbours
 from media.pool import MediaPool
@@ -125,7 +126,8 @@ def job_of(clip: dict, key: str, source: Path | Addresses, out: Path, folder: st
     try:
         path = located(source, clip["path"])
     except (ValueError, OSError, RuntimeError) as error:  # it leads outside; a NUL in it; a symlink loop (RuntimeError)
-        raise MediaError("unsafe_path", f"{clip['path']!r}: {type(error).__name__}") from None
+        named = spoken(clip["path"]) if "://" in clip["path"] else clip["path"]
+        raise MediaError("unsafe_path", f"{named!r}: {type(error).__name__}") from None
     try:
         index = FrameIndex.from_row(clip)
         cuts = clip.get("cut_pts") or ()
