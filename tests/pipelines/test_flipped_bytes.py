@@ -92,7 +92,7 @@ def test_the_next_stage_alone_names_the_table_before_it(copied, small_store, mak
     assert digests(copied) == digests(small_store[0])
 
 
-@pytest.mark.parametrize("reader", ["aesthetics", "screening", "tasks", "worldtasks", "published_dataset"])
+@pytest.mark.parametrize("reader", ["quality", "aesthetics", "screening", "tasks", "worldtasks", "published_dataset"])
 def test_a_picture_that_changed_is_named_and_decoded_again(copied, small_store, make, reader):
     row = next(row for row in read_rows(copied.worldtasks) if row["status"] == KEPT)
     picture = copied.folder / row["image"]
