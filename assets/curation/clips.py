@@ -1,8 +1,8 @@
 """A manifest of input videos: one row a clip, with its identity and container facts, or why it is unusable.
 
-There are three sources: a folder of videos; a MiraData CSV (v0 or v1) with a folder of local files; and the
-microworld, which draws its own clips. Each container is opened once, in a worker process, so that a hang or crash does
-not stop the stage. Its keyframe index is kept for the stage `frames`.
+There are four sources: a folder of videos; videos on other machines, read by range; a MiraData CSV (v0 or v1) with a
+folder of local files; and the microworld, which draws its own clips. Each container is opened once, in a worker
+process, so that a hang or crash does not stop the stage. Its keyframe index is kept for the stage `frames`.
 """
 
 import dagster as dg
