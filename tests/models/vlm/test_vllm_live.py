@@ -12,12 +12,14 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from models.vlm.build_vlm import build_vlm
 from models.vlm.options import VLMOptions
+from models.vlm.preflight import NotReady
 from models.vlm.protocol import Completion, Image, LogOdds, Prompt, Video, VLMUnavailable
 from tests.models.vlm.conftest import encoded
 
@@ -136,9 +138,23 @@ def test_a_video_of_8_frames_is_judged(address, checkpoint, question):
     values(asked(options("vllm", checkpoint, engine_options=ENGINE), [(question, [video])]))
 
 
+def test_digits_in_the_engine_and_on_transformers_agree(checkpoint, pictures, question):
+    questions = [(replace(question, digits=True), [picture]) for picture in pictures]
+    engine = values(asked(options("vllm", checkpoint, engine_options=ENGINE), questions))
+    plain = values(asked(options("transformers", checkpoint, device="cpu", dtype="float32"), questions))
+    words = values(
+        asked(options("transformers", checkpoint, device="cpu", dtype="float32"), [(question, pictures[:1])])
+    )
+    assert engine == pytest.approx(plain, abs=1e-3)
+    assert words[0] != pytest.approx(plain[0], abs=1e-3), "other tokens have other odds"
+
+
 def test_17_pictures_over_a_limit_of_16_are_refused_by_name(address, checkpoint, question):
     many = [Image(encoded(seed)) for seed in range(17)]
-    (failure,) = asked(options("openai", checkpoint, base_url=address, max_retries=0), [(question, many)])
+    served = options("openai", checkpoint, base_url=address, max_retries=0)
+    (ahead,) = asked(served, [(question, many)])
+    assert isinstance(ahead, NotReady) and "limit" in str(ahead) and "16" in str(ahead)
+    (failure,) = asked(served.model_copy(update={"preflight": False}), [(question, many)])
     assert isinstance(failure, VLMUnavailable) and failure.kind == "http_400" and "16" in str(failure)
 
 
