@@ -53,7 +53,7 @@ reproduce: RECIPE = recipes/microworld_reproduce.yaml
 reproduce: $(READY)  ## the experiments behind the paper's claims, at most 90 minutes; which claims hold is printed last
 	@$(BIN)/python -m pipelines.train $(RECIPE)
 
-test: $(READY)  ## all tests, side by side on all cores (at most 8): about 9 minutes on two
+test: $(READY)  ## all tests, side by side on all cores (at most 8): about 11 minutes on two
 	@$(BIN)/python -m pytest $(PARALLEL)
 
 test-fast: $(READY)  ## the quick tests, under 2 minutes on two cores: those not marked slow
