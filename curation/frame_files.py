@@ -1,13 +1,12 @@
 """A frame's picture as a later stage reads it: the bytes that its row names, or an error that says what to do."""
 
 import contextlib
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from storage.damage import Damaged
-from storage.files import confined
+from storage.files import confined, sha256_bytes
 
 AGAIN = "run again, and `frames` will make it again"
 
@@ -27,7 +26,7 @@ def read_frame(folder: Path, row: Mapping[str, Any]) -> bytes:
         data = path.read_bytes()
     except FileNotFoundError:
         raise DamagedImage(path, f"the picture of {row['frame_id']} is not there", AGAIN) from None
-    check_frame(path, row["frame_id"], hashlib.sha256(data).hexdigest(), row["image_sha256"])
+    check_frame(path, row["frame_id"], sha256_bytes(data), row["image_sha256"])
     return data
 
 

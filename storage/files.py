@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from storage.full_disk import naming
 
@@ -72,9 +72,9 @@ def sweep(folder: Path, name: str = "*") -> None:
     A file that a live process is writing is left alone.
     """
     for left in folder.rglob(f".{name}.*.tmp"):
-        with contextlib.suppress(FileNotFoundError, BlockingIOError), left.open("r+b") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            left.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError), left.open("r+b") as handle:
+            if locked_now(handle):
+                left.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -109,6 +109,15 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def locked_now(file: IO | int, kind: int = fcntl.LOCK_EX) -> bool:
+    """Whether the open `file` (or its descriptor) has the lock now; nobody is waited for. `kind` is flock(2)'s."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 @contextlib.contextmanager
 def exclusive(path: Path, waits: Callable[[], None] | None = None) -> Iterator[None]:
     """Holds an exclusive lock on the file `path`, waiting for its holder; the kernel frees it when a process dies.
@@ -116,9 +125,7 @@ def exclusive(path: Path, waits: Callable[[], None] | None = None) -> Iterator[N
     `waits` is called once where there is a holder to wait for.
     """
     with at_end(path) as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not locked_now(handle):
             if waits is not None:
                 waits()
             fcntl.flock(handle, fcntl.LOCK_EX)

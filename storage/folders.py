@@ -1,14 +1,13 @@
 """Folders that appear whole: built beside their place, then renamed into it."""
 
 import contextlib
-import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from storage.files import fsync_folder
+from storage.files import fsync_folder, locked_now
 from storage.full_disk import naming
 
 BUILDING, REPLACED = ".building", ".replaced"
@@ -97,12 +96,10 @@ def _lock(folder: Path) -> int | None:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:
         return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
+    if locked_now(descriptor):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def _fsync_tree(folder: Path) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
@@ -11,6 +12,7 @@ from types import FrameType
 ROOT = Path(__file__).resolve().parents[1]
 
 SET_DEATH_SIGNAL = 1  # of prctl(2)
+POLL_S = 0.2
 Handler = Callable[[int, FrameType | None], object] | signal.Handlers
 
 
@@ -50,6 +52,16 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(SET_DEATH_SIGNAL, signal.SIGTERM)
     if os.getppid() != parent:
         signal.raise_signal(signal.SIGTERM)
+
+
+def becomes(free: Callable[[], object], patience_s: float) -> bool:
+    """Whether it is so within `patience_s` seconds; it is asked five times a second, at least once."""
+    deadline = time.monotonic() + patience_s
+    while not free():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_S)
+    return True
 
 
 def how_it_ended(status: int) -> str:

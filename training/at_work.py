@@ -6,18 +6,18 @@ process ends, and no earlier.
 
 import contextlib
 import fcntl
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
+from storage.files import locked_now
 from storage.full_disk import naming
+from storage.processes import becomes
 
 if TYPE_CHECKING:  # those who only look need no torch
     from training.world import World
 
 PATIENCE_S = 60.0  # that a killed trainer needs to save what it has
-POLL_S = 0.2
 NAME = ".rank-{:04d}.lock"
 
 
@@ -30,7 +30,7 @@ def at_work(folder: Path) -> list[int]:
     found = []
     for path in folder.glob(NAME.replace("{:04d}", "*")):
         with path.open("a+") as handle:
-            if not _taken(handle, fcntl.LOCK_SH):  # shared: those who look do not see each other
+            if not locked_now(handle, fcntl.LOCK_SH):  # shared: those who look do not see each other
                 found.append(int(path.name.split("-")[1].removesuffix(".lock")))
     return sorted(found)
 
@@ -48,9 +48,9 @@ def alone(folder: Path, world: "World", patience_s: float = PATIENCE_S) -> Itera
         folder.mkdir(parents=True, exist_ok=True)
         handle = path.open("a+")
     with handle:
-        refused = world.first and not _until(lambda: _taken(handle) and at_work(folder) == [0], patience_s)
+        refused = world.first and not becomes(lambda: locked_now(handle) and at_work(folder) == [0], patience_s)
         _agree(world, refused, folder)
-        refused = not world.first and not _until(lambda: _taken(handle), patience_s)
+        refused = not world.first and not becomes(lambda: locked_now(handle), patience_s)
         _agree(world, refused, folder)
         yield
 
@@ -61,22 +61,3 @@ def _agree(world: "World", refused: bool, folder: Path) -> None:
             f"another trainer works on {folder}: its processes hold the .rank-*.lock files there. Wait for its end, or "
             "end it"
         )
-
-
-def _until(free: Callable[[], bool], patience_s: float) -> bool:
-    """Whether it became so within `patience_s` seconds."""
-    deadline = time.monotonic() + patience_s
-    while not free():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL_S)
-    return True
-
-
-def _taken(handle: IO, kind: int = fcntl.LOCK_EX) -> bool:
-    """Whether we have the lock now."""
-    try:
-        fcntl.flock(handle, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -12,7 +12,7 @@ from typing import IO
 
 import dagster as dg
 
-from storage.files import exclusive
+from storage.files import exclusive, locked_now
 
 _held: dict[Path, IO] = {}
 
@@ -36,9 +36,7 @@ def _mark_alive(path: Path) -> None:
 def _ended(instance: dg.DagsterInstance, path: Path) -> bool:
     """Frees the slots of the run of `path` when nobody holds it; whether that run had died."""
     with path.open("a") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not locked_now(handle):
             return False
         run = instance.get_run_by_id(path.stem)
         died = run is not None and not run.is_finished

@@ -6,13 +6,11 @@ long as it lives, and is told to stop when we die: so after a `kill -9` of the r
 """
 
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,14 +19,12 @@ from typing import IO
 import dagster as dg
 
 from assets.support.child_log import cause
-from storage.files import at_end
+from storage.files import at_end, locked_now
 from storage.full_disk import told_of_a_full_disk
-from storage.processes import asked_to_end, death_signal
+from storage.processes import POLL_S, asked_to_end, becomes, death_signal
 
 # A part of Pipes is marked as a preview; two lines of that at every start would bury what matters.
 warnings.filterwarnings("ignore", category=dg.PreviewWarning, module=r"dagster\._core\.pipes.*")
-
-POLL_S = 0.2
 
 
 def run_child(
@@ -138,7 +134,7 @@ def _held(lock: Path, patience_s: float, context: dg.AssetExecutionContext, busy
     """An exclusive lock, not taken while `busy()`, that lasts until this process and the child with it ended."""
     with at_end(lock) as handle:
         why = f"another process works on {lock.parent}"
-        if not _becomes(lambda: _taken(handle) and not busy(), patience_s, why, context):
+        if not _becomes(lambda: locked_now(handle) and not busy(), patience_s, why, context):
             raise dg.Failure(
                 f"another process still works on {lock.parent} and holds {lock.name} or a lock beside it: wait for its "
                 "end, or end it",
@@ -152,20 +148,7 @@ def _becomes(free: Callable[[], object], patience_s: float, why: str, context: d
     if free():
         return True
     context.log.info(f"{why}: waiting up to {patience_s:g} s for the end")
-    deadline = time.monotonic() + patience_s
-    while time.monotonic() < deadline:
-        time.sleep(POLL_S)
-        if free():
-            return True
-    return False
-
-
-def _taken(handle: IO) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    return becomes(free, patience_s)
 
 
 @contextlib.contextmanager

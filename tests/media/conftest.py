@@ -8,9 +8,8 @@ from pathlib import Path
 import av.codec
 import pytest
 
-import media.http_ranges
 from tests.media import media_fixtures as make
-from tests.media.web import Web, serving
+from tests.media.web import Web, quickly
 
 
 def has_encoder(name: str) -> bool:
@@ -88,7 +87,5 @@ def bad_files(clips, tmp_path_factory) -> dict[str, Path]:
 @pytest.fixture
 def web(tmp_path, monkeypatch) -> Iterator[Web]:
     """A web server of the test's folder."""
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(media.http_ranges, "PAUSE_S", 0)
-    with serving(tmp_path) as found:
+    with quickly(tmp_path, monkeypatch) as found:
         yield found

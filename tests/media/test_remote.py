@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 
-import fsspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,16 +18,13 @@ from media.plan import plan_clip
 from media.probe import probe
 from media.remote import BLOCK_BYTES, KEPT_BLOCKS, RangedFile, RemotePath, Status, checked, place, spoken
 from tests.media import media_fixtures as make
-from tests.media.web import reason
+from tests.media.web import memory_files, reason
 
 
 @pytest.fixture
 def memory(monkeypatch):
-    """fsspec's filesystem in memory, allowed for this test alone."""
-    monkeypatch.setitem(media.remote.SCHEMES, "memory", "fsspec")
-    files = fsspec.filesystem("memory")
-    yield files
-    files.store.clear()
+    with memory_files(monkeypatch) as files:
+        yield files
 
 
 def grain(number, width, height):

@@ -8,8 +8,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import fsspec
 import pytest
 
+import media.http_ranges
+import media.remote
 from media.errors import MediaError
 
 
@@ -79,6 +82,24 @@ def serving(folder: Path) -> Iterator[Web]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextlib.contextmanager
+def quickly(folder: Path, monkeypatch) -> Iterator[Web]:
+    """`serving`, reached without a proxy and without pauses between tries."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(media.http_ranges, "PAUSE_S", 0)
+    with serving(folder) as web:
+        yield web
+
+
+@contextlib.contextmanager
+def memory_files(monkeypatch) -> Iterator:
+    """fsspec's filesystem in memory, allowed inside alone."""
+    monkeypatch.setitem(media.remote.SCHEMES, "memory", "fsspec")
+    files = fsspec.filesystem("memory")
+    yield files
+    files.store.clear()
 
 
 def reason(question) -> tuple[str, str]:

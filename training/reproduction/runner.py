@@ -1,7 +1,6 @@
 """Runs trainers side by side, each a process of its own, within a budget of time; what ended is not run again."""
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
@@ -16,7 +15,7 @@ from typing import IO, Literal
 import yaml
 
 from evaluation.report.reproduction import ENDED
-from storage.files import at_end, write_bytes
+from storage.files import at_end, locked_now, write_bytes
 from storage.full_disk import told_of_a_full_disk
 from storage.json_files import parse_json, read_object
 from storage.processes import asked_to_end, death_signal, how_it_ended
@@ -172,12 +171,7 @@ class Runner:
     def _start(self, run: Run) -> bool:
         """False while another process holds the run's folder: one that a killed reproduction left, and that saves."""
         lock = at_end(run.folder / LOCK)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            return False
-        if at_work(run.folder):  # a trainer that a person started
+        if not locked_now(lock) or at_work(run.folder):  # or a trainer that a person started
             lock.close()
             return False
         options = run.options.model_dump(mode="json")

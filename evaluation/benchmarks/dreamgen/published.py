@@ -6,12 +6,12 @@ Source: dreamgenbench/ of github.com/NVIDIA/GR00T-Dreams, read at commit ec3881d
 """
 
 import ast
-import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from evaluation.benchmarks.foreign import read_text
 from models.vlm.protocol import Prompt
+from storage.files import sha256_bytes
 
 FOLDER = "dreamgenbench"
 FOLLOWING, PHYSICS = "eval_sr_qwen_whole.py", "eval_qwen_pa.py"
@@ -19,9 +19,10 @@ WRITTEN, INSTRUCTION, STRICT = "user_text", "prompt", "zeroshot"  # names in the
 MOST_BYTES = 2**20
 VERSION = 1  # of how they are read
 Parts = tuple[str | None, ...]  # None: where the instruction stands
+Published = Mapping[str, Parts]  # by the names of our questions
 
 
-def read_published(checkout: Path) -> dict[str, Parts]:
+def read_published(checkout: Path) -> Published:
     """The published words of our questions, by their names; `checkout` is the repository or its folder dreamgenbench.
 
     Raises OSError, and ValueError naming the file where a question is not found in the known form.
@@ -46,7 +47,7 @@ def published_prompt(name: str, parts: Parts, instruction: str) -> Prompt:
     """The question `name` with its instruction filled in; it is answered by 1 or 0."""
     template = "".join("{prompt}" if part is None else part for part in parts)
     text = "".join(instruction if part is None else part for part in parts)
-    digest = hashlib.sha256(template.encode()).hexdigest()[:16]
+    digest = sha256_bytes(template.encode())[:16]
     return Prompt(name, VERSION, digest, text, {"instruction": instruction}, digits=True)
 
 
@@ -88,6 +89,3 @@ def _only(path: Path, texts: list[Parts], where: str) -> Parts:
 
 def _is(node: ast.expr, name: str) -> bool:
     return isinstance(node, ast.Name) and node.id == name
-
-
-Published = Mapping[str, Parts]

@@ -2,12 +2,9 @@
 
 import sys
 
-import fsspec
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-import media.http_ranges
-import media.remote
 from curation.clips.located import Addresses, located
 from curation.clips.manifest import folder_candidates, probe_rows
 from curation.clips.options import RemoteSource, Source
@@ -18,7 +15,7 @@ from media.pool import MediaPool
 from storage.files import PathOutsideRoot
 from storage.journal import Journal
 from tests.media import media_fixtures as make
-from tests.media.web import serving
+from tests.media.web import memory_files, quickly
 
 WEB = ["https", "http"]
 
@@ -34,9 +31,7 @@ def videos(tmp_path):
 
 @pytest.fixture
 def web(videos, monkeypatch):
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(media.http_ranges, "PAUSE_S", 0)
-    with serving(videos) as found:
+    with quickly(videos, monkeypatch) as found:
         yield found
 
 
@@ -163,10 +158,8 @@ def test_copies_are_named_without_the_querys_secret(web, videos, listing):
 
 @pytest.fixture
 def memory(monkeypatch):
-    monkeypatch.setitem(media.remote.SCHEMES, "memory", "fsspec")
-    files = fsspec.filesystem("memory")
-    yield files
-    files.store.clear()
+    with memory_files(monkeypatch) as files:
+        yield files
 
 
 def in_memory(folder, digests):
