@@ -55,9 +55,10 @@ def test_every_step_is_a_line_and_what_is_not_finite_is_null(tmp_path: Path):
 def test_a_resumed_run_logs_what_an_unbroken_one_does(tmp_path: Path):
     run_to(tmp_path / "whole", range(1, 9))
     _, log = run_to(tmp_path / "cut", range(1, 7))
-    for step in (4, 6):
-        log.picture(step, "rollouts", np.zeros((4, 4, 3), np.uint8))
-        log.evaluation(step, {"heldout/task": step / 10})
+    with log:
+        for step in (4, 6):
+            log.picture(step, "rollouts", np.zeros((4, 4, 3), np.uint8))
+            log.evaluation(step, {"heldout/task": step / 10})
     with (tmp_path / "cut" / "metrics.jsonl").open("a") as file:
         file.write('{"step": 7, "lo')  # killed in the middle of a line
     run_to(tmp_path / "cut", range(5, 9))
@@ -68,8 +69,9 @@ def test_a_resumed_run_logs_what_an_unbroken_one_does(tmp_path: Path):
 
 def test_a_new_run_in_the_folder_forgets_the_old_one(tmp_path: Path):
     _, log = run_to(tmp_path, range(1, 7))
-    log.picture(6, "rollouts", np.zeros((4, 4, 3), np.uint8))
-    log.note("old")
+    with log:  # an open TensorBoard writer would write its file again after 10 s
+        log.picture(6, "rollouts", np.zeros((4, 4, 3), np.uint8))
+        log.note("old")
     (tmp_path / "scores.json").write_text("{}")
     run_to(tmp_path, range(1, 3))
     assert [line["step"] for line in lines(tmp_path / "metrics.jsonl")] == [1, 2]
