@@ -117,7 +117,7 @@ async def judging(
     """`judge_runs` within an event loop, over runs that are `opened`."""
     if options.given and not Path(options.given).is_dir():
         raise ValueError(f"given {options.given!r} is no folder: give the folder of the benchmark's pictures")
-    client = build_vlm(options.vlm.model_copy(update={"concurrency": options.concurrency})) if vlm is None else vlm
+    client = build_vlm(options.client) if vlm is None else vlm
     work = [Work(run, record, run.samples[record.sample_id]) for run in runs for record in run.records]
     total, begun, told = len(work), time.monotonic(), time.monotonic()
     asked_of_each = [(question, variant) for question in options.questions for variant in options.variants]
@@ -125,7 +125,7 @@ async def judging(
     open_videos = math.ceil(options.concurrency / len(asked_of_each)) + 2 * options.decoders
     with ThreadPoolExecutor(options.decoders, "decode") as threads:
         judge = options.judge_id(client.model_id)
-        video_judge = VideoJudge(client, judge, options, options.give_up_after, threads, options.ask_failed_again)
+        video_judge = VideoJudge(client, judge, options, threads, options.ask_failed_again)
 
         async def judge_video(item: Work) -> list[Judgement]:
             run, record, sample = item.run, item.record, item.sample

@@ -4,14 +4,22 @@ import re
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from models.vlm.asking import AskOptions, judge_prompt
+from models.vlm.asking import AskOptions, Patience, judge_prompt
 from models.vlm.questions import SCORED
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 TAKEN = ("dreamgen",)  # judgements.NAME.jsonl of other benchmarks' own questions
 
 
-class JudgingOptions(AskOptions):
+class VideoJudgeOptions(Patience):
+    """Who judges videos of runs, how patiently it is asked, and when no more. Unknown names are errors."""
+
+    give_up_after: int = Field(
+        32, ge=1, description="Stop asking after this many requests in a row got no answer from the server."
+    )
+
+
+class JudgingOptions(AskOptions, VideoJudgeOptions):
     """Who judges the videos of runs, in which words, and how. Unknown names are errors."""
 
     variants: tuple[int, ...] = Field(
@@ -28,9 +36,6 @@ class JudgingOptions(AskOptions):
         "frames, and the question says so: another judge. Empty: the frames alone.",
     )
     decoders: int = Field(4, ge=1, le=256, description="Threads that decode videos and encode frames.")
-    give_up_after: int = Field(
-        32, ge=1, description="Stop asking after this many requests in a row got no answer from the server."
-    )
     ask_failed_again: bool = Field(
         False,
         description="Whether videos that the model itself refused to judge are asked again.",

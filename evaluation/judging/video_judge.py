@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from evaluation.judging.looking import Undecodable, verified
+from evaluation.judging.options import VideoJudgeOptions
 from evaluation.records import Judgement, VideoRecord
 from models.vlm.answers import SLACK
-from models.vlm.asking import AskOptions, ask
+from models.vlm.asking import ask
 from models.vlm.failures import MALFORMED, NO_ANSWER, NO_LOGPROBS, REFUSED
 from models.vlm.journaled import request_key
 from models.vlm.protocol import VLM, Media, Prompt, VLMUnavailable
@@ -66,13 +67,12 @@ class VideoJudge:
         self,
         vlm: VLM,
         judge: str,
-        options: AskOptions,
-        give_up_after: int,
+        options: VideoJudgeOptions,
         threads: Executor | None = None,
         ask_failed_again: bool = False,
     ):
         self.vlm, self.judge, self.options, self.threads = vlm, judge, options, threads
-        self.give_up_after, self.ask_failed_again = give_up_after, ask_failed_again
+        self.ask_failed_again = ask_failed_again
         self.slots = asyncio.Semaphore(options.concurrency)
         self.failed = self.unanswered = 0
         self.gone = ""
@@ -181,8 +181,8 @@ class VideoJudge:
             self.gone = self.gone or f"the judge cannot answer: {failure}"
         else:
             self.unanswered += 1
-            if self.unanswered >= self.give_up_after and not self.gone:
-                self.gone = f"{self.give_up_after} requests in a row had no answer, the last one: {failure}"
+            if self.unanswered >= self.options.give_up_after and not self.gone:
+                self.gone = f"{self.options.give_up_after} requests in a row had no answer, the last one: {failure}"
         return answer
 
     def _kept(self, journal: Journal, key: str) -> dict[str, Any] | None:

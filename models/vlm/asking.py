@@ -19,19 +19,29 @@ from storage.options import Options
 QuestionName = Literal[*NAMES]
 
 
-class AskOptions(Options):
-    """Who judges videos, what is asked, and how patiently. Unknown names are errors."""
+class Patience(Options):
+    """Who judges videos, and how patiently it is asked. Unknown names are errors."""
 
     vlm: VLMOptions = Field(default_factory=VLMOptions, description="The model that judges.")
+    concurrency: int = Field(32, ge=1, le=4096, description="Most requests in flight at once.")
+    timeout_s: float = Field(300.0, gt=0, le=7200, description="Seconds for one attempt at a request.")
+    retries: int = Field(2, ge=0, le=50, description="More attempts after a request failed.")
+    retry_wait_s: float = Field(1.0, ge=0, le=600, description="Seconds before the second attempt. Doubles each time.")
+
+    @property
+    def client(self) -> VLMOptions:
+        """`vlm` with as many places: a request that waits for one in the client would be on its time limit already."""
+        return self.vlm.model_copy(update={"concurrency": self.concurrency})
+
+
+class AskOptions(Patience):
+    """Who judges videos, what is asked, and how patiently. Unknown names are errors."""
+
     questions: tuple[QuestionName, ...] = Field(
         NAMES, min_length=1, description="Questions asked about each video, one request each."
     )
     frames: int = Field(8, ge=2, le=256, description="Evenly spaced frames that the judge sees, from first to last.")
     image_format: Literal["png", "jpeg"] = Field("png", description="Format of the frames sent. png is lossless.")
-    concurrency: int = Field(32, ge=1, le=4096, description="Most requests in flight at once.")
-    timeout_s: float = Field(300.0, gt=0, le=7200, description="Seconds for one attempt at a request.")
-    retries: int = Field(2, ge=0, le=50, description="More attempts after a request failed.")
-    retry_wait_s: float = Field(1.0, ge=0, le=600, description="Seconds before the second attempt. Doubles each time.")
 
     @field_validator("questions")
     @classmethod
@@ -60,7 +70,7 @@ async def ask(
     question: Prompt,
     media: Sequence[Media],
     slots: asyncio.Semaphore,
-    options: AskOptions,
+    options: Patience,
     stopped: Callable[[], str] = lambda: "",
 ) -> Asked:
     """Asks while the transport fails, at most `options.retries` more times, each within `options.timeout_s`.

@@ -48,9 +48,7 @@ class Judge:
 
     def __init__(self, options: JudgeOptions, vlm: VLM | None = None):
         self.options = options
-        # As many places in the client: a request that waits for one there would be on its time limit already.
-        patient = options.vlm.model_copy(update={"concurrency": options.concurrency})
-        self.vlm = build_vlm(patient) if vlm is None else vlm
+        self.vlm = build_vlm(options.client) if vlm is None else vlm
         self._loop = asyncio.new_event_loop()
         self._slots = asyncio.Semaphore(options.concurrency)
         self._thread = threading.Thread(target=self._loop.run_forever, name="judge", daemon=True)

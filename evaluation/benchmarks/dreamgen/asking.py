@@ -26,7 +26,6 @@ from evaluation.judging.video_judge import Counts, VideoJudge
 from evaluation.records import Judgement, Sample, VideoRecord, read_lines, write_lines
 from evaluation.videos import read_frames
 from microworld.vlm import build_vlm
-from models.vlm.asking import AskOptions
 from models.vlm.bounded import map_bounded
 from models.vlm.prompts import prompt
 from models.vlm.protocol import VLM, Media, Prompt
@@ -35,7 +34,6 @@ from storage.files import exclusive
 from storage.journal import Journal
 
 JUDGEMENTS, JOURNAL, LOCK = "judgements.dreamgen.jsonl", "dreamgen.sqlite", ".dreamgen.lock"
-PATIENCE = ("vlm", "concurrency", "timeout_s", "retries", "retry_wait_s")
 AHEAD = 4  # videos that are decoded while the server has all the requests it may have
 Read = Callable[[Path, int], np.ndarray]
 
@@ -55,8 +53,7 @@ def judge(
     """
     words = read_published(Path(options.published)) if options.published else {}
     with exclusive(run.folder / LOCK), Journal(run.folder / JOURNAL) as journal:
-        wanted = options.vlm.model_copy(update={"concurrency": options.concurrency})
-        client = build_vlm(wanted) if vlm is None else vlm
+        client = build_vlm(options.client) if vlm is None else vlm
         made, video_judge = asyncio.run(_judge_all(run, options, client, journal, read, words))
         videos = {video.video_id for video in run.videos.values()}
         others = [one for one in read_lines(run.folder / JUDGEMENTS, Judgement) if one.video_id not in videos]
@@ -74,8 +71,7 @@ async def _judge_all(
     run: Run, options: DreamgenJudgeOptions, vlm: VLM, journal: Journal, read: Read, words: Published
 ) -> tuple[list[Judgement], VideoJudge]:
     """Judgements in the order of the run's videos, and the judge that made them."""
-    patience = AskOptions(**{name: getattr(options, name) for name in PATIENCE})
-    video_judge = VideoJudge(vlm, judge_id(vlm.model_id, options), patience, options.give_up_after)
+    video_judge = VideoJudge(vlm, judge_id(vlm.model_id, options), options)
 
     async def judge_video(video: VideoRecord) -> list[Judgement]:
         sample = run.samples[video.sample_id]

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from models.vlm.options import VLMOptions
+from evaluation.judging.options import VideoJudgeOptions
 from storage.options import Options
 
 Group = Literal["object", "behavior", "environment", "robocasa"]
@@ -33,10 +33,9 @@ QUESTIONS: dict[str, str] = {
 }
 
 
-class DreamgenJudgeOptions(Options):
+class DreamgenJudgeOptions(VideoJudgeOptions):
     """Who judges, what is asked, what is seen and how patiently. Unknown names are errors."""
 
-    vlm: VLMOptions = Field(default_factory=VLMOptions, description="The model that judges.")
     questions: tuple[Question, ...] = Field(
         OURS, min_length=1, description="Instruction following in both published modes, and physics."
     )
@@ -50,12 +49,6 @@ class DreamgenJudgeOptions(Options):
     shortest_side: int = Field(28, ge=1, le=4096, description="Frames are not scaled below this many pixels.")
     image_format: Literal["png", "jpeg"] = Field("png", description="How frames are sent: png loses nothing.")
     concurrency: int = Field(16, ge=1, le=1024, description="Most requests in flight at once.")
-    timeout_s: float = Field(300.0, gt=0, le=7200, description="Seconds for one attempt at a request.")
-    retries: int = Field(2, ge=0, le=50, description="Further attempts after a request failed.")
-    retry_wait_s: float = Field(1.0, ge=0, le=600, description="Seconds before the second attempt. Doubles each time.")
-    give_up_after: int = Field(
-        32, ge=1, description="Stop asking after this many requests in a row got no answer from the server."
-    )
 
     @model_validator(mode="after")
     def _digits(self) -> "DreamgenJudgeOptions":
