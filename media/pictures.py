@@ -13,7 +13,8 @@ from pathlib import Path
 # As many as of a video's frame (media/container.py): an 8K square. A picture of this size takes half a gigabyte and a
 # second, and no model here looks at a hundredth of it.
 MAX_PIXELS = 8192 * 8192
-SIGNATURES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
+JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+SIGNATURES = {JPEG: "image/jpeg", PNG: "image/png"}
 
 # What a file must have somewhere for its pixels to be transparent or turned; most have none of it, and are not opened.
 PNG_ALPHA = (b"\x04", b"\x06")  # the colour type, at byte 25: grey or RGB with alpha
@@ -144,9 +145,9 @@ def _check(width: int, height: int) -> None:
 
 def _stated(data: bytes) -> tuple[int, int] | None:
     """Width and height that the header of a JPEG or PNG states; None where it states none."""
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+    if data.startswith(PNG):
         return struct.unpack(">II", data[16:24]) if len(data) >= 24 else None
-    if not data.startswith(b"\xff\xd8\xff"):
+    if not data.startswith(JPEG):
         return None
     at = 2
     while at + 9 <= len(data) and data[at] == 0xFF:

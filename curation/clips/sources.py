@@ -32,11 +32,11 @@ def folder_of(store: Store, shard: str) -> Path | Addresses:
 
 def kept_clips(store: Store) -> list[tuple[dict, str]]:
     """The collection's usable clips with their files, by id."""
-    return [
-        (row, located(folder_of(store, path.stem), row["path"]))
-        for path in store.tables("clips")
-        for row in kept_rows(path)
-    ]
+    found = []
+    for path in store.tables("clips"):
+        folder = folder_of(store, path.stem)
+        found += [(row, located(folder, row["path"])) for row in kept_rows(path)]
+    return found
 
 
 def candidates(source: Source, store: Store) -> list[Candidate]:
