@@ -15,6 +15,7 @@ from training.options import TrainOptions
 from training.policies.lora import Policies, Shadow
 from training.world import World
 
+SCORED = "scored"  # the shadow that is scored and exported, where `optimizer.score_ema` asks for one
 MUON_RATE = "match_rms_adamw"  # lr x .2 sqrt(larger side): updates as large as AdamW's, so that rates carry over
 
 
@@ -22,6 +23,8 @@ def prepare(options: TrainOptions, name: str, parameters: Sequence[nn.Parameter]
     """The optimizers of the policy `name`, and the shadows that a loss of its rounds needs: old (nft) and ema."""
     rl = any(part.rl and part.learner == name for part in rounds_of(options.method))
     kept = {kind: Shadow(parameters) for kind in shadows(options)} if rl else {}
+    if options.optimizer.score_ema:
+        kept[SCORED] = Shadow(parameters)
     return Learner(optimizers(options, parameters), kept)
 
 
@@ -119,4 +122,6 @@ def decay(options: TrainOptions, kind: str, step: int) -> float:
     """How much of a shadow stays after an update."""
     if kind == "ema":
         return options.regularisers.ema_decay
+    if kind == SCORED:
+        return options.optimizer.score_ema
     return old_decay(step, options.objective.old_decay_rate, options.objective.old_decay_max)

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
-from training.methods.rounds import Round, round_of
+from training.methods.rounds import Round, round_of, rounds_of
 from training.options import TrainOptions
 from training.options.rewards import SOURCES
 
@@ -66,6 +66,8 @@ def asking(options: TrainOptions, step: int) -> Asking:
 def shadows(options: TrainOptions) -> tuple[str, ...]:
     """The shadows of its learner that a policy gradient asks: the old policy (NFT), an EMA."""
     objective = options.objective
+    if all(part.imitates for part in rounds_of(options.method) if part.rl):
+        return ()
     old = objective.kind == "nft" and objective.old_decay_max > 0
     return (*(("old",) if old else ()), *(("ema",) if options.regularisers.kl_ema else ()))
 
@@ -80,20 +82,27 @@ def asking_in(options: TrainOptions, part: Round) -> Asking:
     asked = window or options.distill.timesteps
     known = asked if part.distilled or on_trajectory else 0
     reference = options.regularisers.kl_ref or (stochastic and objective.kl)
-    beside = (*(("reference",) if reference else ()), *shadows(options))
+    beside = () if part.imitates else (*(("reference",) if reference else ()), *shadows(options))
     passes = []
     if stochastic:
         passes.append(Pass("trajectory", learner, window, True, part.anchored, beside))
     elif part.rl:
         anchor = part.anchored and not on_trajectory
         passes.append(
-            Pass("levels", learner, objective.timesteps, True, anchor, (*beside, *(("teacher",) if anchor else ())))
+            Pass(
+                "levels",
+                learner,
+                objective.timesteps * options.rollout.parts,
+                True,
+                anchor,
+                (*beside, *(("teacher",) if anchor else ())),
+            )
         )
     if on_trajectory and not stochastic:
         passes.append(Pass("trajectory", learner, asked, anchor=True))
     return Asking(
         tuple(passes),
-        sampled=options.rollout.steps,
+        sampled=options.rollout.steps * options.rollout.parts,
         kept=bool(known) or stochastic,
         known=known,
         told=0 if part.sampled_by_teacher else known,
@@ -132,7 +141,7 @@ def _counted(plan: Asking, options: TrainOptions) -> Calls:
             found[name, False] += one.states * plan.updates
     found = Counter({key: videos * states for key, states in found.items() if states})
     if plan.prefixes:
-        found["prefix", False] = options.rollout.tasks * plan.prefixes * plan.sampled
+        found["prefix", False] = options.rollout.tasks * plan.prefixes * options.rollout.steps
     return found
 
 
@@ -144,7 +153,8 @@ def judged_videos(options: TrainOptions, step: int = 1) -> int:
 def decoded_videos(options: TrainOptions, step: int = 1) -> int:
     """Videos a step decodes, over all processes: for its scorers, and prefixes, whose last frames are gone on from."""
     plan, tasks = asking(options, step), options.rollout.tasks
-    return tasks * ((options.rollout.group if plan.decoded else 0) + plan.prefixes)
+    each = options.rollout.group * options.rollout.parts
+    return tasks * ((each if plan.decoded else 0) + plan.prefixes)
 
 
 def requests(options: TrainOptions, videos: int) -> int:

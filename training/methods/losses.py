@@ -7,11 +7,12 @@ from torch import Tensor
 
 from models.video.protocol import Condition
 from models.video.sampling import sde_step
-from training.methods.asking import Pass
+from training.methods.asking import Pass, shadows
+from training.methods.rounds import Round
 from training.objectives.awm import awm_loss
 from training.objectives.distillation import anchor_loss, step_weights
 from training.objectives.flow_grpo import flow_grpo_loss
-from training.objectives.matching import velocity_kl
+from training.objectives.matching import denoising_loss, velocity_kl
 from training.objectives.nft import nft_loss
 from training.options import TrainOptions
 from training.policies.lora import Shadow
@@ -28,11 +29,16 @@ class Actor:
     shadows: dict[str, Shadow] = field(default_factory=dict)
 
 
-def measured(options: TrainOptions, rl: bool, anchored: bool) -> list[str]:
+def measured(options: TrainOptions, part: Round) -> list[str]:
     """What a round measures: the same names on every process, whatever it has to do."""
-    if not rl:
+    if part.imitates:
+        return ["denoising_error"]
+    anchored = part.anchored
+    if not part.rl:
         return ["anchor"] * anchored
     names = {"awm": ["matching_error"], "nft": ["nft_weighted"], "flow_grpo": ["ratio_apart"]}[options.objective.kind]
+    if options.objective.kind == "nft" and "old" in shadows(options):
+        names.append("old_apart")
     again = options.objective.kind == "awm" and options.rollout.updates_per_rollout > 1
     return names + ["ratio_apart"] * again + ["anchor"] * anchored
 
@@ -50,10 +56,12 @@ class RoundLosses:
         teacher: Actor | None,
         beta: float,
         total: int,
+        imitates: bool = False,
     ):
         self.options, self.predictor, self.rollouts = options, predictor, rollouts
         self.learner, self.teacher, self.beta, self.total = learner, teacher, beta, total
-        self.mask = predictor.model.mask
+        self.imitates, self.mask = imitates, predictor.model.mask
+        self.count = 1
         self.sums: dict[str, Tensor] = {}
         self.first_errors: list[Tensor] = []  # AWM's matching errors of the first update, by micro-batch
 
@@ -67,6 +75,7 @@ class RoundLosses:
         `advantages` float32 [B] for a pass with a policy gradient. `first`: of the updates on these rollouts.
         """
         old_errors = iter([] if first else self.first_errors)
+        self.count = count
 
         def losses(part: States) -> dict[str, Tensor]:
             tasks = self.rollouts.plan.tasks
@@ -112,6 +121,8 @@ class RoundLosses:
         the pass asks there, by name."""
         objective, regular = self.options.objective, self.options.regularisers
         advantage = advantages[part.row].to(prediction.device)
+        if self.imitates:
+            return self._denoising(part, prediction) * (advantage != 0)
         match objective.kind:
             case "awm":
                 loss = self._awm(part, prediction, advantage, old_error)
@@ -120,10 +131,19 @@ class RoundLosses:
             case "flow_grpo":
                 loss = self._flow_grpo(part, prediction, advantage, beside.get("reference"))
         if regular.kl_ref:
-            loss = loss + regular.kl_ref * velocity_kl(prediction, beside["reference"], self.mask)
+            apart = velocity_kl(prediction, beside["reference"], self.mask)
+            if getattr(regular, "kl_space", "velocity") == "clean":  # D = x - sigma v
+                apart = apart * part.sigma.double().square()
+            loss = loss + regular.kl_ref * apart
         if regular.kl_ema:
             loss = loss + regular.kl_ema * velocity_kl(prediction, beside["ema"], self.mask)
         return loss * (advantage != 0)  # a rollout without one is there for the anchor alone
+
+    def _denoising(self, part: States, prediction: Tensor) -> Tensor:
+        """What a robot model's base was trained by, at rollouts in the place of true chunks."""
+        loss = denoising_loss(prediction, part.x, part.x0, part.sigma, self.mask)
+        self._add("denoising_error", loss.sum() / self.total / self.count)
+        return loss
 
     def _awm(self, part: States, prediction: Tensor, advantage: Tensor, old_error: Tensor | None) -> Tensor:
         objective = self.options.objective
@@ -138,9 +158,9 @@ class RoundLosses:
             clip=objective.clip,
             mask=self.mask,
         )
-        self._add("matching_error", terms.error.detach().sum() / self.total / objective.timesteps)
+        self._add("matching_error", terms.error.detach().sum() / self.total / self.count)
         if "ratio_apart" in self.sums:
-            self._add("ratio_apart", (terms.ratio - 1).abs().sum() / self.total / objective.timesteps)
+            self._add("ratio_apart", (terms.ratio - 1).abs().sum() / self.total / self.count)
             if old_error is None:
                 self.first_errors.append(terms.error.detach())
         return terms.loss
@@ -156,9 +176,12 @@ class RoundLosses:
             advantage,
             nft_beta=objective.beta,
             advantage_clip=self.options.rewards.scale,
+            adaptive=objective.weighting == "adaptive",
             mask=self.mask,
         )
-        self._add("nft_weighted", terms.weighted.detach().sum() / self.total / objective.timesteps)
+        self._add("nft_weighted", terms.weighted.detach().sum() / self.total / self.count)
+        if "old_apart" in self.sums:
+            self._add("old_apart", velocity_kl(prediction.detach(), old, self.mask).sum() / self.total / self.count)
         return terms.loss
 
     def _flow_grpo(self, part: States, prediction: Tensor, advantage: Tensor, base: Tensor | None) -> Tensor:

@@ -42,7 +42,7 @@ class RolloutMethod:
         asked, told = asking_in(self.options, part), Told({name: self.given.scorers[name] for name in part.scorers})
         with self.given.stopping.phase():
             context = self.context(number, part)
-            rollouts, pending = self.rolled_out(number, part, asked, context)
+            rollouts, pending, context = self.rolled_out(number, part, asked, context)
             began = clock()
             rollouts = self.taught(number, part, asked, rollouts, context)
             taught = clock()
@@ -59,6 +59,7 @@ class RolloutMethod:
                 where=f"step {number}",
                 normaliser=self.given.learners[part.learner].normaliser if self.options.rewards.normalise else None,
                 rank=part.rl,
+                parts=self.options.rollout.parts,
             )
         scored = clock()
         metrics |= {"seconds/teacher": taught - began, "seconds/judge_wait": scored - taught}
@@ -74,7 +75,8 @@ class RolloutMethod:
         """The velocities of whoever rolls out: with NFT the learner's old policy (DiffusionNFT samples from it)."""
         learners = self.given.learners
         policy = part.rollouts if part.rollouts in learners else None
-        shadow = learners[policy].shadows.get("old") if policy and part.rl else None
+        sampled_by = getattr(self.options.objective, "sampled_by", "old")
+        shadow = learners[policy].shadows.get("old") if policy and part.rl and sampled_by == "old" else None
 
         def velocity(x: Tensor, sigma: Tensor, condition: Condition) -> Tensor:
             return self.predictor.velocity(policy, x, sigma, condition, shadow=shadow, counted=counted)
@@ -84,7 +86,7 @@ class RolloutMethod:
     def context(self, number: int, part: Round) -> Context:
         """The step's contexts on this process, on the model's device. Raises ValueError where they roll out more
         prefixes than the round counts."""
-        steps, batch = asking_in(self.options, part).sampled, self.options.rollout.batch
+        steps, batch = self.options.rollout.steps, self.options.rollout.batch
         most, rolled = part.prefixes * len(self.given.places), 0
 
         def roll(condition: Condition, seeds: Sequence[int]) -> Tensor:
@@ -103,8 +105,11 @@ class RolloutMethod:
         on_device = {role: one.to(self.model.device) for role, one in found.conditions.items()}
         return replace(found, conditions=on_device)
 
-    def rolled_out(self, number: int, part: Round, asked: Asking, context: Context) -> tuple[Rollouts, dict[str, list]]:
-        """This process's rollouts, and what the round's scorers work on: each batch is theirs as soon as sampled."""
+    def rolled_out(
+        self, number: int, part: Round, asked: Asking, context: Context
+    ) -> tuple[Rollouts, dict[str, list], Context]:
+        """This process's rollouts; what the round's scorers work on: each batch is theirs as soon as sampled; and the
+        context that the rollouts are trained under, whose rows `plan.tasks` names."""
         options, pending = self.options, {name: [] for name in part.scorers}
         rows = plan(options.run.seed, number, self.given.places, options.rollout.group)
 
@@ -127,10 +132,14 @@ class RolloutMethod:
             objective=options.objective if part.rl and options.objective.kind == "flow_grpo" else None,
             sampled=sampled,
         )
+        self.check_finite(number, part, rollouts)
+        return rollouts, pending, context
+
+    def check_finite(self, number: int, part: Round, rollouts: Rollouts) -> None:
+        """Raises Diverged."""
         if not bool(torch.isfinite(rollouts.clean).all()):
             who = part.rollouts if part.rollouts in self.given.learners else "the base"
             raise Diverged(f"step {number}: rollouts of {who} are not finite")
-        return rollouts, pending
 
     def teacher(self, part: Round, context: Context) -> Actor | None:
         """Whom the learner is drawn to: the base under the learner's prompt (Alg. 2), else the Demonstrator, which is
@@ -178,10 +187,12 @@ class RolloutMethod:
         beta = 1.0 if not part.rl else distill.beta_phi if part.base_anchor else distill.beta_d
         actor = Actor(part.learner, context.conditions[part.learner], learner.shadows)
         teacher = self.teacher(part, context) if part.anchored else None
-        losses = RoundLosses(self.options, self.predictor, rollouts, actor, teacher, beta, self.given.total)
+        losses = RoundLosses(
+            self.options, self.predictor, rollouts, actor, teacher, beta, self.given.total, part.imitates
+        )
         found = []
         for update in range(asked.updates):
-            losses.reset(measured(self.options, part.rl, part.anchored))
+            losses.reset(measured(self.options, part))
             optimiser.zero()
             # Once weights have moved the step is finished, whoever is asked to end: else half of it would be saved.
             with self.given.stopping.phase() if update == 0 else contextlib.nullcontext():
@@ -214,7 +225,8 @@ class RolloutMethod:
         used = everyone if one.anchor else ranked.nonzero().flatten().cpu()
         if one.where == "levels":
             objective, seed = self.options.objective, self.options.run.seed
-            return matching_states(self.model, rollouts, used, objective, seed, number), objective.timesteps
+            count = objective.timesteps * self.options.rollout.parts
+            return matching_states(self.model, rollouts, used, objective, seed, number), count
         states = rollouts.asked if rollouts.asked is not None else trajectory_states(rollouts, rollouts.stochastic)
         count = len(states) // len(everyone)
         return (states if one.anchor else states.take(torch.isin(states.row, used))), count

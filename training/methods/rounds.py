@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from training.options import TrainOptions
-from training.options.methods import Method
+from training.options.methods import Method, RobotMethod
 from training.options.rewards import SOURCES
 
 Role = Literal["executor", "demonstrator"]
@@ -17,7 +17,8 @@ class Round:
     `rl`: its policy gradient. `scorers`: whose rewards it is about (training/rewards/scorers.py).
     `anchor`: the teacher is the Demonstrator at states of whoever rolled out (Eq. 11; Eq. 3 where the Demonstrator
     did). `base_anchor`: the teacher is the base under the learner's own prompt (Algorithm 2, line 15). `prefixes`:
-    rollouts that each group's context makes first, at most (training/methods/contexts.py).
+    rollouts that each group's context makes first, at most (training/methods/contexts.py). `imitates`: no policy
+    gradient, but a denoising loss on the rollouts that are chosen.
     """
 
     learner: Role
@@ -27,6 +28,7 @@ class Round:
     anchor: bool = False
     base_anchor: bool = False
     prefixes: int = 0
+    imitates: bool = False
 
     @property
     def judged(self) -> bool:
@@ -51,7 +53,7 @@ TEACHER_RL = Round("demonstrator", "demonstrator", rl=True, scorers=("judge",), 
 OFF_POLICY = Round("executor", "demonstrator", anchor=True)
 
 # Each method of rounds is a cycle of them; of `alternating` its period chooses. The others have no rounds.
-ROUNDS: dict[Method, tuple[Round, ...]] = {
+ROUNDS: dict[Method | RobotMethod, tuple[Round, ...]] = {
     "wmsd": (WMSD,),
     "off_policy": (OFF_POLICY,),
     "on_policy_anchor": (Round("executor", "executor", anchor=True),),
@@ -59,10 +61,12 @@ ROUNDS: dict[Method, tuple[Round, ...]] = {
     "rl_only": (Round("executor", "executor", rl=True, scorers=("judge",)),),
     "off_policy_teacher_rl": (TEACHER_RL, OFF_POLICY),
     "alternating": (WMSD, TEACHER_RL),
+    "persistworld": (Round("executor", "executor", rl=True, scorers=("frames",)),),
+    "best_of_k_sft": (Round("executor", "executor", rl=True, scorers=("frames",), imitates=True),),
 }
 
 
-def rounds_of(method: Method) -> tuple[Round, ...]:
+def rounds_of(method: Method | RobotMethod) -> tuple[Round, ...]:
     """The rounds of a method; none for one that is no policy gradient and no distillation on rollouts."""
     return ROUNDS.get(method, ())
 
@@ -82,13 +86,14 @@ def round_of(options: TrainOptions, step: int) -> Round:
         return part
     return replace(
         part,
+        prefixes=part.prefixes + options.rollout.prefixes,
         scorers=tuple(name for name in part.scorers if SOURCES[name].watched or options.rewards.weight_of(name)),
         anchor=part.anchor and distill.beta_d > 0,
         base_anchor=part.base_anchor and distill.beta_phi > 0,
     )
 
 
-def learners_of(method: Method) -> tuple[str, ...]:
+def learners_of(method: Method | RobotMethod) -> tuple[str, ...]:
     """The policies that a method trains. The Demonstrator is the base wherever it is not among them."""
     if method == "dmd":
         return ("executor", "fake")

@@ -10,7 +10,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from models.video.flow import full_precision, mean_over_state
+from models.video.flow import along, full_precision, mean_over_state
 
 Weighting = Literal["uniform", "t", "t2", "huber", "ghuber"]
 FLOOR = 1e-10  # keeps the slope of the roots finite at a perfect match
@@ -60,6 +60,17 @@ def flow_matching_loss(prediction: Tensor, target: Tensor, mask: Tensor | None =
     fine-tuning and of the base model. No gradient goes to the target.
     """
     return squared_distance(prediction, target.detach(), mask)
+
+
+def denoising_loss(prediction: Tensor, x: Tensor, x0: Tensor, sigma: Tensor, mask: Tensor | None = None) -> Tensor:
+    """(sigma^2 + 1) / sigma^2 x the mean of (D - x0)^2, float64 [N]: the loss of an EDM for data of standard deviation 1
+    (Karras et al. 2022, Eq. 2 and 8 with Table 1's weight), of which D = x - sigma x `prediction` [N, ...].
+
+    In velocities that is (sigma^2 + 1) (v - (x - x0) / sigma)^2. sigma [N] is above 0. No gradient goes to x0.
+    """
+    level = sigma.double()
+    target = (full_precision(x) - full_precision(x0.detach())) / along(sigma, full_precision(x))
+    return (level.square() + 1) * squared_distance(prediction, target, mask)
 
 
 def velocity_kl(v: Tensor, v_ref: Tensor, mask: Tensor | None = None) -> Tensor:

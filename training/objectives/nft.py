@@ -40,6 +40,7 @@ def nft_loss(
     *,
     nft_beta: float = 1.0,
     advantage_clip: float = 1.0,
+    adaptive: bool = True,
     mask: Tensor | None = None,
 ) -> NFTTerms:
     """advantage_clip (r L+ + (1 - r) L-) / nft_beta for each row, from velocities.
@@ -51,7 +52,8 @@ def nft_loss(
     x = full_precision(x_sigma.detach())
     clean = clean_prediction(x, full_precision(prediction), sigma)
     old_clean = None if old is None else clean_prediction(x, full_precision(old.detach()), sigma)
-    return nft_loss_clean(clean, old_clean, x0, advantage, nft_beta=nft_beta, advantage_clip=advantage_clip, mask=mask)
+    scales = {"nft_beta": nft_beta, "advantage_clip": advantage_clip, "adaptive": adaptive}
+    return nft_loss_clean(clean, old_clean, x0, advantage, **scales, mask=mask)
 
 
 def nft_loss_clean(
@@ -62,6 +64,7 @@ def nft_loss_clean(
     *,
     nft_beta: float = 1.0,
     advantage_clip: float = 1.0,
+    adaptive: bool = True,
     mask: Tensor | None = None,
 ) -> NFTTerms:
     """The same loss for models that predict data: clean, old_clean and x0 [N, ...], advantage [N].
@@ -69,19 +72,19 @@ def nft_loss_clean(
     Branch predictions are x+ = beta x + (1 - beta) x_old and x- = (1 + beta) x_old - beta x; L is the mean over
     masked-in dims of (branch - x0)^2 divided by the branch's adaptive weight, mean |branch - x0|, detached and at least
     1e-5. r = clamp(A / advantage_clip / 2 + 1/2, 0, 1): `advantage_clip` is the largest |A| that counts, which is the
-    `scale` of `group_advantages` (the released code takes raw z-scores and 5). nft_beta and
-    advantage_clip are above 0.
+    `scale` of `group_advantages` (the released code takes raw z-scores and 5). Without `adaptive` the weight is 1 and
+    the loss PersistWorld's Eq. 2. nft_beta and advantage_clip are above 0.
     """
     clean, x0 = full_precision(clean), full_precision(x0.detach())
     old_clean = clean.detach() if old_clean is None else full_precision(old_clean.detach())
     r = (advantage.detach().double() / advantage_clip / 2 + 0.5).clamp(0, 1)
-    positive = _adaptive_error(nft_beta * clean + (1 - nft_beta) * old_clean - x0, mask)
-    negative = _adaptive_error((1 + nft_beta) * old_clean - nft_beta * clean - x0, mask)
+    positive = _error(nft_beta * clean + (1 - nft_beta) * old_clean - x0, mask, adaptive)
+    negative = _error((1 + nft_beta) * old_clean - nft_beta * clean - x0, mask, adaptive)
     loss = advantage_clip * (r * positive + (1 - r) * negative) / nft_beta
-    weighted = advantage_clip * (2 * r - 1) * _adaptive_error((clean - x0).detach(), mask)
+    weighted = advantage_clip * (2 * r - 1) * _error((clean - x0).detach(), mask, adaptive)
     return NFTTerms(loss, weighted)
 
 
-def _adaptive_error(difference: Tensor, mask: Tensor | None) -> Tensor:
-    weight = mean_over_state(difference.detach().abs(), mask).clamp(min=FLOOR)
-    return mean_over_state(difference.square(), mask) / weight
+def _error(difference: Tensor, mask: Tensor | None, adaptive: bool) -> Tensor:
+    squared = mean_over_state(difference.square(), mask)
+    return squared / mean_over_state(difference.detach().abs(), mask).clamp(min=FLOOR) if adaptive else squared

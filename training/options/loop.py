@@ -24,6 +24,11 @@ class OptimizerOptions(Options):
     clip_norm: float = Field(1.0, gt=0, description="Gradients with a larger norm are scaled down to this norm.")
     stop_norm: float = Field(1e3, gt=0, description="A gradient norm above this, or NaN, ends the run.")
 
+    @property
+    def score_ema(self) -> float:
+        """Decay of the average of the weights that is scored. 0: the weights themselves are."""
+        return 0.0
+
 
 class MemoryOptions(Options):
     """How to fit into memory. The result does not depend on it."""

@@ -18,6 +18,9 @@ Method = Literal[
     "dmd",
 ]
 
+# Of robot world models: post-training on own rollouts; what a sceptic compares it with; fine-tuning on true episodes.
+RobotMethod = Literal["persistworld", "best_of_k_sft", "teacher_forcing_longer", "noisy_history", "teacher_forcing"]
+
 
 class RolloutOptions(Options):
     """How many rollouts a step samples, and how."""
@@ -32,6 +35,16 @@ class RolloutOptions(Options):
         description="Optimizer steps on the rollouts of one step, each on all of them at the same states. From the "
         "second one on, likelihood ratios differ from 1 and the objective's `clip` has an effect.",
     )
+
+    @property
+    def prefixes(self) -> int:
+        """Rollouts that a group's context makes first, at most: none for tasks that are read."""
+        return 0
+
+    @property
+    def parts(self) -> int:
+        """Parts of a rollout, each of which is a state of its own: the chunks of a robot's branch."""
+        return 1
 
 
 class DistillOptions(Options):

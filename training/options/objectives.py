@@ -76,7 +76,17 @@ class NFT(Levels):
     kind: Literal["nft"] = "nft"
     beta: float = Field(1.0, gt=0, description="How far the two implicit policies are from the old one (nft_beta).")
     old_decay_rate: float = Field(0.001, ge=0, description="How much the old policy's decay grows each step.")
-    old_decay_max: float = Field(0.5, ge=0, lt=1, description="Largest decay of the old policy. 0: always on-policy.")
+    old_decay_max: float = Field(0.5, ge=0, le=1, description="Largest decay of the old policy. 0: always on-policy.")
+    sampled_by: Literal["old", "learner"] = Field(
+        "old",
+        description="Who rolls out. old: the old policy, as DiffusionNFT's proof assumes. learner: the policy itself, "
+        "as PersistWorld's Algorithm 1 says.",
+    )
+    weighting: Literal["adaptive", "none"] = Field(
+        "adaptive",
+        description="adaptive: errors are divided by their mean absolute value (DiffusionNFT). none: PersistWorld's "
+        "Eq. 2 to the letter.",
+    )
 
 
 Objective = Annotated[AWM | FlowGRPO | NFT, Field(discriminator="kind")]

@@ -35,7 +35,11 @@ class Source:
     watched: bool = False
 
 
-SOURCES = {"judge": Source(NAMES, videos=True, watched=True), "distill": Source(("distill",))}
+SOURCES = {
+    "judge": Source(NAMES, videos=True, watched=True),
+    "distill": Source(("distill",)),
+    "frames": Source(("lpips", "ssim", "psnr"), videos=True, watched=True),  # weights: training/options/robots.py
+}
 # A weight for each reward that a scorer gives, under the reward's name. A new question or scorer is one entry.
 WEIGHTS: dict[str, tuple[float, str]] = {
     **{one.name: (one.weight, f"Weight of the judge's log-odds that {one.yes}.") for one in QUESTIONS},

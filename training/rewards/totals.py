@@ -52,12 +52,13 @@ def advantages(
     where: str,
     normaliser: RewardNormaliser | None,
     rank: bool,
+    parts: int = 1,
 ) -> tuple[Tensor | None, dict[str, float]]:
     """Advantages float32 [B] of this process's rollouts, and metrics of all; None where nothing is to be ranked.
 
     A collective: rows of all processes are gathered. `where` names the step for errors. `normaliser` is updated with
     the step's rewards, and divides them; None leaves them as they are. Raises TooManyFailures on every process when a
-    scorer failed for too many rollouts.
+    scorer failed for too many rollouts. `parts`: rows of a rollout, one behind the other, which share their rewards.
     """
     gathered = world.gather(told.rows.to(device)).cpu().T
     table = dict(zip([*told.columns, GROUP], gathered, strict=True))
@@ -81,7 +82,7 @@ def advantages(
             failed = torch.isnan(torch.stack([*counted.values()])).any(0) if counted else torch.zeros(len(total))
             metrics[f"{source}/failed_share"] = float(failed.double().mean())
     result = group_advantages(total, groups, valid, std_scope=options.std_scope, clip=options.clip, scale=options.scale)
-    values = best_and_worst(result.values, total, groups, valid, options.best, options.worst)
+    values = best_and_worst(result.values, total, groups, valid, options.best * parts, options.worst * parts)
     metrics["reward"] = _mean(total)
     metrics |= {f"reward/{name}": _mean(values) for name, values in named.items() if weights[name]}
     metrics |= {f"spread/{name}": group_spread(values, groups, valid) for name, values in terms.items()}

@@ -252,7 +252,7 @@ def test_levels_off_the_grid_may_differ_by_rollout_and_are_the_same_for_any_proc
         trainer = tiny_bench.trainer(tmp_path / str(world.size), objective=objective, world=world)
         part = round_of(trainer.options, 1)
         plan = asking_in(trainer.options, part)
-        rollouts, _ = trainer.method.rolled_out(1, part, plan, trainer.method.context(1, part))
+        rollouts, *_ = trainer.method.rolled_out(1, part, plan, trainer.method.context(1, part))
         levels = next(one for one in plan.passes if one.where == "levels")
         states, count = trainer.method.states(1, levels, rollouts, torch.ones(len(rollouts.plan)))
         found.append(states.sigma.view(count, -1))
