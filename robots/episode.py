@@ -19,11 +19,13 @@ class Finding:
 @dataclass(frozen=True)
 class Footage:
     """Where a view's frames lie: `path`, a video file or a microworld's array file, and of a file that several
-    episodes share, the seconds [start_s, end_s) of this one. end_s None: to the end of the file."""
+    episodes share, the seconds [start_s, end_s) of this one. end_s None: to the end of the file. `view`: which of the
+    views of an array file."""
 
     path: Path
     start_s: float = 0.0
     end_s: float | None = None
+    view: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,120 @@
+"""Frames of an episode by row: exactly those recorded with the row, never a neighbour, never a clamped one."""
+
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from media.decode import decode_stills
+from media.errors import MediaError
+from media.index import FrameIndex
+from media.plan import Wanted, exact_plan
+from media.probe import probe
+from robots.episode import Footage
+
+# A container whose frame rate is further than this from the rows' has a wrong tag: its times are not believed.
+RATE_TOLERANCE = 0.02
+
+
+def read_frames(footage: Footage, rows: Sequence[int], fps: float, size: tuple[int, int] | None = None) -> np.ndarray:
+    """The frames of `rows` in their order, uint8 [n, H, W, 3] RGB; a row may come twice.
+
+    fps: rows a second. size: (height, width), reached by bilinear resizing without antialias (as Ctrl-World's data
+    were), else the video's own. A run of rows is decoded in one pass. Raises ValueError for a row that the footage
+    does not have, MediaError for a file or frame that cannot be read.
+    """
+    places, order = np.unique(np.asarray(rows, np.int64), return_inverse=True)
+    if not len(places):
+        raise ValueError("no rows are asked for: name one at least")
+    read = _array_frames if footage.path.suffix == ".npz" else _video_frames
+    frames = read(footage, places, fps, size)
+    return frames if np.array_equal(order, np.arange(len(places))) else frames[order]
+
+
+def _video_frames(footage: Footage, places: np.ndarray, fps: float, size: tuple[int, int] | None) -> np.ndarray:
+    index, first, stop = span(footage, fps)
+    _check(footage.path, places, stop - first)
+    pts = index.pts[first + places].tolist()
+    place_of = {time: place for place, time in enumerate(pts)}
+    plan = exact_plan(index, [Wanted(time, index.seconds(time), index.seconds(time)) for time in pts])
+    frames: np.ndarray | None = None
+    for still in decode_stills(footage.path, plan, max_side_px=None):
+        row = int(places[place_of[still.pts]])
+        if still.picture is None:
+            raise MediaError(still.error.reason, f"{footage.path}, row {row}: {still.error.detail}")
+        picture = still.picture if size is None else _resized(still.picture, size)
+        if frames is None:
+            frames = np.empty((len(pts), *picture.shape), np.uint8)
+        if picture.shape != frames.shape[1:]:
+            raise MediaError("corrupt_frame", f"{footage.path}, row {row} is {picture.shape[1]}x{picture.shape[0]}")
+        cv2.cvtColor(picture, cv2.COLOR_BGR2RGB, dst=frames[place_of[still.pts]])
+    return frames
+
+
+def _array_frames(footage: Footage, places: np.ndarray, fps: float, size: tuple[int, int] | None) -> np.ndarray:
+    with np.load(footage.path, allow_pickle=False) as arrays:
+        stored = arrays["frames"]
+    _check(footage.path, places, len(stored))
+    frames = stored[places, footage.view]
+    return frames if size is None else np.stack([_resized(frame, size) for frame in frames])
+
+
+def _check(path: Path, places: np.ndarray, count: int) -> None:
+    if places[0] < 0 or places[-1] >= count:
+        wrong = int(places[0] if places[0] < 0 else places[-1])
+        raise ValueError(f"{path} has no row {wrong}: this episode's rows are 0 to {count - 1}")
+
+
+def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if picture.shape[:2] == tuple(size):
+        return picture
+    return cv2.resize(picture, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+
+
+def span(footage: Footage, fps: float) -> tuple[FrameIndex, int, int]:
+    """The file's index, and which of its frames are the footage's: from the first up to, not including, the last.
+
+    Seconds are the container's own, counted from its first frame, where its rate is `fps`; else frames are counted at
+    `fps`, since only the tag is wrong. Raises MediaError for a file that ends before the footage begins.
+    """
+    facts = file_facts(footage.path)
+    index = FrameIndex.from_row(facts)
+    if footage.start_s == 0 and footage.end_s is None:
+        return index, 0, len(index.pts)
+    first = _nearest(index, footage.start_s, fps, facts["fps"])
+    stop = len(index.pts) if footage.end_s is None else _nearest(index, footage.end_s, fps, facts["fps"])
+    if first >= len(index.pts):
+        detail = f"{footage.path} has {len(index.pts)} frames: the episode begins at {footage.start_s:.3f} s"
+        raise MediaError("shorter_than_row", detail)
+    return index, first, min(stop, len(index.pts))
+
+
+def _nearest(index: FrameIndex, seconds: float, fps: float, rate: float) -> int:
+    """The number of the frame nearest to a time; the number of frames for times at or after the end."""
+    if index.counted or not rate_agrees(rate, fps):
+        return round(seconds * fps)
+    ticks = (index.pts - index.pts[0]).astype(np.float64) * float(index.time_base)
+    middles = (ticks[1:] + ticks[:-1]) / 2
+    end = ticks[-1] + 0.5 / fps
+    return int(np.searchsorted(np.append(middles, end), seconds, side="right"))
+
+
+def rate_agrees(rate: float, fps: float) -> bool:
+    return abs(rate - fps) <= RATE_TOLERANCE * fps
+
+
+def file_facts(path: Path) -> dict:
+    """What media.probe says of a file, kept for the files read last. Raises MediaError."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return probe(path)  # which says what is wrong
+    return _probed(os.fspath(path), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _probed(path: str, size: int, mtime_ns: int) -> dict:
+    return probe(Path(path))
