@@ -74,7 +74,7 @@ class ActionEncoder(nn.Module):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
 
     def forward(self, actions: Tensor) -> Tensor:
-        return self.action_encode(actions)
+        return self.action_encode(actions.to(self.action_encode[0].weight.dtype))
 
 
 class CtrlWorldNetwork(nn.Module):
@@ -96,24 +96,35 @@ class CtrlWorldNetwork(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
+        """Of the UNet. The action encoder stays float32: it is small, and is trained whole."""
         return self.unet.conv_in.weight.dtype
 
     def enable_gradient_checkpointing(self) -> None:
         self.unet.enable_gradient_checkpointing()
 
-    def tokens(self, actions: Tensor, text: Tensor | None = None) -> Tensor:
-        """Actions [B, T, actions], normalised -> tokens [B, T, width]; a text's embedding [B, width / n] is repeated
-        n times and added to each."""
+    def tokens(self, actions: Tensor, heard: Tensor | None = None, text: Tensor | None = None) -> Tensor:
+        """Actions [B, T, actions], normalised -> tokens [B, T, width]. A text's embedding [B, width / n] is repeated n
+        times and added to each; where `heard` [B] is 0 all are zero."""
         told = actions if self.frame_level else actions.flatten(1)[:, None]
-        tokens = self.action_encoder(told.to(self.dtype))
+        tokens = self.action_encoder(told)
         if text is not None:
             tokens = tokens + text.to(tokens).repeat(1, tokens.shape[-1] // text.shape[-1])[:, None]
-        return tokens.expand(-1, actions.shape[1], -1)
+        if heard is not None:
+            tokens = tokens * heard.to(tokens)[:, None, None]
+        return tokens.expand(-1, actions.shape[1], -1).to(self.dtype)
 
-    def forward(self, sample: Tensor, c_noise: Tensor, actions: Tensor, time_ids: Tensor, text: Tensor | None = None):
-        """The UNet's input [B, T, 2 C, V h, w], ln(sigma) / 4 [B], actions [B, T, actions], time ids [B, 3] and perhaps
-        a text's embedding -> F [B, T, C, V h, w]."""
-        return self.unet(sample, c_noise, self.tokens(actions, text), time_ids)
+    def forward(
+        self,
+        sample: Tensor,
+        c_noise: Tensor,
+        actions: Tensor,
+        time_ids: Tensor,
+        heard: Tensor | None = None,
+        text: Tensor | None = None,
+    ) -> Tensor:
+        """The UNet's input [B, T, 2 C, V h, w], ln(sigma) / 4 [B], actions [B, T, actions], time ids [B, 3], and
+        perhaps which are told [B] and a text's embedding [B, width / n] -> F [B, T, C, V h, w]."""
+        return self.unet(sample, c_noise, self.tokens(actions, heard, text), time_ids)
 
 
 def token_width(config: Mapping[str, Any]) -> int:

@@ -26,7 +26,7 @@ def build_video_model(options: VideoModelOptions, encoders: bool = True) -> Vide
     checkpoint, parts = _open(options)
     checkpoint.check(parts)
     identity = identity_of(options, checkpoint, parts)
-    return _parts(options).load(checkpoint, options, identity, _device(options.device), encoders)
+    return _parts(options).load(checkpoint, options, identity, device_of(options.device), encoders)
 
 
 def identity_of(options: VideoModelOptions, checkpoint: Checkpoint, parts: dict[str, str]) -> str:
@@ -91,7 +91,7 @@ def _open(options: VideoModelOptions, weights: bool = True) -> tuple[Checkpoint,
     return checkpoint, parts
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():

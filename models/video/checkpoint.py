@@ -5,7 +5,7 @@ What class a part has is decided by the adapter, never by the folder: its model_
 
 import hashlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -139,19 +139,26 @@ class PublishedConfigs(Checkpoint):
         return dict(self.configs.get(part, {}))
 
 
-def open_checkpoint(path: str, revision: str | None, parts: Mapping[str, str], weights: bool = True) -> Checkpoint:
+def open_checkpoint(
+    path: str,
+    revision: str | None,
+    parts: Mapping[str, str],
+    weights: bool = True,
+    index: str = INDEX,
+    files: Sequence[str] = (),
+) -> Checkpoint:
     """The folder `path`, or the Hub repository `owner/name` at `revision` in the Hub's own cache.
 
-    From the Hub only the parts' configs, tokenizers and (with `weights`) safetensors are fetched. Raises
-    FileNotFoundError when there is neither, ValueError for a revision of a local folder, huggingface_hub's errors when
-    a download fails.
+    `index` names the file that every such folder has. From the Hub only it, `files`, and the parts' configs, tokenizers
+    and (with `weights`) safetensors are fetched. Raises FileNotFoundError when there is neither, ValueError for a
+    revision of a local folder, huggingface_hub's errors when a download fails.
     """
     folder = Path(path).expanduser()
     if folder.is_dir():
         if revision is not None:
             raise ValueError(f"revision {revision!r} is set for the local folder {path}: it is only for Hub ids")
-        if not (folder / INDEX).is_file():
-            raise FileNotFoundError(f"{path} has no {INDEX}: give a folder in diffusers' layout")
+        if not (folder / index).is_file():
+            raise FileNotFoundError(f"{path} has no {index}: give a folder in diffusers' layout")
         return Checkpoint(folder.resolve(), path)
     if path.count("/") != 1 or path.startswith((".", "/", "~")):
         raise FileNotFoundError(f"no folder {path!r}: give a diffusers folder or a Hub id owner/name")
@@ -159,7 +166,7 @@ def open_checkpoint(path: str, revision: str | None, parts: Mapping[str, str], w
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     wanted = ("*.json", "*.jinja", "*.txt", "*.model", *(("*.safetensors",) if weights else ()))
-    patterns = [INDEX, *(f"{part}/{name}" for part in parts for name in wanted)]
+    patterns = [index, *files, *(f"{part}/{name}" for part in parts for name in wanted)]
     try:
         root = Path(snapshot_download(path, revision=revision, allow_patterns=patterns))
     except (HfHubHTTPError, LocalEntryNotFoundError) as error:

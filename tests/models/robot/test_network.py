@@ -78,7 +78,7 @@ def test_checkpointing_changes_no_gradient(network):
 
 def test_a_text_is_added_to_each_frames_token(network):
     actions, text = inputs(2)[2], torch.arange(32.0).reshape(2, 16)
-    added = network.tokens(actions, text) - network.tokens(actions)
+    added = network.tokens(actions, text=text) - network.tokens(actions)
     assert torch.allclose(added, torch.cat([text, text], 1)[:, None].expand(-1, FRAMES, -1), atol=1e-5)
 
 
