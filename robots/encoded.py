@@ -21,6 +21,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from robots.episode import Footage
+from robots.frames import read_frames
 from storage.damage import Damaged
 from storage.files import confined
 from storage.notes import read_note
@@ -102,6 +103,11 @@ class EpisodeStore:
         """(height, width) of a view in pixels."""
         return self.manifest["height"], self.manifest["width"]
 
+    @property
+    def left_out(self) -> list[dict[str, str]]:
+        """{episode_id, rule, message} of kept episodes that could not be encoded: a frame was damaged, say."""
+        return self.manifest["left_out"]
+
     @cached_property
     def statistics(self) -> "Statistics":
         from robots.statistics import read_statistics
@@ -130,8 +136,6 @@ class EpisodeStore:
         episode = self.episode(episode_id)
         if episode.stored:
             return self._rows(episode_id, "frames", rows)
-        from robots.frames import read_frames
-
         rows = _checked(episode, rows)
         return np.stack([read_frames(one, rows, episode.fps, self.size) for one in episode.footage], axis=1)
 

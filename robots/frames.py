@@ -1,6 +1,8 @@
 """Frames of an episode by row: exactly those recorded with the row, never a neighbour, never a clamped one."""
 
 import os
+import zipfile
+import zlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -55,8 +57,13 @@ def _video_frames(footage: Footage, places: np.ndarray, fps: float, size: tuple[
 
 
 def _array_frames(footage: Footage, places: np.ndarray, fps: float, size: tuple[int, int] | None) -> np.ndarray:
-    with np.load(footage.path, allow_pickle=False) as arrays:
-        stored = arrays["frames"]
+    try:
+        with np.load(footage.path, allow_pickle=False) as arrays:
+            stored = arrays["frames"]
+    except FileNotFoundError as error:
+        raise MediaError("absent_file", os.fspath(footage.path)) from error
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise MediaError("unreadable", f"{footage.path}: {error}") from error
     _check(footage.path, places, len(stored))
     frames = stored[places, footage.view]
     return frames if size is None else np.stack([_resized(frame, size) for frame in frames])

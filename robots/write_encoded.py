@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from safetensors.numpy import save_file
 
+from media.errors import MediaError
 from robots.encoded import FORMAT, MANIFEST, STATISTICS, SUM, checksum, intact
-from robots.episode import Episode, Footage
+from robots.episode import Episode, Finding
+from robots.frames import read_frames
+from robots.rules import damaged
 from storage.damage import Damaged, tell
 from storage.files import replacing, sha256_bytes, sha256_file, sweep
 from storage.notes import write_note
@@ -62,6 +65,7 @@ class Encoded:
     version: str
     encoded: int
     reused: int
+    left_out: int
     episodes: int
     rows: int
     bytes: int
@@ -80,32 +84,37 @@ def write_encoded(
     """Encodes every recording into `folder` unless its file is there, then writes the manifest anew.
 
     `encode`: frames uint8 [n, V, H, W, 3] RGB -> scaled latents [n, V, C, h, w]. `shards`: those to encode, None for
-    all; a recording of another one is listed if its file is there. `done` is told of each newly encoded episode. Files
-    that are listed no more are removed. Raises ValueError for an id given twice, for latents that are not finite and
-    where nothing is left to list, and what reading frames raises.
+    all; a recording of another one is listed if its file is there. `done` is told of each newly encoded episode. An
+    episode without a view that is wanted or with an unreadable frame is left out, by the rule's name. Files that are
+    listed no more are removed. Raises ValueError for an id given twice, for latents that are not finite and where no
+    episode can be listed.
     """
     from robots.statistics import write_statistics
 
     began, folder = time.monotonic(), Path(folder)
     lines: dict[str, dict[str, Any]] = {}
+    left_out: dict[str, Finding] = {}
     encoded = reused = 0
     sweep(folder)
     for recording in recordings:
         episode = recording.episode
-        if episode.episode_id in lines:
+        if episode.episode_id in lines.keys() | left_out.keys():
             raise ValueError(f"episode {episode.episode_id!r} is given twice: ids name one episode each")
         path = folder / "episodes" / f"{encoding.key(recording)}.safetensors"
         if _there(path):
             reused += 1
         elif shards is None or recording.shard in shards:
-            _write(path, recording, encode, encoding)
+            if finding := _write(path, recording, encode, encoding):
+                left_out[episode.episode_id] = finding
+                continue
             encoded += 1
             done(recording)
         else:
             continue
         lines[episode.episode_id] = _line(recording, path, encoding)
     if not lines:
-        raise ValueError("there are no kept episodes to encode: the table of `episodes` says why each was refused")
+        why = next((f"{one.rule}: {one.message}" for one in left_out.values()), "none was kept by `episodes`")
+        raise ValueError(f"there is no episode that can be encoded ({why})")
     write_statistics(folder / STATISTICS, statistics)
     manifest = {
         "format": FORMAT,
@@ -116,6 +125,9 @@ def write_encoded(
         "width": encoding.width,
         "dtype": encoding.dtype,
         "pixels": encoding.pixels,
+        "left_out": [
+            {"episode_id": name, "rule": one.rule, "message": one.message} for name, one in sorted(left_out.items())
+        ],
         "episodes": sorted(lines.values(), key=lambda line: line["episode_id"]),
     }
     # Where the videos lie is not what was encoded.
@@ -126,7 +138,7 @@ def write_encoded(
     _remove_others(folder / "episodes", {line["file"] for line in lines.values()})
     size = sum((folder / "episodes" / line["file"]).stat().st_size for line in lines.values())
     rows = sum(line["n_rows"] for line in lines.values())
-    return Encoded(version, encoded, reused, len(lines), rows, size, time.monotonic() - began)
+    return Encoded(version, encoded, reused, len(left_out), len(lines), rows, size, time.monotonic() - began)
 
 
 def _there(path: Path) -> bool:
@@ -137,16 +149,21 @@ def _there(path: Path) -> bool:
         return False
 
 
-def _write(path: Path, recording: Recording, encode: Encode, encoding: Encoding) -> None:
-    from robots.frames import read_frames
-
-    episode, footage = recording.episode, _footage(recording.episode, encoding.views)
+def _write(path: Path, recording: Recording, encode: Encode, encoding: Encoding) -> Finding | None:
+    """Encodes one episode, or says what is wrong with it."""
+    episode = recording.episode
+    if missing := [view for view in encoding.views if view not in episode.footage]:
+        told = (
+            f"no view {missing[0]!r}: it has {', '.join(episode.footage)}, the model wants {', '.join(encoding.views)}"
+        )
+        return Finding("view_count", f"episode {episode.episode_id}: {told}", refused=True)
     frames, latents = [], []
     for start in range(0, episode.frames, encoding.batch):
         rows = range(start, min(start + encoding.batch, episode.frames))
-        some = np.stack(
-            [read_frames(one, rows, episode.fps, (encoding.height, encoding.width)) for one in footage], axis=1
-        )
+        try:
+            some = _pixels(episode, rows, encoding)
+        except MediaError as error:
+            return damaged(episode, error)
         made = np.asarray(encode(some))
         if not np.isfinite(made).all():
             raise ValueError(
@@ -161,21 +178,18 @@ def _write(path: Path, recording: Recording, encode: Encode, encoding: Encoding)
     tensors = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata={SUM: checksum(tensors)})
+    return None
 
 
-def _footage(episode: Episode, views: Sequence[str]) -> list[Footage]:
-    missing = [view for view in views if view not in episode.footage]
-    if missing:
-        raise ValueError(
-            f"episode {episode.episode_id!r} has no view {missing[0]!r}: it has {', '.join(episode.footage)}, "
-            f"the model wants {', '.join(views)}"
-        )
-    return [episode.footage[view] for view in views]
+def _pixels(episode: Episode, rows: Sequence[int], encoding: Encoding) -> np.ndarray:
+    """uint8 [n, V, H, W, 3] RGB."""
+    size = encoding.height, encoding.width
+    return np.stack([read_frames(episode.footage[view], rows, episode.fps, size) for view in encoding.views], axis=1)
 
 
 def _line(recording: Recording, path: Path, encoding: Encoding) -> dict[str, Any]:
     episode = recording.episode
-    footage = [asdict(one) | {"path": str(one.path)} for one in _footage(episode, encoding.views)]
+    footage = [asdict(one) | {"path": str(one.path)} for one in map(episode.footage.get, encoding.views)]
     return {
         "episode_id": episode.episode_id,
         "shard": recording.shard,
