@@ -1,9 +1,9 @@
 """Which rows of an episode a rollout reads: chunks, history, stride. The only place where frames are counted.
 
-A chunk is `frames` frames and its first is the current frame, so that it adds `frames` - 1 new ones: 14 chunks of 5 are
-57 frames. Times are counted in model frames from the first frame of the rollout; row = start + stride * time. The history
-of a chunk lies at ages (model frames before the current one); what would lie before the first frame is the first frame,
-as the released rollout code fills its buffer with it (Ctrl-World, scripts/rollout_replay_traj.py).
+A chunk is `frames` frames and its first is the current frame, so that it adds `frames` - 1 new ones: 14 chunks of 5
+are 57 frames. Times are counted in model frames from the first frame of the rollout; row = start + stride * time. The
+history of a chunk lies at ages (model frames before the current one); what would lie before the first frame is the first
+frame, as the released rollout code fills its buffer with it (Ctrl-World, scripts/rollout_replay_traj.py).
 """
 
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ class TooShort(ValueError):
 
 @dataclass(frozen=True)
 class Timing:
-    """history: frames remembered; frames: of a chunk, the current one included; stride: rows from one model frame to the
-    next; pattern: "training" (as the base model was trained) or "replay" (as its rollout script reads its buffer)."""
+    """history: frames remembered; frames: of a chunk, the current one included; stride: rows from one model frame to
+    the next; pattern: "training" (as the base model was trained) or "replay" (as its rollout script reads its buffer)."""
 
     history: int = 6
     frames: int = 5
@@ -45,8 +45,8 @@ class Timing:
     def ages(self) -> tuple[int | None, ...]:
         """Model frames before the current one, oldest first; None: the rollout's first frame.
 
-        With 6 and 5: training 24, 20, 16, 12, 8, 4; replay first, first, 28, 20, 12, 4. A history of 1 or 2 has room for
-        0 or 1 first frames in the replay pattern.
+        With 6 and 5: training 24, 20, 16, 12, 8, 4; replay first, first, 28, 20, 12, 4. A history of 1 or 2 has room
+        for 0 or 1 first frames in the replay pattern.
         """
         if self.pattern == "training":
             return tuple(self.new * n for n in range(self.history, 0, -1))
@@ -124,7 +124,7 @@ class History(Generic[Frame]):
             del self.kept[old]
 
     def taken(self, now: int) -> list[Frame]:
-        """The history of the chunk whose current frame has time `now`, oldest first. Raises ValueError: not remembered."""
+        """The history of the chunk whose current frame has time `now`, oldest first. ValueError: not remembered."""
         return [self._at(time) for time in self.timing.history_times(now)]
 
     def _at(self, time: int) -> Frame:

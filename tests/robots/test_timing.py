@@ -1,4 +1,4 @@
-"""Chunk arithmetic and history: 14 chunks are 57 frames, nothing is clamped, the ring buffer gives the published ages."""
+"""Chunks and history: 14 chunks are 57 frames, nothing is clamped, the ring buffer gives the published ages."""
 
 import numpy as np
 import pytest
