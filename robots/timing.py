@@ -2,8 +2,8 @@
 
 A chunk is `frames` frames and its first is the current frame, so that it adds `frames` - 1 new ones: 14 chunks of 5
 are 57 frames. Times are counted in model frames from the first frame of the rollout; row = start + stride * time. The
-history of a chunk lies at ages (model frames before the current one); what would lie before the first frame is the first
-frame, as the released rollout code fills its buffer with it (Ctrl-World, scripts/rollout_replay_traj.py).
+history of a chunk lies at ages (model frames before the current one). What would lie before the first frame is the
+first frame, as the released rollout code fills its buffer with it (Ctrl-World, scripts/rollout_replay_traj.py).
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class TooShort(ValueError):
 @dataclass(frozen=True)
 class Timing:
     """history: frames remembered; frames: of a chunk, the current one included; stride: rows from one model frame to
-    the next; pattern: "training" (as the base model was trained) or "replay" (as its rollout script reads its buffer)."""
+    the next; pattern: "training" (as the base was trained) or "replay" (as its rollout script reads its buffer)."""
 
     history: int = 6
     frames: int = 5
