@@ -23,6 +23,10 @@ from assets.release import checks
 from assets.release.curation_report import curation_report
 from assets.release.published_dataset import published_dataset
 from assets.release.worldtasks import worldtasks
+from assets.robots import checks as episode_checks
+from assets.robots.episode_latents import episode_latents
+from assets.robots.episode_statistics import episode_statistics
+from assets.robots.episodes import episodes
 from assets.training.conditions import conditions
 from assets.training.executor import executor
 from assets.training.executor_ablations import executor_ablations
@@ -32,7 +36,7 @@ from assets.training.training_data import training_data
 from pipelines.jobs import JOBS
 from pipelines.resources import resources
 from pipelines.schedules import rebuild_worldtasks_weekly
-from pipelines.sensors import new_checkpoints, new_clips, new_executors
+from pipelines.sensors import new_checkpoints, new_clips, new_episodes, new_executors
 
 RELEASE_DEADLINE = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=8), warn_window=timedelta(days=7))
 
@@ -60,6 +64,9 @@ ASSETS = [
     dreamgen_scores,
     vbvr_queries,
     vbvr_scores,
+    episodes,
+    episode_statistics,
+    episode_latents,
 ]
 
 
@@ -70,10 +77,10 @@ def with_deadline(spec: dg.AssetSpec) -> dg.AssetSpec:
 
 defs = dg.Definitions(
     assets=dg.map_asset_specs(with_deadline, ASSETS),
-    asset_checks=dg.load_asset_checks_from_modules([checks, benchmark_checks]),
+    asset_checks=dg.load_asset_checks_from_modules([checks, benchmark_checks, episode_checks]),
     jobs=JOBS,
     schedules=[rebuild_worldtasks_weekly],
-    sensors=[new_checkpoints, new_clips, new_executors],
+    sensors=[new_checkpoints, new_clips, new_episodes, new_executors],
     resources=resources(lambda name: defs.resolve_job_def(name)),
     # Stages are parallel inside (files, requests); a process for each step and check would only add seconds of imports.
     executor=dg.in_process_executor,

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.support.partitions import ALL_SHARDS
 from pipelines.recipes import RECIPES, load_recipe
 
 # Tags of the Dagster runs of all jobs; a job adds its own below.
@@ -96,6 +97,14 @@ evaluate_vbvr = job(
     "Install the data set and the evaluator first: docs/benchmarks.md has a recipe.",
 )
 
+encode_episodes = job(
+    "encode_episodes",
+    dg.AssetSelection.assets("episodes", "episode_statistics", "episode_latents"),
+    "Reads a robot's episodes, holds them against its action contract, and encodes every view once: what robot world "
+    "models are trained on. It takes all shards.",
+    tags=ALL_SHARDS,
+)
+
 JOBS = [
     build_worldtasks,
     train_wmsd,
@@ -105,4 +114,5 @@ JOBS = [
     evaluate_worldtasks,
     evaluate_dreamgen,
     evaluate_vbvr,
+    encode_episodes,
 ]

@@ -81,3 +81,15 @@ def evaluation_recipe() -> dict:
 def scheduled_recipe() -> dict:
     """The recipe that schedules and sensors run: WMSD_RECIPE, else the microworld."""
     return load_recipe(Path(os.environ.get("WMSD_RECIPE", RECIPES / "microworld.yaml")))
+
+
+EPISODE_STAGES = ("episodes", "episode_statistics", "episode_latents")
+
+
+def episodes_recipe() -> dict:
+    """What the sensor encodes new episodes by: of the recipe WMSD_EPISODES_RECIPE, which may be one of a training, the
+    part that reads and encodes. Without it: the robot microworld, which has no new ones."""
+    path = os.environ.get("WMSD_EPISODES_RECIPE")
+    recipe = load_recipe(Path(path)) if path else {}
+    stages = {name: block for name, block in recipe.get("ops", {}).items() if name in EPISODE_STAGES}
+    return recipe | ({"ops": stages} if stages else {})

@@ -1,6 +1,8 @@
-"""A rebuild when clips arrive, an evaluation when an Executor is trained, or while it is: off until switched on.
+"""A run when clips or episodes arrive, an evaluation when an Executor is trained, or while it is.
 
-Their recipes are named by WMSD_RECIPE and WMSD_EVALUATION_RECIPE. What failed is asked for again: see attempts.py.
+All are off until switched on.
+Their recipes are named by WMSD_RECIPE, WMSD_EPISODES_RECIPE and WMSD_EVALUATION_RECIPE. What failed is asked for again:
+see attempts.py.
 """
 
 import copy
@@ -17,9 +19,10 @@ from assets.support.partitions import ALL_SHARDS
 from assets.support.run_config import resolved
 from curation.clips.folder import list_videos
 from pipelines.attempts import attempts, tags
-from pipelines.jobs import build_worldtasks, evaluate_worldtasks
+from pipelines.jobs import build_worldtasks, encode_episodes, evaluate_worldtasks
 from pipelines.partition_tags import stretches, tags_of
-from pipelines.recipes import evaluation_recipe, scheduled_recipe, store_of
+from pipelines.recipes import episodes_recipe, evaluation_recipe, scheduled_recipe, store_of
+from robots.listing import folder_hash
 from storage.files import sha256_bytes, sha256_file
 
 
@@ -47,23 +50,48 @@ def new_clips(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipR
     found = listing_hash(recipe)
     if found is None:
         return dg.SkipReason("the recipe's source is not a folder, so there are no new clips to wait for")
+    return when_still(context, "new_clips", recipe, found)
+
+
+@dg.sensor(
+    job=encode_episodes,
+    minimum_interval_seconds=120,
+    default_status=dg.DefaultSensorStatus.STOPPED,
+    description="Reads and encodes a robot's episodes after files in their folder changed and then stayed unchanged "
+    "for one tick: only new ones are encoded. Its recipe is named by WMSD_EPISODES_RECIPE. Repeats a failed run after 5 "
+    "minutes, 10, 20 and so on, 6 hours at most.",
+)
+def new_episodes(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    recipe = episodes_recipe()
+    source = resolved(recipe).get("ops", {}).get("episodes", {}).get("config", {}).get("source", {})
+    folder = Path(source.get("path") or "").expanduser()
+    if not source.get("path") or not folder.is_dir():
+        return dg.SkipReason("the recipe's episodes are not in a folder here, so there are no new ones to wait for")
+    return when_still(context, "new_episodes", recipe, sha256_bytes(repr([recipe, folder_hash(folder)]).encode()))
+
+
+def when_still(
+    context: dg.SensorEvaluationContext, sensor: str, recipe: dict, found: str
+) -> dg.SensorResult | dg.SkipReason:
+    """A run of all shards once `found`, a hash of the recipe and its source's files, is new and the same twice."""
     cursor = json.loads(context.cursor) if context.cursor else {}
     if found == cursor.get("built"):
-        last = attempts(context.instance, "new_clips", {"source": found}).get("source")
+        last = attempts(context.instance, sensor, {"source": found}).get("source")
         if last is None or not last.due:
             told = f": {last.said}" if last is not None else ""
             return dg.SkipReason(f"nothing has changed in the source folder{told}")
         context.log.warning(f"nothing has changed in the source folder: {last.said}")
-        return dg.SensorResult(run_requests=[_build(recipe, found, last.key(found))])
+        return dg.SensorResult(run_requests=[_build(sensor, recipe, found, last.key(found))])
     if found != cursor.get("seen"):
         moved = json.dumps(cursor | {"seen": found})
         return dg.SensorResult(skip_reason="the source folder has changed: waiting until copying ends", cursor=moved)
-    return dg.SensorResult(run_requests=[_build(recipe, found)], cursor=json.dumps({"seen": found, "built": found}))
+    built = json.dumps({"seen": found, "built": found})
+    return dg.SensorResult(run_requests=[_build(sensor, recipe, found)], cursor=built)
 
 
-def _build(recipe: dict, found: str, key: str | None = None) -> dg.RunRequest:
+def _build(sensor: str, recipe: dict, found: str, key: str | None = None) -> dg.RunRequest:
     # At first without a key: a folder may come back to an earlier state, and the cursor knows what was asked for last.
-    return dg.RunRequest(run_key=key, run_config=recipe, tags=ALL_SHARDS | tags("new_clips", {"source": found}))
+    return dg.RunRequest(run_key=key, run_config=recipe, tags=ALL_SHARDS | tags(sensor, {"source": found}))
 
 
 def block_of(recipe: dict) -> dict:

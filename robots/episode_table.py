@@ -78,9 +78,7 @@ def row_of(episode: Episode) -> dict[str, Any]:
         "states_sha256": states_sha256,
         "footage": footage,
         "content": content if kept else "",
-        "findings": [
-            {"rule": one.rule, "message": _text(one.message), "refused": one.refused} for one in episode.findings
-        ],
+        "findings": [asdict(one) | {"message": _text(one.message)} for one in episode.findings],
         "status": KEPT if kept else REJECTED,
         "reason": episode.refused,
         "detail": next((_text(one.message) for one in episode.findings if one.refused), ""),

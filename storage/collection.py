@@ -22,6 +22,9 @@ class Store:
     journal/, locks/, timings/       what is finished, who works, how long it took
     pictures/STAGE/                  what the UI shows of a stage
     published/VERSION/, latest       releases, and a link to the last; report.html: the curation report
+    robot_microworld/                episodes of the robot microworld (robots/layouts/microworld.py)
+    episode_statistics.json          what states of robots are normalised by; episode_statistics.facts.json: doubts
+    episode_latents/MODEL/           encoded episodes (robots/encoded.py)
     training_data.json, conditions/  the release that training reads, and what it encodes of it
     training/NAME/                   a training run (training/run_folder.py)
     evaluation/runs/NAME/            an evaluated run (evaluation/records.py); beside runs/: reports/, benchmarks/
@@ -109,6 +112,22 @@ class Store:
     def report_note(self) -> Path:
         """What the report was made from."""
         return self.folder / "report.json"
+
+    @property
+    def robot_microworld(self) -> Path:
+        return self.folder / "robot_microworld"
+
+    @property
+    def episode_statistics(self) -> Path:
+        return self.folder / "episode_statistics.json"
+
+    @property
+    def episode_statistics_facts(self) -> Path:
+        return self.episode_statistics.with_suffix(".facts.json")
+
+    @property
+    def episode_latents(self) -> Path:
+        return self.folder / "episode_latents"
 
     @property
     def conditions(self) -> Path:

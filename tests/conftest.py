@@ -19,7 +19,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY / "tests" / "guard"),
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 # What a shell may have set for runs of its own.
-for name in ("DAGSTER_HOME", "WMSD_EVALUATION_RECIPE", "WMSD_RECIPE", "WMSD_SHARDS"):
+for name in ("DAGSTER_HOME", "WMSD_EPISODES_RECIPE", "WMSD_EVALUATION_RECIPE", "WMSD_RECIPE", "WMSD_SHARDS"):
     os.environ.pop(name, None)
 
 # How long an example takes is the machine's business: workers run side by side, and others may run beside them.

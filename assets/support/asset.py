@@ -23,6 +23,7 @@ POOLS = {
         "judgements",
         "dreamgen_scores",
         "vbvr_queries",
+        "episode_latents",
     ),
     # A page of all runs takes longer than the child's lock is waited for.
     "report": ("report",),

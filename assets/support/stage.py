@@ -26,10 +26,10 @@ from storage.files import sha256_bytes, write_bytes
 warnings.filterwarnings("ignore", message=".*backfill_policy.*", category=dg.BetaWarning)
 
 
-def stage_asset(stage: Stage, **attributes):
+def stage_asset(stage: Stage, group: str = "curation", **attributes):
     """The decorator of every partitioned stage: partitions, backfill policy, group and lineage in one place."""
     return asset(
-        group="curation",
+        group=group,
         partitions_def=SHARDS,
         # One run takes any number of shards: models load once, and finished shards are skipped.
         backfill_policy=dg.BackfillPolicy.single_run(),
