@@ -7,14 +7,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from media.decode import decode_stills
 from media.errors import MediaError
 from media.index import FrameIndex
 from media.plan import Wanted, exact_plan
-from media.probe import probe
 from robots.episode import Footage
 
 # A container whose frame rate is further than this from the rows' has a wrong tag: its times are not believed.
@@ -37,6 +34,10 @@ def read_frames(footage: Footage, rows: Sequence[int], fps: float, size: tuple[i
 
 
 def _video_frames(footage: Footage, places: np.ndarray, fps: float, size: tuple[int, int] | None) -> np.ndarray:
+    import cv2
+
+    from media.decode import decode_stills
+
     index, first, stop = span(footage, fps)
     _check(footage.path, places, stop - first)
     pts = index.pts[first + places].tolist()
@@ -78,6 +79,8 @@ def _check(path: Path, places: np.ndarray, count: int) -> None:
 def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if picture.shape[:2] == tuple(size):
         return picture
+    import cv2
+
     return cv2.resize(picture, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
 
 
@@ -115,6 +118,8 @@ def rate_agrees(rate: float, fps: float) -> bool:
 
 def file_facts(path: Path) -> dict:
     """What media.probe says of a file, kept for the files read last. Raises MediaError."""
+    from media.probe import probe
+
     try:
         status = os.stat(path)
     except OSError:
@@ -124,4 +129,6 @@ def file_facts(path: Path) -> dict:
 
 @lru_cache(maxsize=256)
 def _probed(path: str, size: int, mtime_ns: int) -> dict:
+    from media.probe import probe
+
     return probe(Path(path))

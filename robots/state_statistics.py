@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from robots.contract_checks import contract_findings
 from robots.contracts import contract_of
 from robots.episode import Finding
 from robots.episode_table import recordings
@@ -62,7 +61,7 @@ def statistics_of(tables: Sequence[Path], robot: str, file: str = "") -> StateSt
             )
         statistics = replace(statistics, robot=robot, columns=contract.names)
     clipped = sum(statistics.clip_fraction(states) * len(states) for states in _train(tables)) / counted.rows
-    return StateStatistics(statistics, own, tuple(contract_findings(contract, own)), clipped)
+    return StateStatistics(statistics, own, (), clipped)
 
 
 def _train(tables: Sequence[Path]):
