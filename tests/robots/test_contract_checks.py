@@ -109,7 +109,10 @@ def test_what_is_spoilt_is_found_by_its_name_and_nothing_else(way, robot, seed):
     assert rules(spoil(good(contract, seed), contract), contract) == [rule]
 
 
-@pytest.mark.parametrize(("robot", "other"), [("droid", "fetch"), ("fetch", "droid"), ("fetch", "microworld")])
+@pytest.mark.parametrize(
+    ("robot", "other"),
+    [("droid", "fetch"), ("fetch", "droid"), ("fetch", "microworld"), ("microworld", "droid"), ("microworld", "fetch")],
+)
 @given(seed=seeds)
 def test_data_of_another_robot_are_found(robot, other, seed):
     contract = contract_of(robot)
