@@ -6,7 +6,6 @@ Means are over frames, then over views.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 
 import torch
 from torch import Tensor
@@ -64,15 +63,12 @@ def _psnr(ours: Tensor, theirs: Tensor, cap: float) -> Tensor:
 
 
 def _ssim(ours: Tensor, theirs: Tensor, kernel: int) -> Tensor:
-    return _torchmetrics_ssim()(ours, theirs, sigma=kernel * SIGMA_OF_KERNEL, data_range=1.0, reduction="none")
-
-
-@cache
-def _torchmetrics_ssim():
-    # torchmetrics.functional's front door loads transformers; the module behind it does not.
+    # Not at the top: torchmetrics loads transformers and torchvision.
     from torchmetrics.functional.image.ssim import structural_similarity_index_measure
 
-    return structural_similarity_index_measure
+    return structural_similarity_index_measure(
+        ours, theirs, sigma=kernel * SIGMA_OF_KERNEL, data_range=1.0, reduction="none"
+    )
 
 
 def view_weights(views: Sequence[str], wrist_weight: float = 1.0) -> Tensor:
