@@ -58,8 +58,8 @@ def new_clips(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipR
     minimum_interval_seconds=120,
     default_status=dg.DefaultSensorStatus.STOPPED,
     description="Reads and encodes a robot's episodes after files in their folder changed and then stayed "
-    "unchanged for one tick: only new ones are encoded. Its recipe is named by WMSD_EPISODES_RECIPE. Repeats a failed run after 5 "
-    "minutes, 10, 20 and so on, 6 hours at most.",
+    "unchanged for one tick: only new ones are encoded. Its recipe is named by WMSD_EPISODES_RECIPE. Repeats a failed "
+    "run after 5 minutes, 10, 20 and so on, 6 hours at most.",
 )
 def new_episodes(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     recipe = episodes_recipe()
