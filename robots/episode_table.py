@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -79,11 +78,15 @@ def row_of(episode: Episode) -> dict[str, Any]:
         "states_sha256": states_sha256,
         "footage": footage,
         "content": content if kept else "",
-        "findings": [asdict(one) | {"message": _text(one.message)} for one in episode.findings],
+        "findings": [_finding(one) for one in episode.findings],
         "status": KEPT if kept else REJECTED,
         "reason": episode.refused,
         "detail": next((_text(one.message) for one in episode.findings if one.refused), ""),
     }
+
+
+def _finding(one: Finding) -> dict[str, Any]:
+    return {"rule": one.rule, "message": _text(one.message), "refused": one.refused}
 
 
 def _text(text: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from robots.contract_checks import contract_findings, statistics_findings
 from robots.contracts import contract_of
 from robots.episode import Finding
 from robots.episode_table import recordings
@@ -14,7 +15,7 @@ from robots.statistics import Statistics, read_statistics
 
 
 class NoStates(ValueError):
-    """There is no kept train episode, or a file's statistics are not of these states."""
+    """There is no kept train episode."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +53,15 @@ def statistics_of(tables: Sequence[Path], robot: str, file: str = "") -> StateSt
         raise NoStates("no train episode was kept: the table of `episodes` says by which rule each was refused")
     own = counted.statistics()
     statistics = own
+    findings = contract_findings(contract, own)
     if file:
         statistics = read_statistics(Path(file))
-        if len(statistics.q01) != len(contract.names) or statistics.robot not in ("", robot):
-            raise NoStates(
-                f"{file} has statistics of {statistics.robot or 'a robot that it does not name'} with "
-                f"{len(statistics.q01)} columns: the robot {robot} has {len(contract.names)}"
-            )
+        findings += statistics_findings(contract, statistics, own)
+        if len(statistics.q01) != len(contract.names):
+            return StateStatistics(own, own, tuple(findings), np.zeros(len(own.q01)))  # an error is among them
         statistics = replace(statistics, robot=robot, columns=contract.names)
     clipped = sum(statistics.clip_fraction(states) * len(states) for states in _train(tables)) / counted.rows
-    return StateStatistics(statistics, own, (), clipped)
+    return StateStatistics(statistics, own, tuple(findings), clipped)
 
 
 def _train(tables: Sequence[Path]):

@@ -7,7 +7,7 @@ An episode that cannot be used stays in the table with the name of the rule that
 import dagster as dg
 
 from assets.support.config_blocks import config_block
-from assets.support.episodes import STAGE, EpisodesOptions, pictures, rules_markdown, split_counts
+from assets.support.episodes import STAGE, EpisodesOptions, pictures, rules_markdown, source_of, split_counts
 from assets.support.resources import CollectionResource
 from assets.support.stage import run_stage, stage_asset
 from curation.shards import shard_of
@@ -27,7 +27,7 @@ def episodes(
     store = collection.store()
     options = EpisodesOptions(**config.model_dump(mode="json"))
     try:
-        source = options.source
+        source = source_of(options, store)
         files = listing_hash(source)
         places = {name: shard_of(name, len(store.shards)) for name in episode_ids(source)}
 

@@ -1,5 +1,6 @@
 """What the assets of robot episodes share: their options, the stage `episodes`, where a recipe's episodes lie."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from robots.episode_table import EPISODES, recordings
 from robots.options import RobotSource
 from robots.rules import RULES
 from robots.state_statistics import StateStatistics
+from storage.collection import Store
+from storage.notes import kept_note, write_note
 from storage.options import Options
 from storage.tables import read_meta, read_rows
 
@@ -22,10 +25,20 @@ STAGE = Stage(name="episodes", title="Episodes", unit="episodes", schema=EPISODE
 MICROWORLD = RobotSource(layout="microworld", path="", robot="microworld")
 
 
+class MadeEpisodes(Options):
+    """How many episodes of the robot microworld are made, where the source is the microworld without a path."""
+
+    train: int = Field(400, ge=0, le=1_000_000, description="Episodes to train on.")
+    val: int = Field(40, ge=0, le=1_000_000, description="Episodes that choose the best checkpoint.")
+    test: int = Field(200, ge=0, le=1_000_000, description="Episodes of the last comparison.")
+    seed: int = Field(0, ge=0, description="Other seeds give other episodes.")
+
+
 class EpisodesOptions(Options):
     """Where the episodes come from."""
 
     source: RobotSource = Field(MICROWORLD, description="The data set. The microworld without a path: made here.")
+    microworld: MadeEpisodes = MadeEpisodes()
 
     @model_validator(mode="after")
     def _has_a_path(self) -> "EpisodesOptions":
@@ -45,6 +58,22 @@ class EpisodeStatisticsOptions(Options):
     most_clipped: float = Field(
         0.1, ge=0, le=1, description="Warn where more than this share of a column's values is clipped to [-1, 1]."
     )
+
+
+def source_of(options: EpisodesOptions, store: Store) -> RobotSource:
+    """The source to read. The microworld's episodes are made first, those that are there already stay."""
+    if options.source.path:
+        return options.source
+    made = options.microworld
+    folder = store.robot_microworld / f"seed-{made.seed}"
+    note, wanted = folder.with_suffix(".json"), made.model_dump(mode="json")
+    if kept_note(note) != wanted:
+        from microworld.robot.episodes import make_episodes
+
+        counts = {"train": made.train, "val": made.val, "test": made.test}
+        make_episodes(folder, counts, made.seed, workers=os.cpu_count() or 1)
+        write_note(note, wanted)
+    return options.source.model_copy(update={"path": str(folder)})
 
 
 def rules_markdown(tables: Sequence[Path]) -> dg.MetadataValue:

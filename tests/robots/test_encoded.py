@@ -122,6 +122,15 @@ def test_a_rerun_encodes_what_is_new_and_keeps_the_version(made):
     assert len(list((made / "out" / "episodes").iterdir())) == 3, "files of the other model are gone"
 
 
+def test_another_text_changes_the_version_and_encodes_nothing(made):
+    given = recordings(made / "in")
+    given[1] = dataclasses.replace(given[1], episode=dataclasses.replace(given[1].episode, text="lift"))
+    before = EpisodeStore(made / "out").version
+    again = write_encoded(made / "out", given, encode, ENCODING, statistics())
+    assert (again.encoded, again.reused) == (0, 3) and again.version != before
+    assert EpisodeStore(made / "out").episode("e1").text == "lift"
+
+
 def test_one_shard_at_a_time_lists_all_that_are_there(tmp_path):
     given = recordings(tmp_path / "in")
     for number, listed in ((1, ["e1"]), (0, ["e0", "e1"])):
