@@ -30,7 +30,13 @@ LIBRARIES = (
     "diffusers.models.transformers.transformer_wan", "diffusers.models.autoencoders.autoencoder_kl_wan",
     "diffusers.pipelines.wan.pipeline_wan_i2v", "peft", "accelerate",
 )  # fmt: skip
-PROGRAMS = {"evaluation.generate", "microworld.model.pretrain", "training.encode", "training.train"}
+PROGRAMS = {
+    "evaluation.generate",
+    "microworld.model.pretrain",
+    "models.robot.encode",
+    "training.encode",
+    "training.train",
+}
 # Those that need less start warm as well once the process that forks is there.
 SMALL_PROGRAMS = {
     "evaluation.benchmarks.dreamgen", "evaluation.benchmarks.vbvr", "evaluation.judge", "evaluation.preference",
