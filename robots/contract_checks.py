@@ -40,6 +40,7 @@ UNITS = {100: "centimetres", 1000: "millimetres"}
 FAR = 5.0  # times as far as the robot reaches: no pose that is merely odd
 LEAST_CLOSED = 0.1  # of the way from open to closed
 LEAST_OVERLAP = 0.25  # of the data's range with that of the statistics
+MOST_HALFWAY = 0.05  # of the rows with a gripper exactly between its ends
 MOST_SATURATED = 0.25  # of positions at -1 or 1: 0.02 by construction, near 0.7 when normalised twice
 
 
@@ -205,7 +206,11 @@ def check_same_robot(contract: Contract, statistics: Statistics, own: Statistics
 
 def action_findings(contract: Contract, actions: np.ndarray) -> list[Finding]:
     """What is wrong with actions [..., D] that a model is to be given: normalised once they are in [-1, 1]."""
-    rows = np.asarray(actions, np.float64).reshape(-1, len(contract.columns))
+    rows = np.asarray(actions, np.float64)
+    if rows.shape[-1:] != (len(contract.columns),):
+        told = f"sizes {list(rows.shape)}: the last must be {len(contract.columns)} ({', '.join(contract.names)})"
+        return [error("column_count", told)]
+    rows = rows.reshape(-1, len(contract.columns))
     if not np.isfinite(rows).all():
         row, place = (int(one) for one in np.argwhere(~np.isfinite(rows))[0])
         return [error("not_finite", f"{contract.names[place]} of row {row} is {rows[row, place]}")]
@@ -214,9 +219,9 @@ def action_findings(contract: Contract, actions: np.ndarray) -> list[Finding]:
     if len(beyond):
         told = ", ".join(f"{contract.names[p]} {rows[:, p].min():.4g} to {rows[:, p].max():.4g}" for p in beyond)
         return [error("unnormalised_actions", f"{told}: normalised they are in -1 to 1")]
-    half = abs(contract.gripper.open) < 1e-6 and (np.abs(grip) < 1e-6).mean() > 0.05 and grip.min() > -0.5
-    if half:
-        told = f"the gripper is 0 in {(np.abs(grip) < 1e-6).mean():.0%} of the rows, as recorded when open"
+    at_zero = float((np.abs(grip) < 1e-6).mean())
+    if 0 in (contract.gripper.open, contract.gripper.closed) and at_zero > MOST_HALFWAY and grip.min() > -0.5:
+        told = f"the gripper is 0 in {at_zero:.0%} of the rows and never -1, as recorded ({contract.gripper.said})"
         return [error("unnormalised_actions", f"{told}: normalised it is -1 there")]
     moving = [place for place in contract.indices("m") if np.ptp(rows[:, place]) > 0]
     ends = (np.abs(rows[:, moving]) >= 1 - 1e-6).mean() if moving else 0.0

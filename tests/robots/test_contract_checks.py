@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from robots.contract_checks import (
     statistics_findings,
 )
 from robots.contracts import CONTRACTS, contract_of
-from robots.contracts.contract import Contract
+from robots.contracts.contract import Contract, Gripper
 from robots.quantiles import StreamingQuantiles
 from robots.statistics import Statistics, read_statistics
 
@@ -139,7 +140,20 @@ def test_every_rule_that_is_found_is_listed():
     assert {rule for rule, _ in SPOILT.values()} < CONTRACT_RULES.keys()
 
 
+def test_a_gripper_may_be_1_when_open():
+    contract = replace(contract_of("fetch"), gripper=Gripper(6, open=1.0, closed=0.0))
+    states = good(contract, 0)
+    assert rules(states, contract) == []
+    assert rules(normalised(states, contract), contract) == ["normalised_states"]
+    found = action_findings(contract_of("microworld"), good(contract_of("microworld"), 0))
+    assert found[0].message.startswith("the gripper is 0 in 5")
+    states[:, 6] = 0.95
+    assert rules(states, contract) == ["gripper_never_closes"]
+
+
 def test_another_number_of_columns_is_refused():
+    (found,) = action_findings(contract_of("droid"), np.zeros((4, 11, 8)))
+    assert found.message.startswith("sizes [4, 11, 8]: the last must be 7 (x, y,")
     found = contract_findings(contract_of("droid"), Statistics(np.zeros(6), np.ones(6)))
     assert [one.rule for one in found] == ["column_count"]
     assert found[0].message.startswith("6 columns (no names): droid has 7 (x, y,")
