@@ -1,4 +1,4 @@
-"""Executes a plan: the planned frames as upright BGR pictures, and nothing decoded that can be left out.
+"""Executes a plan: the planned frames as upright pictures, and nothing decoded that can be left out.
 
 Three savings, none of which changes a pixel. A keyframe is decoded alone and drained, since waiting for the
 reordering delay would decode its neighbours. A run ends by draining once the packets of its targets are in. And a
@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from media.container import MAX_PIXELS, check_pixels, opened, pixel_aspect
-from media.display import Painter
+from media.display import Order, Painter
 from media.errors import MediaError
 from media.fields import deinterlaced, is_interlaced
 from media.neighbours import Taken, paired
@@ -30,7 +30,7 @@ from media.treatment import Treatment
 
 @dataclass(frozen=True, eq=False)
 class Still:
-    """A planned frame: its picture (uint8 [h, w, 3] BGR), or why there is none (a MediaError of a frame)."""
+    """A planned frame: its picture (uint8 [h, w, 3]), or why there is none (a MediaError of a frame)."""
 
     pts: int
     picture: np.ndarray | None = None
@@ -44,17 +44,18 @@ def decode_stills(
     max_pixels: int = MAX_PIXELS,
     treatment: Treatment = Treatment(),
     patience_s: float = float("inf"),
+    order: Order = "bgr",
 ) -> Iterator[Still]:
     """Yields one Still for each wanted frame, holding one picture at a time, in no certain order.
 
     A still is delivered only when its presentation time is the planned one, or for a plan that counts, when it is the
     planned one in the order shown. `treatment`: of interlaced and HDR frames. After `patience_s` seconds frames that
-    are hard to reach are given up ("timeout"). Raises MediaError for the file as a whole.
+    are hard to reach are given up ("timeout"). `order`: of channels. Raises MediaError for the file as a whole.
     """
     deadline = time.monotonic() + patience_s
     wanted = {frame.pts for frame in plan.wanted}
     with opened(path, max_pixels) as (container, stream):
-        painter = Painter(max_side_px, tone_map=treatment.hdr == "tone_map")
+        painter = Painter(max_side_px, tone_map=treatment.hdr == "tone_map", order=order)
         found = take(path, Reader(container, stream), plan, max_pixels, deadline)
         for taken, beside in paired(found, dict(plan.beside)):
             if taken.pts not in wanted:
@@ -76,7 +77,7 @@ def picture_of(
     painter: Painter,
     treatment: Treatment,
 ) -> np.ndarray:
-    """uint8 [h, w, 3] BGR. Raises MediaError with a reason of a frame."""
+    """uint8 [h, w, 3], in the painter's order. Raises MediaError with a reason of a frame."""
     frame = taken.frame
     if taken.late:
         raise MediaError("timeout", f"the frame at {taken.pts} needs one pass over the file: raise timeout_s")

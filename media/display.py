@@ -1,8 +1,10 @@
-"""From a decoded frame to the picture a viewer would see: 8-bit BGR, upright, square pixels, no larger than asked."""
+"""From a decoded frame to the picture a viewer would see: 8 bits, upright, square pixels, no larger than asked."""
 
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from av.sidedata.sidedata import Type
@@ -13,6 +15,8 @@ from media.tone_map import is_hdr, tone_mapped
 
 # A pixel aspect beyond 8:1 is a damaged header, not a picture, and is ignored.
 MAX_PIXEL_ASPECT = 8
+
+Order = Literal["bgr", "rgb"]  # of channels: OpenCV's, or everybody else's
 
 UNSPECIFIED_MATRICES = (2, 3)  # AVCOL_SPC_UNSPECIFIED, AVCOL_SPC_RESERVED
 
@@ -69,6 +73,7 @@ def display_size(
     return (h, w) if turn.transpose else (w, h)
 
 
+@lru_cache(maxsize=64)  # it is asked for every frame
 def stored_size(
     width: int, height: int, pixel_aspect: Fraction | None, max_side_px: int | None = None
 ) -> tuple[int, int]:
@@ -87,22 +92,23 @@ def rounded(size: Fraction) -> int:
 
 
 class Painter:
-    """Turns frames into BGR arrays; one object per stream, because it keeps swscale's tables between frames."""
+    """Turns frames into arrays; one object per stream, because it keeps swscale's tables between frames."""
 
-    def __init__(self, max_side_px: int | None = 1280, tone_map: bool = True):
+    def __init__(self, max_side_px: int | None = 1280, tone_map: bool = True, order: Order = "bgr"):
         self.max_side_px = max_side_px
+        self.order = order
         self.tone_map = tone_map  # else HDR frames keep their transfer curve and look flat
         self._reformatter = VideoReformatter()
 
     def paint(self, frame: VideoFrame, pixel_aspect: Fraction | None) -> np.ndarray:
-        """The frame as a contiguous uint8 [height, width, 3] BGR array."""
+        """The frame as a contiguous uint8 [height, width, 3] array, its channels in this painter's order."""
         hdr = self.tone_map and is_hdr(frame)
         width, height = stored_size(frame.width, frame.height, pixel_aspect, self.max_side_px)
         scaled = self._reformatter.reformat(
             frame,
             width=width,
             height=height,
-            format="rgb48le" if hdr else "bgr24",
+            format="rgb48le" if hdr else f"{self.order}24",
             src_colorspace=assumed_matrix(frame),
             dst_color_range=ColorRange.JPEG,
             interpolation=Interpolation.BICUBIC,  # of chroma, even where the size stays
@@ -110,7 +116,8 @@ class Painter:
         )
         picture = scaled.to_ndarray()
         if hdr:
-            picture = tone_mapped(picture, int(frame.color_trc), int(frame.color_primaries))[..., ::-1]
+            picture = tone_mapped(picture, int(frame.color_trc), int(frame.color_primaries))
+            picture = picture[..., ::-1] if self.order == "bgr" else picture
         return orientation(frame).apply(picture)
 
 

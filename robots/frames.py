@@ -12,7 +12,7 @@ import numpy as np
 from media.errors import MediaError
 from media.index import FrameIndex
 from media.plan import Wanted, exact_plan
-from robots.episode import Footage
+from robots.episode import Episode, Footage
 
 # A container whose frame rate is further than this from the rows' has a wrong tag: its times are not believed.
 RATE_TOLERANCE = 0.02
@@ -33,18 +33,27 @@ def read_frames(footage: Footage, rows: Sequence[int], fps: float, size: tuple[i
     return frames if np.array_equal(order, np.arange(len(places))) else frames[order]
 
 
-def _video_frames(footage: Footage, places: np.ndarray, fps: float, size: tuple[int, int] | None) -> np.ndarray:
-    import cv2
+def read_views(episode: Episode, rows: Sequence[int], size: tuple[int, int] | None = None) -> np.ndarray:
+    """The frames of `rows` of every view, uint8 [n, V, H, W, 3] RGB, views in the episode's order. See read_frames;
+    views of unlike sizes need a `size`, else ValueError."""
+    views = [read_frames(footage, rows, episode.fps, size) for footage in episode.footage.values()]
+    if len({frames.shape for frames in views}) > 1:
+        sizes = ", ".join(f"{name} {v.shape[2]}x{v.shape[1]}" for name, v in zip(episode.footage, views, strict=True))
+        raise ValueError(f"episode {episode.episode_id} has views of unlike sizes ({sizes}): give the size wanted")
+    return np.stack(views, axis=1)
 
+
+def _video_frames(footage: Footage, places: np.ndarray, fps: float, size: tuple[int, int] | None) -> np.ndarray:
     from media.decode import decode_stills
 
     index, first, stop = span(footage, fps)
     _check(footage.path, places, stop - first)
     pts = index.pts[first + places].tolist()
     place_of = {time: place for place, time in enumerate(pts)}
-    plan = exact_plan(index, [Wanted(time, index.seconds(time), index.seconds(time)) for time in pts])
+    seconds = ((index.pts[first + places] - index.pts[0]) * float(index.time_base)).tolist()
+    plan = exact_plan(index, [Wanted(time, at, at) for time, at in zip(pts, seconds, strict=True)])
     frames: np.ndarray | None = None
-    for still in decode_stills(footage.path, plan, max_side_px=None):
+    for still in decode_stills(footage.path, plan, max_side_px=None, order="rgb"):
         row = int(places[place_of[still.pts]])
         if still.picture is None:
             raise MediaError(still.error.reason, f"{footage.path}, row {row}: {still.error.detail}")
@@ -53,7 +62,7 @@ def _video_frames(footage: Footage, places: np.ndarray, fps: float, size: tuple[
             frames = np.empty((len(pts), *picture.shape), np.uint8)
         if picture.shape != frames.shape[1:]:
             raise MediaError("corrupt_frame", f"{footage.path}, row {row} is {picture.shape[1]}x{picture.shape[0]}")
-        cv2.cvtColor(picture, cv2.COLOR_BGR2RGB, dst=frames[place_of[still.pts]])
+        frames[place_of[still.pts]] = picture
     return frames
 
 
