@@ -16,6 +16,7 @@ from robots.episode import Episode, Footage
 
 # A container whose frame rate is further than this from the rows' has a wrong tag: its times are not believed.
 RATE_TOLERANCE = 0.02
+ARRAYS = ".npz"
 
 
 def read_frames(footage: Footage, rows: Sequence[int], fps: float, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -28,7 +29,7 @@ def read_frames(footage: Footage, rows: Sequence[int], fps: float, size: tuple[i
     places, order = np.unique(np.asarray(rows, np.int64), return_inverse=True)
     if not len(places):
         raise ValueError("no rows are asked for: name one at least")
-    read = _array_frames if footage.path.suffix == ".npz" else _video_frames
+    read = _array_frames if footage.path.suffix == ARRAYS else _video_frames
     frames = read(footage, places, fps, size)
     return frames if np.array_equal(order, np.arange(len(places))) else frames[order]
 
@@ -119,6 +120,28 @@ def _nearest(index: FrameIndex, seconds: float, fps: float, rate: float) -> int:
     middles = (ticks[1:] + ticks[:-1]) / 2
     end = ticks[-1] + 0.5 / fps
     return int(np.searchsorted(np.append(middles, end), seconds, side="right"))
+
+
+def count_frames(footage: Footage, fps: float) -> tuple[int, float | None]:
+    """How many frames the footage has, and the rate its file says, None for an array file. Raises MediaError."""
+    if footage.path.suffix == ARRAYS:
+        return array_sizes(footage.path)[0], None
+    _, first, stop = span(footage, fps)
+    return stop - first, file_facts(footage.path)["fps"]
+
+
+def array_sizes(path: Path) -> tuple[int, int]:
+    """Frames and views of an array file, from the header of `frames`: the pictures are not read.
+
+    Raises OSError, zipfile.BadZipFile, and ValueError for other arrays.
+    """
+    with zipfile.ZipFile(path) as archive, archive.open("frames.npy") as handle:
+        version = np.lib.format.read_magic(handle)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, kind = read(handle)
+    if len(shape) != 5 or shape[-1] != 3 or kind != np.uint8:
+        raise ValueError(f"frames are {kind} {list(shape)}: uint8 [n, V, H, W, 3] is expected")
+    return shape[0], shape[1]
 
 
 def rate_agrees(rate: float, fps: float) -> bool:

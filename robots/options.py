@@ -1,13 +1,11 @@
 """What a recipe says about a source of robot episodes."""
 
-from typing import Literal
+from pydantic import Field, field_validator, model_validator
 
-from pydantic import Field, field_validator
-
+from robots.contracts import contract_of
+from robots.contracts.contract import LayoutName
 from robots.rules import RULES
 from storage.options import Options
-
-LayoutName = Literal["ctrl_world", "lerobot", "microworld"]
 
 
 class RobotSource(Options):
@@ -38,6 +36,15 @@ class RobotSource(Options):
     refuse: tuple[str, ...] = Field(
         (), description="Rules (robots/rules.py) that refuse an episode where they would only warn, such as idle."
     )
+
+    @model_validator(mode="after")
+    def _has_a_contract(self) -> "RobotSource":
+        contract_of(self.robot).keys_of(self.layout)  # which says what is there
+        if self.views and len(set(self.views.values())) < len(self.views):
+            raise ValueError(f"views name one camera twice ({', '.join(self.views.values())}): a view has its own")
+        if self.revision is not None and self.layout != "lerobot":
+            raise ValueError(f"revision {self.revision!r} is of a Hub id, and {self.layout} is read from a folder")
+        return self
 
     @field_validator("refuse")
     @classmethod

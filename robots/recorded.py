@@ -44,10 +44,13 @@ class Layout(Protocol):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is read of a source. views: view -> the source's name of its camera. states: names of the source's arrays,
-    side by side the contract's columns. columns: the contract's names of them. angles: which are Euler angles."""
+    """What is read of a source. views: view -> the source's name of its camera, in the model's order. states: names of
+    the source's arrays, side by side the contract's columns; commands: of those that may not hold NaN either. columns:
+    the contract's names. angles: which are Euler angles. fps: rows a second where the source does not say it."""
 
     views: Mapping[str, str]
     states: tuple[str, ...]
+    commands: tuple[str, ...]
     columns: tuple[str, ...]
     angles: tuple[int, ...]
+    fps: float | None = None

@@ -10,7 +10,7 @@ import numpy as np
 
 from media.errors import MediaError
 from robots.episode import Episode, Finding, Footage
-from robots.frames import file_facts, rate_agrees, span
+from robots.frames import count_frames, rate_agrees
 
 RULES: dict[str, str] = {
     # refuse
@@ -75,12 +75,11 @@ def footage_findings(footage: Mapping[str, Footage], fps: float) -> tuple[dict[s
     frames, findings = {}, []
     for view, one in footage.items():
         try:
-            _, first, stop = span(one, fps)
-            rate = file_facts(one.path)["fps"]
+            count, rate = count_frames(one, fps)
         except MediaError as error:
             raise Refused(video_rule(error), f"view {view}, {one.path}: {error}") from error
-        frames[view] = stop - first
-        if not rate_agrees(rate, fps) and frames[view] > 1:
+        frames[view] = count
+        if rate is not None and count > 1 and not rate_agrees(rate, fps):
             told = f"view {view}, {one.path} says {rate:.6g} frames a second, the data set {fps:.6g}, which counts"
             findings.append(Finding("fps_tag", told))
     return frames, findings

@@ -1,6 +1,6 @@
 """Ctrl-World's layout: annotation/<split>/<id>.json, videos/<split>/<id>/<view>.mp4.
 
-Source: github.com/Robert-gyj/Ctrl-World, its dataset_example and dataset/. Only `states` is needed of an annotation:
+Source: github.com/Robert-gyj/Ctrl-World, its dataset_example and dataset/. Only the states are needed of an annotation:
 `joints` and the arrays at the recording's own 15 Hz are absent in some, and so are the latent files that it lists.
 """
 
@@ -15,18 +15,19 @@ from robots.recorded import Entry, Recorded, Wanted
 from robots.rules import Refused, check_finite, states_of
 from storage.json_files import NotJson, read_object
 
-FPS = 5.0
+FPS = 5.0  # every third frame of a recording at 15 Hz
 SPLITS = ("train", "val")
 
 
 class CtrlWorldLayout:
     """The folder that holds `annotation` and `videos`; an episode's id is its annotation's file name."""
 
-    def __init__(self, folder: SourceFolder, wanted: Wanted, fps: float | None, scene: str):
+    def __init__(self, folder: SourceFolder, wanted: Wanted, scene: str):
         if not (folder.root / "annotation").is_dir():
             told = f"{folder.root} has no folder annotation: give the folder that holds annotation and videos"
             raise NoSource(told)
-        self.folder, self.wanted, self.fps, self.scene = folder, wanted, fps or FPS, scene
+        self.folder, self.wanted, self.scene = folder, wanted, scene
+        self.fps = wanted.fps or FPS
 
     def entries(self) -> Iterator[Entry]:
         for split in SPLITS:
@@ -50,12 +51,16 @@ class CtrlWorldLayout:
     def read(self, entry: Entry) -> Recorded:
         said = self._annotation(entry.split, entry.episode_id)
         check_id(said, entry)
-        if "states" not in said:
-            raise Refused("missing_array", f"the annotation has no states, only {', '.join(said)}")
-        states = states_of(said["states"], len(self.wanted.columns), "states")
-        for name, value in said.items():
-            if name.startswith("action"):
-                check_finite(numbers(value, name), name)
+        if missing := [name for name in self.wanted.states if name not in said]:
+            raise Refused("missing_array", f"the annotation has no {', '.join(missing)}, only {', '.join(said)}")
+        for name in self.wanted.commands:
+            if name in said:
+                check_finite(numbers(said[name], name), name)
+        what = ", ".join(self.wanted.states)
+        parts = [numbers(said[name], name) for name in self.wanted.states]
+        if len({len(part) for part in parts}) > 1:
+            raise Refused("bad_annotation", f"{what} have {', '.join(str(len(part)) for part in parts)} rows")
+        states = states_of(np.concatenate(parts, axis=1), len(self.wanted.columns), what)
         text, more = text_of(said.get("texts", []))
         videos = f"videos/{entry.split}/{entry.episode_id}"
         footage = {view: Footage(self.folder.file(f"{videos}/{name}.mp4")) for view, name in self.wanted.views.items()}
@@ -80,11 +85,14 @@ def by_number(path: Path) -> tuple[int, int, str]:
 
 
 def numbers(value: object, name: str) -> np.ndarray:
+    """A list of numbers, or of lists of one length, as float64 [N, D]. Raises Refused."""
     try:
         array = np.asarray(value, np.float64)
     except (TypeError, ValueError) as error:
         raise Refused("bad_annotation", f"{name} is no table of numbers: {error}") from error
-    return array.reshape(len(array), -1) if array.ndim else array.reshape(1, 1)
+    if array.ndim not in (1, 2):
+        raise Refused("bad_annotation", f"{name} has shape {list(array.shape)}: rows of numbers are expected")
+    return array.reshape(len(array), -1) if array.size else array.reshape(0, 0)
 
 
 def text_of(texts: object) -> tuple[str, list[Finding]]:

@@ -19,7 +19,7 @@ TIME_TOLERANCE = 0.25
 
 def read_table(path: Path, info: Info, wanted: Wanted) -> pa.Table:
     """The columns that are needed of a data file. Raises Refused."""
-    needed = {*wanted.states, "action", "timestamp", "frame_index", "episode_index"}
+    needed = {*wanted.states, *wanted.commands, "timestamp", "frame_index", "episode_index"}
     try:
         with opened(path) as file:
             return file.read([name for name in file.schema_arrow.names if name in needed])
@@ -41,8 +41,9 @@ def checked_states(table: pa.Table, info: Info, wanted: Wanted) -> tuple[np.ndar
     if not table.num_rows:
         raise Refused("missing_array", "its data file holds no row of it")
     states = states_in(table, info, wanted)
-    if "action" in table.column_names:
-        check_finite(matrix(table["action"], "action"), "action")
+    for name in wanted.commands:
+        if name in table.column_names:
+            check_finite(matrix(table[name], name), name)
     if "frame_index" in table.column_names:
         numbers = matrix(table["frame_index"], "frame_index")[:, 0]
         if not np.array_equal(numbers, np.arange(len(numbers))):

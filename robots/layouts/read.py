@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from robots.contracts import contract_of
 from robots.episode import Episode, Finding
 from robots.layouts.ctrl_world import CtrlWorldLayout
 from robots.layouts.lerobot_info import read_info
@@ -99,7 +100,7 @@ def open_layout(source: RobotSource, wanted: Wanted) -> Layout:
     """Raises NoSource."""
     folder = open_folder(source.path, source.revision)
     if source.layout == "ctrl_world":
-        return CtrlWorldLayout(folder, wanted, source.fps, source.scene)
+        return CtrlWorldLayout(folder, wanted, source.scene)
     if source.layout == "microworld":
         return MicroworldLayout(folder, wanted)
     info = read_info(folder)
@@ -109,18 +110,10 @@ def open_layout(source: RobotSource, wanted: Wanted) -> Layout:
     return LEROBOT[info.version](folder, info, wanted, source.scene)
 
 
-COLUMNS = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
-CAMERAS = {
-    "ctrl_world": {"external_1": "0", "external_2": "1", "wrist": "2"},
-    "lerobot": {
-        "external_1": "observation.images.exterior_1",
-        "external_2": "observation.images.exterior_2",
-        "wrist": "observation.images.wrist",
-    },
-    "microworld": {"external_1": "external_1", "external_2": "external_2", "wrist": "wrist"},
-}
-
-
 def wanted_of(source: RobotSource) -> Wanted:
-    """What the robot's contract asks of the source."""
-    return Wanted(source.views or CAMERAS[source.layout], ("observation.state",), COLUMNS, (3, 4, 5))
+    """What the contract of the robot asks of the source."""
+    contract = contract_of(source.robot)
+    keys = contract.keys_of(source.layout)
+    views = source.views or {view: keys.views[view] for view in contract.views}
+    fps = source.fps or keys.fps
+    return Wanted(views, keys.state, keys.command, contract.names, contract.indices("rad"), fps)
