@@ -12,6 +12,9 @@ import pyarrow.parquet as pq
 BITS, BLOCK = 16, 16  # 16 bits in 4 x 4 blocks of 16 x 16 pixels
 SIDE = 4 * BLOCK
 CAMERAS = ("observation.images.exterior_1", "observation.images.exterior_2", "observation.images.wrist")
+# Of the small sets of tests/robots/layouts: rows of each episode, and how many of them each file of a camera holds.
+LENGTHS = [6, 8, 7]
+FILES = [[3], [1, 2], [2, 1]]
 COLUMNS = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
 
 

@@ -5,6 +5,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from robots.episode import Episode
 from robots.layouts.read import read_episodes
@@ -59,3 +61,12 @@ def read(layout: str, folder: Path, robot: str, **options) -> list[Episode]:
 def found(episode: Episode) -> dict[str, str]:
     """What each rule said."""
     return {one.rule: one.message for one in episode.findings}
+
+
+def change_table(path, change):
+    pq.write_table(change(pq.read_table(path)), path)
+
+
+def with_column(table: pa.Table, name: str, values: list) -> pa.Table:
+    place = table.column_names.index(name)
+    return table.set_column(place, name, pa.array(values, table.schema.field(name).type))
