@@ -11,6 +11,7 @@ from models.robot.checkpoint import MODEL, ROBOT, STATISTICS, UNET_CONFIG
 from models.robot.network import CtrlWorldNetwork
 from models.robot.options import RobotFile
 from storage.files import replacing, write_bytes
+from storage.json_files import read_object
 
 
 def write_robot_model(
@@ -34,6 +35,9 @@ def write_robot_model(
     write_json(folder / UNET_CONFIG, {**_plain(network.unet.config), "_class_name": "UNetSpatioTemporalConditionModel"})
     if isinstance(vae, nn.Module):
         vae.save_pretrained(folder / "vae")
+        config = read_object(folder / "vae" / "config.json")
+        config.pop("_name_or_path", None)  # where it was read from is no part of what it is
+        write_json(folder / "vae" / "config.json", config)
     else:
         _copy(vae, folder / "vae")
     for part in ("text_encoder", "tokenizer"):
