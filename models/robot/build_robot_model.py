@@ -6,14 +6,16 @@ import json
 import torch
 from torch import nn
 
-from models.robot.checkpoint import MODEL, open_robot, parts_of, read_network
-from models.robot.ctrl_world import CtrlWorld
+from models.robot.checkpoint import MODEL, open_robot, parts_of, read_network, skeleton
+from models.robot.ctrl_world import CtrlWorld, latent_shape
 from models.robot.options import RobotModelOptions, RobotSettings
 from models.robot.protocol import RobotWorldModel
 from models.video.build_video_model import device_of
 from models.video.checkpoint import Checkpoint
+from models.video.facts import VAE, Description
 from models.weights import fingerprint
 
+SVD_VAE_COST = VAE(97.7e6, 12e6, 60, 4)  # AutoencoderKLTemporalDecoder at SVD's widths; FLOPs and bytes are rough
 ENCODING = 1  # raised when the same input is encoded or conditioned on otherwise than before
 
 
@@ -53,6 +55,34 @@ def identities(checkpoint: Checkpoint, options: RobotModelOptions) -> tuple[str,
     model = "" if checkpoint.commit else fingerprint(checkpoint.root / MODEL)
     vae = checkpoint.content({"vae": "weights"})
     return _named(settings, parts, model), _named({"height": options.height, "width": options.width}, vae)
+
+
+def describe(options: RobotModelOptions) -> Description:
+    """What a cost planner needs, from configs alone: no weights are read. `tokens` are those of the first level; deeper
+    levels have a quarter each, so a count of FLOPs from `layers` is an upper bound. Raises as building does."""
+    checkpoint, _ = open_robot(options, weights=False)
+    check_sizes(checkpoint, options)
+    network = skeleton(checkpoint.config("unet"), options)
+    channels, height, width = latent_shape(checkpoint.config("vae"), options.height, options.width)
+    rows, frames = len(options.views) * height * width, options.history + options.frames
+    wide = network.unet.config.block_out_channels
+    linear = {name: layer for name, layer in network.named_modules() if isinstance(layer, nn.Linear)}
+    return Description(
+        kind=options.kind,
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        hidden=wide[0],
+        ffn=4 * wide[0],
+        depth=sum(name.endswith("transformer_blocks.0") for name, _ in network.named_modules()),
+        tokens=frames * rows,
+        audio_tokens=0,
+        context_tokens=frames,
+        joint_context=False,
+        state_size=options.frames * channels * rows,
+        pixels=options.frames * len(options.views) * options.height * options.width,
+        vae=SVD_VAE_COST,
+        layers={name: (layer.in_features, layer.out_features) for name, layer in linear.items()},
+        tensors={name: tuple(parameter.shape) for name, parameter in network.named_parameters()},
+    )
 
 
 def check_sizes(checkpoint: Checkpoint, options: RobotModelOptions) -> None:

@@ -7,11 +7,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from models.robot.build_robot_model import build_robot_model, identify, identify_latents
+from models.robot.build_robot_model import build_robot_model, describe, identify, identify_latents
 from models.robot.checkpoint import options_for
-from models.robot.convert import from_pt, read_pt, to_pt
 from models.robot.export import merged, write_robot_model
 from models.robot.network import CtrlWorldNetwork
+from models.robot.released import from_pt, read_pt, to_pt
 from tests.models.robot.conftest import random_contexts
 from tests.models.robot.tiny import unet_config, vae_config
 
@@ -160,3 +160,10 @@ def test_a_wrong_robot_json_names_every_mistake(copy):
 def test_sizes_that_do_not_halve_are_refused(folder):
     with pytest.raises(ValueError, match=r"model\.height: 17 pixels.*multiple of 2, e\.g\. 16 or 18"):
         build_robot_model(asked(folder, height=17, adapt=True))
+
+
+def test_a_model_is_described_without_its_weights(copy, model):
+    (copy / "model.safetensors").unlink()
+    told = describe(asked(copy))
+    assert told.parameters == sum(parameter.numel() for parameter in model.transformer.parameters())
+    assert (told.tokens, told.state_size, told.pixels) == (11 * 24 * 12, 5 * 4 * 24 * 12, 5 * 3 * 16 * 24)
