@@ -6,6 +6,7 @@ Means are over frames, then over views.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -39,6 +40,17 @@ def frame_scores(
     ours, theirs = predicted.flatten(0, 2).split(block), truth.flatten(0, 2).split(block)
     parts = [_block_scores(a.to(device), b.to(device), settings) for a, b in zip(ours, theirs, strict=True)]
     return {name: torch.cat([part[name] for part in parts]).view(predicted.shape[:3]) for name in settings.names}
+
+
+@dataclass(frozen=True)
+class FrameMetrics:
+    """`frame_scores` under settings that stay."""
+
+    settings: MetricSettings = field(default_factory=MetricSettings)
+    device: str = "cpu"
+
+    def __call__(self, predicted: Tensor, truth: Tensor) -> dict[str, Tensor]:
+        return frame_scores(predicted, truth, self.settings, self.device)
 
 
 @torch.no_grad()
