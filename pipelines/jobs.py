@@ -101,8 +101,8 @@ encode_episodes = job(
     "encode_episodes",
     dg.AssetSelection.assets("episodes", "episode_statistics", "episode_latents"),
     "Reads a robot's episodes, holds them against its action contract, and encodes every view once: what robot world "
-    "models are trained on. It takes all shards: for single ones materialize the assets. Without a recipe it makes the "
-    "robot microworld's episodes.",
+    "models are trained on. It takes all shards: for single ones materialize the assets. Where no source is named it "
+    "makes the robot microworld's episodes.",
     tags=ALL_SHARDS,
 )
 

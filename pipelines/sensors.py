@@ -63,7 +63,7 @@ def new_clips(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipR
 )
 def new_episodes(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     recipe = episodes_recipe()
-    source = resolved(recipe).get("ops", {}).get("episodes", {}).get("config", {}).get("source", {})
+    source = resolved(recipe).get("ops", {}).get("episodes", {}).get("config", {}).get("source") or {}
     folder = Path(source.get("path") or "").expanduser()
     if not source.get("path") or not folder.is_dir():
         return dg.SkipReason("the recipe's episodes are not in a folder here, so there are no new ones to wait for")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from curation.stage import Stage
 from robots.contact_sheet import contact_sheet
@@ -22,11 +22,10 @@ from storage.tables import read_meta, read_rows
 # `values`: raised by hand when the same source gives other rows. Reading a large source takes hours, so nothing is read
 # again because the code was put in order.
 STAGE = Stage(name="episodes", title="Episodes", unit="episodes", schema=EPISODES, decided_by=(), values=1)
-MICROWORLD = RobotSource(layout="microworld", path="", robot="microworld")
 
 
 class MadeEpisodes(Options):
-    """How many episodes of the robot microworld are made, where the source is the microworld without a path."""
+    """How many episodes of the robot microworld are made, where no source is named."""
 
     train: int = Field(400, ge=0, le=1_000_000, description="Episodes to train on.")
     val: int = Field(40, ge=0, le=1_000_000, description="Episodes that choose the best checkpoint.")
@@ -37,14 +36,10 @@ class MadeEpisodes(Options):
 class EpisodesOptions(Options):
     """Where the episodes come from."""
 
-    source: RobotSource = Field(MICROWORLD, description="The data set. The microworld without a path: made here.")
+    source: RobotSource | None = Field(
+        None, description="The data set. null: episodes of the robot microworld are made."
+    )
     microworld: MadeEpisodes = MadeEpisodes()
-
-    @model_validator(mode="after")
-    def _has_a_path(self) -> "EpisodesOptions":
-        if not self.source.path and self.source.layout != "microworld":
-            raise ValueError(f"source.path is empty: give the folder of the {self.source.layout} data set")
-        return self
 
 
 class EpisodeStatisticsOptions(Options):
@@ -62,7 +57,7 @@ class EpisodeStatisticsOptions(Options):
 
 def source_of(options: EpisodesOptions, store: Store) -> RobotSource:
     """The source to read. The microworld's episodes are made first, those that are there already stay."""
-    if options.source.path:
+    if options.source is not None:
         return options.source
     made = options.microworld
     folder = store.robot_microworld / f"seed-{made.seed}"
@@ -73,7 +68,7 @@ def source_of(options: EpisodesOptions, store: Store) -> RobotSource:
         counts = {"train": made.train, "val": made.val, "test": made.test}
         make_episodes(folder, counts, made.seed, workers=os.cpu_count() or 1)
         write_note(note, wanted)
-    return options.source.model_copy(update={"path": str(folder)})
+    return RobotSource(layout="microworld", path=str(folder), robot="microworld")
 
 
 def rules_markdown(tables: Sequence[Path]) -> dg.MetadataValue:

@@ -153,3 +153,15 @@ def test_the_same_states_twice_in_a_split_are_a_warning(rig):
     check = rig.check(rig.run("episodes"), "episodes_do_not_leak")
     assert not check.passed and check.severity.value == "WARN"
     assert check.description == "episodes e0 (train), e1 (train) have the same states"
+
+
+def test_the_microworlds_episodes_are_made_where_no_source_is_named_and_once_only(rig):
+    rig.config["episodes"] = {"microworld": {"train": 4, "val": 2, "test": 1}}
+    result = rig.run("episodes", "episode_statistics")
+    shown = rig.metadata(result, "episodes")
+    assert [shown[f"{split} episodes"] for split in ("train", "val", "test")] == [4, 2, 1]
+    made = {path: path.stat().st_mtime_ns for path in rig.store.robot_microworld.rglob("*.*")}
+    tables = [path.stat().st_mtime_ns for path in rig.store.tables("episodes")]
+    rig.run("episodes")
+    assert {path: path.stat().st_mtime_ns for path in rig.store.robot_microworld.rglob("*.*")} == made
+    assert [path.stat().st_mtime_ns for path in rig.store.tables("episodes")] == tables
