@@ -136,6 +136,18 @@ def test_errors_and_warnings_are_told_apart_and_have_the_figures():
     assert found.message == "gripper 0 to 0: the contract's is 0 open, 1 closed"
 
 
+def test_a_wide_turn_is_no_wrapped_angle_and_a_still_position_may_lie_within_statistics():
+    droid, states = contract_of("droid"), good(contract_of("droid"), 3)
+    states[:, 5] *= 2.4
+    assert rules(states, droid) == []
+    usual = Statistics(np.array(droid.example.q01), np.array(droid.example.q99))
+    states[:, 1] = 0.1
+    assert statistics_findings(droid, usual, counted(states, droid)) == []
+    states[:, 1] = 0.6
+    (found,) = statistics_findings(droid, usual, counted(states, droid))
+    assert found.message.endswith("y 0.6 to 0.6")
+
+
 def test_every_rule_that_is_found_is_listed():
     assert {rule for rule, _ in SPOILT.values()} < CONTRACT_RULES.keys()
 

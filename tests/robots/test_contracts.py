@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from microworld.robot import sizes
 from robots.contracts import CONTRACTS, contract_of
 from robots.statistics import Statistics, read_statistics
 
@@ -32,6 +33,14 @@ def test_a_contract_agrees_with_itself(contract):
         assert tuple(keys.views) == contract.views
     low, high = (np.array([getattr(column, side) for column in contract.columns]) for side in ("low", "high"))
     assert ((contract.example.states >= low) & (contract.example.states <= high)).all()
+
+
+def test_the_robot_microworld_keeps_within_its_contract():
+    contract = contract_of("microworld")
+    assert contract.views == sizes.VIEWS
+    assert contract.keys_of("microworld").fps == sizes.FPS
+    for column, low, high in zip(contract.columns, sizes.LOW, sizes.HIGH, strict=True):
+        assert column.low <= low <= high <= column.high
 
 
 def test_a_robot_or_a_layout_that_is_not_known_is_refused_by_name():

@@ -82,3 +82,19 @@ def test_shards_of_different_robots_and_foreign_bytes_are_refused():
     for data in (b"", b"PK\x03\x04 no archive", b"{}"):
         with pytest.raises(ValueError, match="no counted states"):
             StreamingQuantiles.from_bytes(data)
+
+
+def test_a_join_takes_what_the_other_has_not_yet_counted():
+    one, other = counted(np.array([[1.0, -0.0]])), counted(np.array([[3.0, 0.0], [np.nan, 0.0]]))
+    one.join(other)
+    statistics = one.statistics()
+    assert (statistics.count, statistics.maximum[0], statistics.not_finite.tolist()) == (3, 3.0, [1, 0])
+    assert len(one.values[1]) == 1  # 0 and -0 are one value
+    assert counted(np.array([[-0.0, 0.0]])).to_bytes() == counted(np.array([[0.0, -0.0]])).to_bytes()
+
+
+def test_values_are_rounded_beyond_the_given_rows_alone_and_near_0_become_0():
+    states = np.array([[0.1, 1e-9], [0.3, 0.0]])
+    assert counted(states, exact_rows=2).statistics().minimum.tolist() == [0.1, 0.0]
+    assert counted(states, exact_rows=1).statistics().minimum[0] == rounded(np.array(0.1)) != 0.1
+    assert rounded(np.array([9e-7, -9e-7, 2e-6])).tolist() == [0.0, 0.0, float(rounded(np.array(2e-6)))]
