@@ -1,8 +1,8 @@
 """Episodes of the robot microworld: scripted policies at work, recorded in the microworld's layout.
 
-Layout: `info.json`, `episodes.json` (id, split, text, scene of each) and `episodes/<id>.npz` with frames uint8 [n, V, H,
-W, 3] RGB, states float64 [n, 7], masks uint8 [n, V, H, W] (0 table, 1 robot, 2 and on blocks), objects float64 [n, k, 3]
-(m). The last file written is `episodes.json`, so that a folder with it is whole.
+Layout: `info.json`, `episodes.json` (id, split, text, scene of each) and `episodes/<id>.npz` with frames uint8
+[n, V, H, W, 3] RGB, states float64 [n, 7], masks uint8 [n, V, H, W] (0 table, 1 robot, 2 and on blocks), objects
+float64 [n, k, 3] (m). The last file written is `episodes.json`, so that a folder with it is whole.
 """
 
 import io
@@ -68,9 +68,8 @@ def paced(state: State, pose: tuple[float, ...], pace: float) -> tuple[float, ..
 def _shaky(pose: tuple[float, ...], rng: np.random.Generator) -> tuple[float, ...]:
     off = rng.normal(size=4)
     x, y, z, roll, pitch, yaw, gripper = pose
-    return (
-        x + NOISE_M * off[0], y + NOISE_M * off[1], z + NOISE_M * off[2], roll, pitch, yaw + NOISE_YAW * off[3], gripper,
-    )  # fmt: skip
+    x, y, z = x + NOISE_M * off[0], y + NOISE_M * off[1], z + NOISE_M * off[2]
+    return x, y, z, roll, pitch, yaw + NOISE_YAW * off[3], gripper
 
 
 def draw_policy(state: State, rng: np.random.Generator) -> tuple[Policy, str]:

@@ -137,7 +137,10 @@ class PickAndPlace(Staged):
 
 
 class Push(Staged):
-    """Pushes the block of a colour in `direction` (rad, 0 along x, pi / 2 along y) over `way` metres."""
+    """Pushes the block of a colour in `direction` (rad, 0 along x, pi / 2 along y) over `way` metres.
+
+    A block with a corner towards the fingers is in their way as they come down: they stop on it, and the push fails.
+    """
 
     stages = PUSH_STAGES
 
@@ -198,13 +201,12 @@ class Wander(Staged):
         return self.left <= 0
 
     def aim(self, state: State) -> Pose:
-        if (
-            self._goal is None
-            or hypot(*(a - b for a, b in zip(self._goal[:3], state.pose[:3], strict=True))) < 0.02
-            or self.rng.random() < 0.12
-        ):
+        if self._goal is None or self._there(state) or self.rng.random() < 0.12:
             self._goal = self._drawn(state)
         return self._goal
+
+    def _there(self, state: State) -> bool:
+        return hypot(*(a - b for a, b in zip(self._goal[:3], state.pose[:3], strict=True))) < 0.02
 
     def _drawn(self, state: State) -> Pose:
         block = state.blocks[int(self.rng.integers(len(state.blocks)))]

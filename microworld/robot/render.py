@@ -79,16 +79,17 @@ def _boxes(states: Sequence[State]) -> tuple[np.ndarray, np.ndarray, np.ndarray,
     """All boxes: centres [N, B, 3], axes as rows [N, B, 3, 3], half sizes [N, B, 3], colours and labels, B each."""
     colours = [sizes.COLOURS[block.colour] for block in states[0].blocks]
     centre, turn, half = [], [], []
+    up = np.array([0.0, 0.0, 1.0])
     for state in states:
         x, y, z, _, _, yaw, _ = state.pose
         tip, upright = np.array([x, y, z]), _about_z(yaw)
         rows = [((b.x, b.y, b.z), _about_z(b.yaw), (sizes.BLOCK_HALF,) * 3) for b in state.blocks]
         for out in finger_centres(state.gap):
             rows.append((tip + upright.T @ (0.0, out, FINGER_MIDDLE), upright, sizes.FINGER_HALF))
-        rows.append((tip + (0, 0, PALM_MIDDLE), upright, sizes.PALM_HALF))
-        top = tip + (0.0, 0.0, WRIST_TOP)
+        rows.append((tip + up * PALM_MIDDLE, upright, sizes.PALM_HALF))
+        top = tip + up * WRIST_TOP
         low = PALM_MIDDLE + sizes.PALM_HALF[2]
-        rows.append((tip + (0, 0, (low + WRIST_TOP) / 2), upright, (0.017, 0.017, (WRIST_TOP - low) / 2)))
+        rows.append((tip + up * (low + WRIST_TOP) / 2, upright, (0.017, 0.017, (WRIST_TOP - low) / 2)))
         rows.append((top, upright, (0.026, 0.026, 0.024)))
         link = np.array(SHOULDER) - top
         length = np.linalg.norm(link)
@@ -110,7 +111,7 @@ def _about_z(yaw: float) -> np.ndarray:
 
 
 def _ground(eye: np.ndarray, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Table and floor without anything on it: colours [N, pixels, points, 3], depth along the ray [N, pixels, points]."""
+    """Table and floor with nothing on them: colours [N, pixels, points, 3], depth along the ray [N, pixels, points]."""
     down = rays[..., 2]
     depth = np.where(down < -1e-6, -eye[:, None, None, 2] / np.minimum(down, -1e-6), np.inf)
     far = np.minimum(depth, 10.0)

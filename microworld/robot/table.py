@@ -34,7 +34,7 @@ class Table:
     def step(self, pose: Pose) -> State:
         """One row (0.2 s) towards `pose` (x, y, z, roll, pitch, yaw, gripper), no faster than the arm is.
 
-        What lies beyond its reach is cut off. Raises ValueError for another count of numbers, or one that is not finite.
+        What is beyond its reach is cut off. Raises ValueError for another count of numbers, or one that is not finite.
         """
         self.state = moved(self.state, pose)
         return self.state
@@ -68,7 +68,7 @@ def moved(state: State, pose: Pose) -> State:
     goal = [float(value) for value in pose]
     if len(goal) != 7 or not all(map(isfinite, goal)):
         raise ValueError(f"pose {goal} is not one: give 7 finite numbers, x, y, z, roll, pitch, yaw, gripper")
-    x, y, z, _, _, yaw, gripper = state.pose
+    _, _, _, _, _, yaw, gripper = state.pose
     way = [within(goal[axis], axis) - state.pose[axis] for axis in range(3)]
     length = hypot(*way)
     short = min(1.0, sizes.SPEED / length) if length > 0 else 0.0
@@ -161,7 +161,7 @@ def block_box(block: Block) -> Box:
 
 
 def deepest(state: State) -> float:
-    """How deep any two things lie in each other, in metres; a held block and its fingers touch, so they do not count."""
+    """How deep any two things lie in each other, in metres; a held block touches its fingers, so they do not count."""
     boxes = [block_box(block) for block in state.blocks]
     depth = max((depth_of(a, b) for a, b in combinations(boxes, 2)), default=0.0)
     for part in gripper_boxes(state):
