@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,28 +170,36 @@ def checksum(tensors: Mapping[str, np.ndarray]) -> str:
     return total.hexdigest()
 
 
-@lru_cache(maxsize=OPEN_FILES)
 def _opened(path: Path) -> safe_open:
-    """The file of an episode, mapped into memory; all of it is checked when it is opened, and once only.
+    """The file of an episode, mapped into memory. Raises Damaged, also for a file that is gone."""
+    try:
+        status = path.stat()
+    except FileNotFoundError as error:
+        raise Damaged(path, "it is gone", REMEDY) from error
+    return _handle(path, status.st_size, status.st_mtime_ns)
 
-    Raises Damaged, also for a file that is gone.
-    """
+
+@lru_cache(maxsize=OPEN_FILES)
+def _handle(path: Path, size: int, mtime_ns: int) -> safe_open:
+    _check_sum(path, size, mtime_ns)
+    return safe_open(path, framework="np")
+
+
+@cache
+def _check_sum(path: Path, size: int, mtime_ns: int) -> None:
+    """Reads all of a file, once in a process. Raises Damaged where it is not what was written."""
     try:
         handle = safe_open(path, framework="np")
         found = checksum({name: handle.get_tensor(name) for name in handle.keys()})  # noqa: SIM118
-    except FileNotFoundError as error:
-        raise Damaged(path, "it is gone", REMEDY) from error
     except (SafetensorError, OSError) as error:
         raise Damaged(path, str(error), REMEDY) from error
     if (handle.metadata() or {}).get(SUM) != found:
         raise Damaged(path, "its content is not what was written", REMEDY)
-    return handle
 
 
 def intact(path: Path) -> bool:
     """Whether an episode's file is there and holds what was written. A damaged one raises Damaged."""
     if not path.exists():
         return False
-    _opened.cache_clear()  # the file may have been replaced since
     _opened(path)
     return True

@@ -148,9 +148,6 @@ def test_a_changed_byte_is_told_and_encoded_again(made, caplog):
         data[-5] ^= 1
         path.unlink()
         path.write_bytes(data)
-    from robots import encoded
-
-    encoded._opened.cache_clear()
     store = EpisodeStore(made / "out")
     with pytest.raises(Damaged, match=r"its content is not what was written.*materialize episode_latents again"):
         store.latents("e1", [0])
@@ -163,9 +160,6 @@ def test_a_changed_byte_is_told_and_encoded_again(made, caplog):
 def test_a_lost_file_and_a_changed_manifest_are_told(made):
     for path in files(made):
         path.unlink()
-    from robots import encoded
-
-    encoded._opened.cache_clear()
     with pytest.raises(Damaged, match="it is gone"):
         EpisodeStore(made / "out").latents("e1", [0])
     manifest = made / "out" / "manifest.json"
