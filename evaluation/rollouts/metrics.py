@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from evaluation.rollouts.options import SIGMA_OF_KERNEL, MetricSettings
+from evaluation.rollouts.options import SIGMA_OF_KERNEL, MetricSettings, is_wrist
 
 BLOCK_PIXELS = 2**20  # of frames compared together: SSIM then holds about 300 MB at most
-WRIST = "wrist"
 
 
 def frame_scores(
@@ -92,11 +91,6 @@ def view_weights(views: Sequence[str], wrist_weight: float = 1.0) -> Tensor:
     if not weights.sum() > 0:
         raise ValueError(f"wrist_weight is {wrist_weight} and the views are {', '.join(views)}: no view counts")
     return weights / weights.sum()
-
-
-def is_wrist(view: str) -> bool:
-    """Whether a view's name says that its camera moves with the gripper."""
-    return WRIST in view.lower()
 
 
 def reward_of(

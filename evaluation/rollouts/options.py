@@ -76,3 +76,8 @@ class MetricSettings(Options):
             return NO_BACKBONE
         backbone = sha256_file(Path(self.lpips_backbone))
         return {"net": self.lpips_net, "version": "0.1", "range": [-1, 1], "backbone_sha256": backbone}
+
+
+def is_wrist(view: str) -> bool:
+    """Whether a view's name says that its camera moves with the gripper."""
+    return "wrist" in view.lower()

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from evaluation.rollouts.options import is_wrist
 from evaluation.rollouts.records import RolloutSet
 from pages.markdown import escaped, table
 from stats.bootstrap import resampled_means, spread
@@ -86,7 +87,7 @@ def check_comparable(ours: RolloutSet, theirs: RolloutSet) -> None:
 
 def groups(views: Sequence[str]) -> dict[str, list[int]]:
     """Columns of the external views and of the wrist's; a group that no view is in is left out."""
-    wrist = [place for place, view in enumerate(views) if "wrist" in view.lower()]
+    wrist = [place for place, view in enumerate(views) if is_wrist(view)]
     outside = [place for place in range(len(views)) if place not in wrist]
     return {name: places for name, places in (("external", outside), ("wrist", wrist)) if places}
 

@@ -14,14 +14,18 @@ HISTORY, FRAMES = 3, 3
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory):
-    from models.robot.build_robot_model import build_robot_model
-    from models.robot.checkpoint import options_for
+def tiny_folder(tmp_path_factory):
     from tests.models.robot.tiny import tiny_checkpoint
 
-    folder = tiny_checkpoint(tmp_path_factory.mktemp("tiny"), history=HISTORY, frames=FRAMES)
-    torch.set_num_threads(1)
-    return build_robot_model(options_for(folder, dtype="float32", device="cpu", decode_chunk=2))
+    return tiny_checkpoint(tmp_path_factory.mktemp("tiny"), history=HISTORY, frames=FRAMES)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_folder):
+    from models.robot.build_robot_model import build_robot_model
+    from models.robot.checkpoint import options_for
+
+    return build_robot_model(options_for(tiny_folder, dtype="float32", device="cpu", decode_chunk=2))
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,18 @@
 """A policy behind a socket, against a stand-in server on this machine; messages that could run code are refused."""
 
+import json
 import pickle
 import threading
 from contextlib import contextmanager
 
+import av
 import msgpack
 import numpy as np
 import pytest
 from websockets.sync.server import serve
 
-from evaluation.rollouts.acting import DriveOptions, act, told
+from evaluation.commands import run_command
+from evaluation.rollouts.acting import DriveOptions, act, drive, told
 from evaluation.rollouts.environment import WorldModelEnv
 from evaluation.rollouts.msgpack_arrays import BadMessage, packed, unpacked
 from evaluation.rollouts.policy_client import PolicyClient, PolicyError
@@ -120,3 +123,29 @@ def test_no_server_and_a_wrong_name_are_named():
         PolicyClient("127.0.0.1:1", timeout_s=2)
     with pytest.raises(ValueError, match=r"names has \['wirst'\]: observed are wrist and prompt"):
         told({"wrist": np.zeros(1)}, "", {"wirst": "x"})
+
+
+def test_the_command_drives_a_checkpoint_and_writes_what_was_seen(tmp_path, tiny_folder, store, timing, capsys):
+    config = {
+        "model": {"path": str(tiny_folder), "height": 16, "width": 24, "history": 3, "frames": 3, "dtype": "float32"},
+        "episodes": str(store.folder),
+        "episode": "c",
+        "chunks": 2,
+        "steps": 1,
+        "output": str(tmp_path / "seen.mp4"),
+    }
+    with server(lambda seen: packed({"actions": np.zeros((4, 7))})) as address:
+        (tmp_path / "drive.json").write_text(json.dumps(config | {"policy": address}))
+        assert run_command("", DriveOptions, drive, ["--config", str(tmp_path / "drive.json")]) == 0
+    frames, height, width = video_size(tmp_path / "seen.mp4")  # small pictures are enlarged for players
+    assert (frames, width / height) == (timing.unique(2), 3 * 24 / 16)
+    (tmp_path / "drive.json").write_text(json.dumps(config | {"policy": "127.0.0.1:1"}))
+    assert run_command("", DriveOptions, drive, ["--config", str(tmp_path / "drive.json")]) == 1
+    assert "PolicyError: no policy at ws://127.0.0.1:1" in capsys.readouterr().err
+
+
+def video_size(path) -> tuple[int, int, int]:
+    """(frames, height, width) as they decode."""
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    return len(frames), *frames[0].shape[:2]
