@@ -13,7 +13,8 @@ from torch import Tensor
 
 from evaluation.rollouts.options import SIGMA_OF_KERNEL, MetricSettings, is_wrist
 
-BLOCK_PIXELS = 2**20  # of frames compared together: SSIM then holds about 300 MB at most
+BLOCK_PIXELS = 2**18  # of frames compared together: SSIM then holds about 100 MB
+LPIPS_LEAST = {"alex": 31, "vgg": 16}  # pixels a side of which the network's last layers still see one
 
 
 def frame_scores(
@@ -35,6 +36,11 @@ def frame_scores(
     height, width = predicted.shape[3:5]
     if min(height, width) < 3:
         raise ValueError(f"frames are {height}x{width}: SSIM needs 3x3 at least")
+    if settings.lpips_backbone and min(height, width) < LPIPS_LEAST[settings.lpips_net]:
+        raise ValueError(
+            f"frames are {height}x{width}: LPIPS of net {settings.lpips_net} needs {LPIPS_LEAST[settings.lpips_net]} "
+            "pixels a side"
+        )
     block = max(1, BLOCK_PIXELS // (height * width))
     ours, theirs = predicted.flatten(0, 2).split(block), truth.flatten(0, 2).split(block)
     parts = [_block_scores(a.to(device), b.to(device), settings) for a, b in zip(ours, theirs, strict=True)]

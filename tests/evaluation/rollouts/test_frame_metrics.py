@@ -115,6 +115,14 @@ def test_a_backbone_that_is_none_is_refused_by_name(tmp_path, alexnet_file):
         frame_scores(one, one, MetricSettings(lpips_backbone=str(alexnet_file), lpips_net="vgg"))
 
 
+def test_frames_that_are_too_small_for_lpips_are_named(alexnet_file):
+    settings = MetricSettings(lpips_backbone=str(alexnet_file))
+    least = frames(0, 1, 1, 1, 31, 31)
+    assert frame_scores(least, 255 - least, settings)["lpips"].item() > 0
+    with pytest.raises(ValueError, match="frames are 30x31: LPIPS of net alex needs 31 pixels a side"):
+        frame_scores(least[:, :, :, 1:], least[:, :, :, 1:], settings)
+
+
 def test_wrong_shapes_dtypes_and_kernels_are_named():
     one = frames(0, 1, 1, 1, 16, 16)
     with pytest.raises(ValueError, match=r"predicted frames \(1, 1, 1, 16, 16, 3\), true ones \(1, 1, 16, 16, 3\)"):
