@@ -32,6 +32,7 @@ from assets.training.executor import executor
 from assets.training.executor_ablations import executor_ablations
 from assets.training.microworld_model import microworld_model
 from assets.training.reproduction import reproduction
+from assets.training.robot_microworld_model import robot_microworld_model
 from assets.training.training_data import training_data
 from pipelines.jobs import JOBS
 from pipelines.resources import resources
@@ -57,6 +58,7 @@ ASSETS = [
     executor_ablations,
     reproduction,
     microworld_model,
+    robot_microworld_model,
     generated_videos,
     judgements,
     scores,

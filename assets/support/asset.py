@@ -19,6 +19,7 @@ POOLS = {
         "executor_ablations",
         "reproduction",
         "microworld_model",
+        "robot_microworld_model",
         "generated_videos",
         "judgements",
         "dreamgen_scores",

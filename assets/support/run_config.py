@@ -26,6 +26,7 @@ OPTIONS = {
     "executor_ablations": "assets.support.training_options.ExecutorConfig",
     "reproduction": "assets.support.reproduction_options.ReproductionConfig",
     "microworld_model": "assets.training.microworld_model.MicroworldModelConfig",
+    "robot_microworld_model": "assets.training.robot_microworld_model.RobotMicroworldModelConfig",
     "episodes": "assets.robots.episodes.EpisodesConfig",
     "episode_statistics": "assets.robots.episode_statistics.EpisodeStatisticsConfig",
     "episode_latents": "assets.robots.episode_latents.EpisodeLatentsConfig",

@@ -1,0 +1,1 @@
+"""The robot microworld's own world model, made from nothing: `python -m microworld.robot.pretrain`."""
