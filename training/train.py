@@ -1,9 +1,9 @@
-"""Trains one Executor: on one process, or on several under torchrun.
+"""Trains one Executor, or one robot world model: on one process, or on several under torchrun.
 
     python -m training.train --config config.yaml
     python -m torch.distributed.run --standalone --nproc_per_node 2 -m training.train --config config.yaml
 
-The file holds the options of training/options.py (YAML or JSON). A run whose folder has checkpoints goes on from the
+The file holds the options of training/options (YAML or JSON). A run whose folder has checkpoints goes on from the
 newest one; --fresh begins anew. SIGTERM and SIGINT save and end it (exit status 3); exit status 4: it diverged.
 """
 
@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     from storage.options import InvalidOptions
     from storage.processes import die_with_parent
-    from training.options import read_options
+    from training.options.reading import read_options
 
     if "RANK" in os.environ:  # a launcher started us: what it cannot end any more ends by itself, saved
         die_with_parent()

@@ -29,7 +29,9 @@ def test_every_asset_has_a_file_of_its_name_in_its_groups_folder(repository):
     missing = [place for place in sorted(places) if not (repository / "assets" / f"{place}.py").is_file()]
     assert not missing
     files = {path.relative_to(repository / "assets").with_suffix("").as_posix() for path in asset_files(repository)}
-    assert files - places == {"evaluation/checks", "release/checks", "robots/checks"}, "a file in assets/<group>/ that is no asset"
+    assert files - places == {"evaluation/checks", "release/checks", "robots/checks"}, (
+        "a file in assets/<group>/ that is no asset"
+    )
 
 
 def asset_files(repository: Path) -> list[Path]:

@@ -1,6 +1,7 @@
 """Everything a run needs to go on where it was, in memory and in checkpoints: policies, optimizers, shadows, rewards'
 scales, step, notes, random states."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from training.loop import checkpoint_files
 from training.loop.recipe_change import check_goes_on
 from training.methods.learner import Learner
 from training.options import TrainOptions
-from training.policies import adapters
 from training.policies.lora import Policies
 from training.step_folders import CHECKPOINTS
 
@@ -26,6 +26,7 @@ class RunState:
     dataset_version: str
     policies: Policies
     learners: dict[str, Learner]
+    keep: Callable[[Policies, int], None]  # writes a step's trained tensors, small, beside the checkpoints
     step: int = 0
     notes: dict[str, Any] = field(default_factory=dict)
 
@@ -39,7 +40,7 @@ class RunState:
         run = self.options.run
         if self.step % run.checkpoint_every == 0 or self.step == run.steps:
             # First, so that each checkpoint has it whenever we are killed.
-            adapters.keep(self.policies, Path(self.options.output), self.step, self.options.model.family)
+            self.keep(self.policies, self.step)
         tensors = checkpoint_files.rng_tensors(self.model.device)
         for name, learner in self.learners.items():
             named = self.policies.named(name)

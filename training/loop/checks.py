@@ -6,6 +6,7 @@ from models.vlm.questions import NAMES
 from training.methods.rounds import rounds_of
 from training.options import TrainOptions
 from training.options.rewards import SOURCES
+from training.options.robots import RobotTrainOptions
 
 if TYPE_CHECKING:  # it imports torch, which who only checks options does without
     from training.conditions.store import ConditionStore
@@ -47,6 +48,26 @@ def check_options(options: TrainOptions) -> None:
                 f"rollout.steps {steps}: objective.skip_first {objective.skip_first} and fraction {objective.fraction} "
                 f"leave no noise level to train {objective.kind} at: use more steps, or a fraction nearer 1"
             )
+
+
+def check_robot_options(options: RobotTrainOptions) -> None:
+    """Raises ValueError for options of a robot's run that do not fit each other."""
+    rewards, objective, steps = options.rewards, options.objective, options.rollout.steps
+    for part in rounds_of(options.method):
+        if not any(rewards.counted.values()):
+            off = "rewards.lpips counts only with rewards.metrics.lpips_backbone, and " if rewards.lpips else ""
+            raise ValueError(f"{off}rewards.ssim and rewards.psnr are 0: give at least one a weight above 0")
+        if part.imitates and not rewards.best:
+            raise ValueError(f"method {options.method}: rewards.best is 0: say how many of a group are imitated")
+        if objective.levels in ("sampler", "uniform") and not objective.within(steps):
+            raise ValueError(
+                f"rollout.steps {steps}: objective.skip_first {objective.skip_first} and fraction {objective.fraction} "
+                "leave no noise level to train at: use more steps, or a fraction nearer 1"
+            )
+    if options.method != "persistworld" and options.rollout.updates_per_rollout > 1:
+        raise ValueError(
+            f"rollout.updates_per_rollout: method {options.method} makes one update a step, so set it to 1"
+        )
 
 
 def check_data(options: TrainOptions, store: "ConditionStore") -> None:

@@ -1,17 +1,23 @@
-"""What surrounds the policies of a run, made from its options: contexts, scorers, evaluation. The one place."""
+"""What surrounds the policies of a run, made from its options: contexts, scorers, evaluation, and how weights are
+written. Of videos here, of robots in robot_parts.py."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from models.video.protocol import VideoModel
 from training.conditions.store import ConditionStore
 from training.loop.checkpoint import RunState
-from training.loop.evaluation import Evaluation
+from training.loop.evaluation import Evaluation, Results
 from training.loop.held_out import HeldOut
 from training.loop.held_out_scores import HeldOutScores
 from training.loop.log import RunLog
 from training.methods.contexts import Contexts, PairContexts
 from training.options import TrainOptions
+from training.policies import adapters
+from training.policies.card import CardFacts
+from training.policies.export import export_lora
+from training.policies.lora import Policies
 from training.policies.predictor import Predictor
 from training.rewards.judge import Judge
 from training.rewards.protocol import Scorer
@@ -20,17 +26,20 @@ from training.stopping import Stopping
 from training.world import World
 
 Evaluate = Callable[[RunState, Predictor, RunLog, Stopping, World], Evaluation]  # made once the policies are there
+Keep = Callable[[Policies, int], None]
+Export = Callable[[RunState, Results], None]
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What groups start from; the scorers by the names that rounds call them; what measures the training. `judge`: of
-    the rewards."""
+    """What groups start from; the scorers by the names that rounds call them; what measures the training. `keep` writes
+    the trained tensors of a step, small, into the run's folder; `export` the final weights."""
 
     contexts: Contexts
     scorers: Mapping[str, Scorer]
     evaluation: Evaluate
-    judge: Judge
+    keep: Keep
+    export: Export
 
 
 def parts_of(
@@ -45,4 +54,20 @@ def parts_of(
         return HeldOutScores(state, held_out, log, stopping)
 
     contexts = PairContexts(store, options.run.seed, options.rollout.tasks)
-    return Parts(contexts, scorers_of(options, judge, model), evaluation, judge)
+    output, family = Path(options.output), options.model.family
+
+    def keep(policies: Policies, step: int) -> None:
+        adapters.keep(policies, output, step, family)
+
+    def export(state: RunState, results: Results) -> None:
+        card = CardFacts(
+            recipe=options.model_dump(mode="json"),
+            dataset_version=state.dataset_version,
+            scores=results.markdown,
+            base_model=options.model.path,
+            licence=options.licence,
+            numbers=results.numbers,
+        )
+        export_lora(state.policies, "executor", output / "final", family=family, card=card)
+
+    return Parts(contexts, scorers_of(options, judge, model), evaluation, keep, export)

@@ -7,49 +7,45 @@ from pathlib import Path
 
 import torch
 
+from models.robot.build_robot_model import build_robot_model
+from models.robot.protocol import RobotWorldModel
 from models.video.build_video_model import build_video_model
+from models.video.protocol import VideoModel
 from models.vlm.preflight import Needs, preflight
 from storage.files import write_bytes
 from storage.processes import asked_to_end
 from training import step_folders
+from training.conditions.episodes import Episodes
 from training.conditions.store import ConditionStore
-from training.loop.checks import check_data, check_options
+from training.loop.checks import check_data, check_options, check_robot_options
 from training.loop.evaluation import Results
 from training.loop.log import RunLog
-from training.loop.parts import parts_of
+from training.loop.parts import Parts, parts_of
 from training.loop.pipes import reporter
+from training.loop.robot_parts import robot_parts_of
 from training.loop.trainer import Trainer
 from training.options import TrainOptions
+from training.options.robots import RobotTrainOptions
 from training.policies import adapters
-from training.policies.card import CardFacts
-from training.policies.export import export_lora
 from training.rewards.judge import Judge
 from training.stopping import Stopped
 from training.world import World
 
 
-def run(options: TrainOptions, world: World, *, fresh: bool = False) -> dict:
-    """Trains as `options` say and returns the final scores by arm and question (shares of success).
+def run(options: TrainOptions | RobotTrainOptions, world: World, *, fresh: bool = False) -> dict:
+    """Trains as `options` say and returns the final numbers by what was evaluated and what was measured.
 
     Writes into `output`: checkpoints/, adapters/, metrics.jsonl, tensorboard/, pictures, scores.json, table.txt, and
-    final/, a diffusers LoRA with its card. Raises what the parts raise; see training/train.py.
+    final/, the trained weights with their card. Raises what the parts raise; see training/train.py.
     """
     output = Path(options.output)
-    check_options(options)
-    if world.first:
-        ask_ahead(options)
-    model = build_video_model(options.model, encoders=False)
-    version = options.dataset_version or None
-    store = ConditionStore(options.conditions, identity=model.identity, dataset_version=version, verify=world.first)
-    check_data(options, store)
     with (
         ended_by_signals(),
-        judges(options) as (judge, exact),
+        (robots if isinstance(options, RobotTrainOptions) else videos)(options, world) as (model, store, parts),
         reporter(world.first) as report,
         RunLog(output, options.run.steps, world.rank, report=report) as log,
     ):
         torch.manual_seed(options.run.seed)  # nothing draws from it so far; what might is then repeatable
-        parts = parts_of(options, model, store, judge, exact)
         trainer = Trainer(options, model, store, parts, log, world)
         state = trainer.state
         if fresh and world.first:  # so that the new run is never resumed from an old one's later step
@@ -57,7 +53,7 @@ def run(options: TrainOptions, world: World, *, fresh: bool = False) -> dict:
         if not fresh and state.restore():
             log.resume(state.step)
             if state.step == options.run.steps:
-                log.note(f"step {state.step} is the last one: nothing is left to train, the Executor is scored again")
+                log.note(f"step {state.step} is the last one: nothing is left to train, it is scored again")
         else:
             log.begin()
         if world.first:
@@ -68,6 +64,29 @@ def run(options: TrainOptions, world: World, *, fresh: bool = False) -> dict:
         trainer.run(evaluation.after_step)
         results = evaluation.after()
         return finish(trainer, results) if world.first else {}
+
+
+@contextlib.contextmanager
+def videos(options: TrainOptions, world: World) -> Iterator[tuple[VideoModel, ConditionStore, Parts]]:
+    """The model, the data and the parts of a run on videos, its judges being asked a question before all else."""
+    check_options(options)
+    if world.first:
+        ask_ahead(options)
+    model = build_video_model(options.model, encoders=False)
+    version = options.dataset_version or None
+    store = ConditionStore(options.conditions, identity=model.identity, dataset_version=version, verify=world.first)
+    check_data(options, store)
+    with judges(options) as (judge, exact):
+        yield model, store, parts_of(options, model, store, judge, exact)
+
+
+@contextlib.contextmanager
+def robots(options: RobotTrainOptions, world: World) -> Iterator[tuple[RobotWorldModel, Episodes, Parts]]:
+    """The model, the data and the parts of a run on a robot's episodes."""
+    check_robot_options(options)
+    model = build_robot_model(options.model)
+    episodes = Episodes(options, model)
+    yield model, episodes, robot_parts_of(options, model, episodes)
 
 
 def ask_ahead(options: TrainOptions) -> None:
@@ -109,15 +128,7 @@ def finish(trainer: Trainer, results: Results) -> dict:
     }
     write_bytes(output / "scores.json", json.dumps(facts, indent=2, allow_nan=False).encode())
     write_bytes(output / "table.txt", results.table.encode())
-    card = CardFacts(
-        recipe=options.model_dump(mode="json"),
-        dataset_version=state.dataset_version,
-        scores=results.markdown,
-        base_model=options.model.path,
-        licence=options.licence,
-        numbers=results.numbers,
-    )
-    export_lora(trainer.policies, "executor", output / "final", family=options.model.family, card=card)
+    trainer.parts.export(state, results)
     trainer.log.finish(facts, results.markdown)
     print(results.table)
     return dict(results.numbers)

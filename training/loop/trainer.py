@@ -56,7 +56,7 @@ class Trainer:
         if options.memory.compile:
             model.transformer.compile()  # in place, so that adapters go on working
         learners = {name: prepare(options, name, self.policies.parameters(name)) for name in names}
-        self.state = RunState(options, model, store.dataset_version, self.policies, learners)
+        self.state = RunState(options, model, store.dataset_version, self.policies, learners, parts.keep)
         self.method = method_of(
             Given(
                 options=options,

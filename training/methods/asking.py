@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
+from training.methods.budget import true_chunks
 from training.methods.rounds import Round, round_of, rounds_of
 from training.options import TrainOptions
 from training.options.rewards import SOURCES
@@ -38,7 +39,8 @@ class Asking:
     """The model calls of one step: `sampled` sampler steps of each rollout, whose states are all `kept` or not; `known`
     states of its trajectory with the teacher's velocities, `told` of them asked for; then the `passes` of each update.
     `judged`: whether rollouts are decoded and shown to the judge; `decoded`: whether to any scorer. `prefixes`:
-    rollouts that each group's context makes first, each with all sampler steps.
+    rollouts that each group's context makes first, each with all sampler steps. `count`: rollouts or videos of the
+    step, 0 for those that `rollout.tasks` and `rollout.group` say.
     """
 
     passes: tuple[Pass, ...]
@@ -50,6 +52,7 @@ class Asking:
     decoded: bool = False
     updates: int = 1
     prefixes: int = 0
+    count: int = 0
 
 
 def asking(options: TrainOptions, step: int) -> Asking:
@@ -57,6 +60,8 @@ def asking(options: TrainOptions, step: int) -> Asking:
     match options.method:
         case "sft":
             return Asking((Pass("videos", "executor", 1),))
+        case "teacher_forcing" | "teacher_forcing_longer" | "noisy_history":
+            return Asking((Pass("videos", "executor", 1),), count=true_chunks(options))
         case "dmd":
             passes = (Pass("drawn", "executor", 1, beside=("teacher",)), Pass("drawn", "fake", 1))
             return Asking(passes, sampled=options.rollout.steps, kept=True)
@@ -133,7 +138,7 @@ def calls_of_run(options: TrainOptions) -> Calls:
 
 
 def _counted(plan: Asking, options: TrainOptions) -> Calls:
-    videos = options.rollout.tasks * options.rollout.group
+    videos = plan.count or options.rollout.tasks * options.rollout.group
     found: Calls = Counter({("rollout", False): plan.sampled, ("teacher", False): plan.told})
     for one in plan.passes:
         found[one.learner, True] += one.states * plan.updates

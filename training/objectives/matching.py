@@ -63,8 +63,8 @@ def flow_matching_loss(prediction: Tensor, target: Tensor, mask: Tensor | None =
 
 
 def denoising_loss(prediction: Tensor, x: Tensor, x0: Tensor, sigma: Tensor, mask: Tensor | None = None) -> Tensor:
-    """(sigma^2 + 1) / sigma^2 x the mean of (D - x0)^2, float64 [N]: the loss of an EDM for data of standard deviation 1
-    (Karras et al. 2022, Eq. 2 and 8 with Table 1's weight), of which D = x - sigma x `prediction` [N, ...].
+    """(sigma^2 + 1) / sigma^2 x the mean of (D - x0)^2, float64 [N]: the loss of an EDM for data of standard deviation
+    1 (Karras et al. 2022, Eq. 2 and 8 with Table 1's weight), of which D = x - sigma x `prediction` [N, ...].
 
     In velocities that is (sigma^2 + 1) (v - (x - x0) / sigma)^2. sigma [N] is above 0. No gradient goes to x0.
     """

@@ -3,12 +3,9 @@
 A block a file, named as the room that reads it.
 """
 
-from pathlib import Path
-
 from pydantic import Field, model_validator
 
 from models.video.options import VideoModelOptions
-from storage import options
 from storage.options import Options
 from training.options.loop import HeldOutOptions, MemoryOptions, OptimizerOptions, RunOptions
 from training.options.methods import DistillOptions, Method, RegulariserOptions, RolloutOptions
@@ -61,8 +58,3 @@ class TrainOptions(Options):
                 f"rollout.group ({self.rollout.group})"
             )
         return self
-
-
-def read_options(path: Path) -> TrainOptions:
-    """The options in a YAML or JSON file. Raises InvalidOptions, as storage.options.read_options."""
-    return options.read_options(path, TrainOptions, "training options")

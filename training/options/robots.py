@@ -6,7 +6,6 @@ from pydantic import Field, model_validator
 
 from evaluation.rollouts.options import MetricSettings
 from models.robot.options import RobotModelOptions
-from storage import options
 from storage.options import Options
 from training.options.loop import MemoryOptions, OptimizerOptions, RunOptions
 from training.options.methods import DistillOptions, RegulariserOptions, RobotMethod, RolloutOptions
@@ -110,7 +109,6 @@ class TeacherForcingOptions(Options):
     )
     noisy_history: float = Field(0.3, gt=0, description="The same for the method noisy_history.")
     current_noise: float = Field(0.0, ge=0, description="Most noise of the current frame, sigma ~ U(0, this).")
-    action_dropout: float = Field(0.05, ge=0, le=1, description="Share of chunks whose actions are zeroed.")
     same_history: float = Field(0.0, ge=0, le=1, description="Share of chunks whose history is the current frame.")
 
 
@@ -174,8 +172,3 @@ class RobotTrainOptions(Options):
         if self.objective.levels == "logit_normal":
             raise ValueError("objective.levels logit_normal is for flow models: use log_normal, or sampler")
         return self
-
-
-def read_options(path) -> RobotTrainOptions:
-    """The options in a YAML or JSON file. Raises InvalidOptions, as storage.options.read_options."""
-    return options.read_options(path, RobotTrainOptions, "robot training options")
