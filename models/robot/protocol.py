@@ -64,6 +64,9 @@ class RobotWorldModel(Protocol):
         """What a chunk is conditioned on. history: scaled latents [B, history, V, C, h, w], oldest first; current:
         [B, V, C, h, w]; actions: normalised float32 [B, history + frames, actions], a row a frame, history first."""
 
+    def unheard(self, condition: Condition, rows: Tensor) -> Condition:
+        """`condition` with the action tokens of `rows` (booleans [B]) zeroed."""
+
     def noise(self, seeds: Sequence[int]) -> Tensor:
         """Standard normal states, one for each seed, the same on every device and in every batch."""
 

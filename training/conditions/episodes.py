@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from evaluation.rollouts.closed_loop import check_store
 from models.robot.protocol import RobotWorldModel
 from models.video.protocol import Condition
 from models.video.seeds import seed_of
@@ -33,7 +35,8 @@ class Episodes:
 
     def __init__(self, options: RobotTrainOptions, model: RobotWorldModel):
         self.model, self.options = model, options
-        self.store = EpisodeStore(options.episodes, identity=model.latents_identity)
+        self.store = EpisodeStore(Path(options.episodes))
+        check_store(model, self.store)
         self.dataset_version = self.store.version
         if options.dataset_version and options.dataset_version != self.dataset_version:
             raise ValueError(
@@ -52,14 +55,14 @@ class Episodes:
             longest = max((one.n_rows for one in every), default=0)
             raise NoEpisodes(
                 f"of {len(every)} episodes of split {split!r} none allows {chunks} chunks, which need "
-                f"{(self.timing.unique(chunks) - 1) * self.timing.stride + 1} rows; the longest has {longest}: ask for "
+                f"{self.timing.rows_needed(chunks)} rows; the longest has {longest}: ask for "
                 "fewer chunks (rollout.chunks, held_out.chunks), or a smaller rollout.time.stride"
             )
         return found
 
     def chunks_of(self, episode: EncodedEpisode) -> int:
         """The most chunks that the episode allows."""
-        return (episode.n_rows - 1) // (self.timing.stride * self.timing.new)
+        return self.timing.longest(episode.n_rows)
 
     def states(self, episode: EncodedEpisode) -> Tensor:
         """Normalised poses float32 [rows, actions]."""

@@ -56,9 +56,11 @@ class TeacherForcing:
         x0, history, current = self.episodes.true_chunks(chosen)
         actions = self.episodes.actions(chosen)
         texts = [at.episode.text for at in chosen]
+        unheard = torch.zeros(len(chosen), dtype=torch.bool)
         for i, place in enumerate(places):
             random = torch.Generator().manual_seed(seed_of(seed, "teacher forcing", step, place))
-            noise, again = torch.rand(2, generator=random).tolist()
+            noise, again, dropped = torch.rand(3, generator=random).tolist()
+            unheard[i] = dropped < told.action_dropout
             if again < told.same_history:
                 history[i] = current[i]
             if self.history_noise:
@@ -66,7 +68,7 @@ class TeacherForcing:
                 history[i] = noisy(history[i], sigma, random)
             if told.current_noise:
                 current[i] = noisy(current[i], torch.tensor(noise * told.current_noise), random)
-        condition = self.episodes.context(history, current, actions, texts)
+        condition = model.unheard(self.episodes.context(history, current, actions, texts), unheard)
         sigma = self.levels(step, places).to(model.device)
         x0, fresh = x0.to(model.device), model.noise([seed_of(seed, "noise", step, place) for place in places])
         return States(model.noised(x0, fresh, sigma), sigma, torch.arange(len(places)), x0=x0, noise=fresh), condition

@@ -109,6 +109,9 @@ class TeacherForcingOptions(Options):
     )
     noisy_history: float = Field(0.3, gt=0, description="The same for the method noisy_history.")
     current_noise: float = Field(0.0, ge=0, description="Most noise of the current frame, sigma ~ U(0, this).")
+    action_dropout: float = Field(
+        0.0, ge=0, le=1, description="Share of chunks whose action tokens are zeroed (Ctrl-World: 0.05, for guidance)."
+    )
     same_history: float = Field(0.0, ge=0, le=1, description="Share of chunks whose history is the current frame.")
 
 
