@@ -27,6 +27,9 @@ from assets.robots import checks as episode_checks
 from assets.robots.episode_latents import episode_latents
 from assets.robots.episode_statistics import episode_statistics
 from assets.robots.episodes import episodes
+from assets.robots.finetuned_world_model import finetuned_world_model
+from assets.robots.world_model import world_model
+from assets.robots.world_model_baselines import world_model_baselines
 from assets.training.conditions import conditions
 from assets.training.executor import executor
 from assets.training.executor_ablations import executor_ablations
@@ -69,6 +72,9 @@ ASSETS = [
     episodes,
     episode_statistics,
     episode_latents,
+    world_model,
+    finetuned_world_model,
+    world_model_baselines,
 ]
 
 

@@ -30,6 +30,13 @@ def ablations_recipe(recipe: dict) -> dict:
     return recipe | {"ops": ops | {"executor_ablations": recipe["ops"]["executor"]}}
 
 
+def robot_recipe(recipe: dict, stage: str, episodes: bool = True) -> dict:
+    """The recipe of train_persistworld as run config of another job: the world model's block for its `stage`."""
+    ops = dict(recipe["ops"]) if episodes else {}
+    ops = {name: block for name, block in ops.items() if name != "world_model"}
+    return recipe | {"ops": ops | {stage: recipe["ops"]["world_model"]}}
+
+
 TRAINING_RECIPE = load_recipe(RECIPES / "microworld_training.yaml")
 
 build_worldtasks = job(
@@ -113,6 +120,37 @@ encode_episodes = job(
     tags=ALL_SHARDS,
 )
 
+ROBOT_RECIPE = load_recipe(RECIPES / "robot_microworld.yaml")
+EPISODES = ("episodes", "episode_statistics", "episode_latents")
+
+train_persistworld = job(
+    "train_persistworld",
+    dg.AssetSelection.assets(*EPISODES, "world_model"),
+    "Post-trains a robot world model on its own closed-loop rollouts (PersistWorld), and compares it with its base on "
+    "held-out episodes. Without a recipe it trains the robot microworld's model, which ships with the project. A "
+    "cancelled run saves first. The next run continues from there.",
+    robot_recipe(ROBOT_RECIPE, "world_model"),
+    tags=ALL_SHARDS,
+)
+
+finetune_world_model = job(
+    "finetune_world_model",
+    dg.AssetSelection.assets(*EPISODES, "finetuned_world_model"),
+    "Fine-tunes a robot world model by teacher forcing: on another robot, other cameras, another table. Post-train the "
+    "result by train_persistworld.",
+    robot_recipe(ROBOT_RECIPE, "finetuned_world_model"),
+    tags=ALL_SHARDS,
+)
+
+train_world_model_baselines = job(
+    "train_world_model_baselines",
+    dg.AssetSelection.assets("world_model_baselines"),
+    "Trains what PersistWorld is to be compared with, one method for each partition, at equal denoiser evaluations. "
+    'Run train_persistworld first. Choose partitions in the UI, or add --tags \'{"dagster/partition": '
+    '"noisy_history"}\'.',
+    robot_recipe(ROBOT_RECIPE, "world_model_baselines", episodes=False),
+)
+
 JOBS = [
     build_worldtasks,
     train_wmsd,
@@ -124,4 +162,7 @@ JOBS = [
     evaluate_dreamgen,
     evaluate_vbvr,
     encode_episodes,
+    train_persistworld,
+    finetune_world_model,
+    train_world_model_baselines,
 ]

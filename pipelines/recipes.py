@@ -54,6 +54,14 @@ def _refuse_secrets(value: Any, *place: str) -> None:
             _refuse_secrets(item, *place, str(number))
 
 
+EPISODE_STAGES = ("episodes", "episode_statistics", "episode_latents")
+WORLD_MODEL_JOBS = {
+    "world_model": "train_persistworld",
+    "finetuned_world_model": "finetune_world_model",
+    "world_model_baselines": "train_world_model_baselines",
+}
+
+
 def job_of(config: dict) -> str:
     """The job that a recipe is for: what evaluates, reproduces or trains when it sets that up, else
     `build_worldtasks`."""
@@ -65,6 +73,10 @@ def job_of(config: dict) -> str:
         return next((job for stage, job in benchmarks.items() if stage in ops), "evaluate_worldtasks")
     if "reproduction" in ops:
         return "reproduce"
+    if trained := next((job for stage, job in WORLD_MODEL_JOBS.items() if stage in ops), None):
+        return trained
+    if ops and ops.keys() <= set(EPISODE_STAGES):
+        return "encode_episodes"
     return "train_wmsd" if "executor" in ops else "build_worldtasks"
 
 
@@ -81,9 +93,6 @@ def evaluation_recipe() -> dict:
 def scheduled_recipe() -> dict:
     """The recipe that schedules and sensors run: WMSD_RECIPE, else the microworld."""
     return load_recipe(Path(os.environ.get("WMSD_RECIPE", RECIPES / "microworld.yaml")))
-
-
-EPISODE_STAGES = ("episodes", "episode_statistics", "episode_latents")
 
 
 def episodes_recipe() -> dict:

@@ -18,6 +18,7 @@ from training.checkpoint_state import DamagedCheckpoint, read_state
 from training.conditions.folder import conditions_folder, read_manifest
 from training.loop.recipe_change import check_goes_on, completed
 from training.options import TrainOptions
+from training.options.robots import RobotTrainOptions
 from training.step_folders import CHECKPOINTS, step_folders
 
 # Changes when the same options train otherwise. By hand: weights cost days, so nothing is trained again because the
@@ -27,7 +28,7 @@ VERSION = "1"
 CONFIG, DONE = "config.yaml", "done.json"
 TABLE, SCORES, WEIGHTS = "table.txt", "scores.json", "final"
 # What changes nothing about the weights: a finished run is not repeated for it.
-INCIDENTAL = {"conditions", "output"}
+INCIDENTAL = {"conditions", "episodes", "output"}
 
 
 class NoConditions(RuntimeError):
@@ -38,11 +39,11 @@ class NoConditions(RuntimeError):
 class Run:
     """A training run: its whole options and what else decides its result."""
 
-    options: TrainOptions
+    options: TrainOptions | RobotTrainOptions
     output: Path
     dataset_version: str
     model: str  # the identity of the model that the conditions are of
-    conditions_sha256: str  # of their manifest
+    conditions_sha256: str  # of the manifest of the conditions, or of the episodes
     processes: int
 
     @property
@@ -126,6 +127,16 @@ def plan_run(options: TrainOptions, manifest: Mapping[str, Any], processes: int)
     return Run(options, Path(options.output), manifest["dataset_version"], manifest["identity"], made_from, processes)
 
 
+def plan_robot_run(options: RobotTrainOptions, processes: int) -> Run:
+    """The run of `options` on encoded episodes. Raises NotEncoded, and what a checkpoint that does not fit raises."""
+    from models.robot.build_robot_model import identify
+    from robots.encoded import MANIFEST, EpisodeStore
+
+    folder = Path(options.episodes)
+    version, model = EpisodeStore(folder).version, identify(options.model)
+    return Run(options, Path(options.output), version, model, sha256_file(folder / MANIFEST), processes)
+
+
 def decisive(options: Mapping[str, Any]) -> dict[str, Any]:
     """Of a run's options, as JSON, those that decide its weights."""
     return {name: value for name, value in options.items() if name not in INCIDENTAL}
@@ -145,3 +156,8 @@ def success_shares(scores: dict[str, Any]) -> dict[str, float]:
     """Shares of success by arm and question, of a run's scores.json."""
     rates = scores.get("rates", {})
     return {f"{question}: {arm}": rate["share"] for arm, found in rates.items() for question, rate in found.items()}
+
+
+def held_out_means(scores: dict[str, Any]) -> dict[str, float]:
+    """Means of held-out rollouts by what was rolled out and metric, of a robot run's scores.json."""
+    return {f"{metric}: {name}": value for name, of in scores.get("means", {}).items() for metric, value in of.items()}

@@ -25,6 +25,9 @@ POOLS = {
         "dreamgen_scores",
         "vbvr_queries",
         "episode_latents",
+        "world_model",
+        "finetuned_world_model",
+        "world_model_baselines",
     ),
     # A page of all runs takes longer than the child's lock is waited for.
     "report": ("report",),

@@ -30,6 +30,9 @@ OPTIONS = {
     "episodes": "assets.robots.episodes.EpisodesConfig",
     "episode_statistics": "assets.robots.episode_statistics.EpisodeStatisticsConfig",
     "episode_latents": "assets.robots.episode_latents.EpisodeLatentsConfig",
+    "world_model": "assets.support.world_model_run.WorldModelConfig",
+    "finetuned_world_model": "assets.support.world_model_run.WorldModelConfig",
+    "world_model_baselines": "assets.support.world_model_run.WorldModelConfig",
     "generated_videos": "assets.support.evaluation.options.GeneratedVideosConfig",
     "judgements": "assets.support.evaluation.options.JudgementsConfig",
     "scores": "assets.support.evaluation.options.ScoresConfig",
@@ -44,6 +47,12 @@ class WrongRunConfig(ValueError):
     """The run config holds a value that its stage would refuse."""
 
 
+# Stages that train a robot world model -> their method; the baselines' is their partition.
+WORLD_MODELS = {
+    "world_model": "persistworld",
+    "finetuned_world_model": "teacher_forcing",
+    "world_model_baselines": None,
+}
 PARTITION = "dagster/partition"  # the tag of a run for one partition
 
 
@@ -72,6 +81,13 @@ def check_run_config(run_config: Mapping[str, Any], partition: str | None = None
                 check_reproduction(checked[stage], checked.get("conditions"))
             else:
                 check_launch(checked[stage], "wmsd" if stage == "executor" else partition, checked.get("conditions"))
+        except ValueError as error:
+            raise WrongRunConfig(f"ops.{stage}.config: {error}") from error
+    for stage in checked.keys() & WORLD_MODELS.keys():
+        from assets.support.world_model_run import check_world_model
+
+        try:
+            check_world_model(checked[stage], WORLD_MODELS[stage] or partition, checked.get("episode_latents"))
         except ValueError as error:
             raise WrongRunConfig(f"ops.{stage}.config: {error}") from error
     if "generated_videos" in checked:

@@ -27,6 +27,7 @@ from training.run_folder import (
     Run,
     command,
     plan_run,
+    held_out_means,
     success_shares,
     usable_conditions,
 )
@@ -48,10 +49,14 @@ def train(context: dg.AssetExecutionContext, store: Store, config: dg.Config, me
     folder, manifest = conditions_of(store, config.model)
     output = confined(store.training, config.name or method)
     options = train_options(config, method=method, conditions=str(folder), output=str(output))
-    run = plan_run(options, manifest, config.processes)
+    return carried_out(context, plan_run(options, manifest, config.processes), config)
+
+
+def carried_out(context: dg.AssetExecutionContext, run: Run, config: dg.Config) -> dg.MaterializeResult:
+    """The run started, continued, or left alone because it has finished; `config` says how it is launched."""
     reused, reported = run.finished and not config.fresh, {}
     if reused:
-        context.log.info(f"nothing to do: {run.output} is already trained with these options and conditions")
+        context.log.info(f"nothing to do: {run.output} is already trained with these options and data")
     else:
         words = command(run.output / CONFIG, config.processes, config.grace_s, config.fresh)
         context.log.info(f"training: {shlex.join(words)}")
@@ -86,5 +91,6 @@ def result(context: dg.AssetExecutionContext, run: Run, reported: dict[str, Any]
         metadata["table"] = dg.MetadataValue.md(f"```\n{text}\n```")
         context.log.info(f"scores on held-out tasks\n{text}")
     if scores.exists():  # Dagster plots them over a method's runs
-        metadata |= success_shares(read_object(scores))
+        found = read_object(scores)
+        metadata |= success_shares(found) | held_out_means(found)
     return dg.MaterializeResult(metadata=metadata | reported, data_version=dg.DataVersion(run.fingerprint[:16]))

@@ -23,7 +23,7 @@ def prepare(options: TrainOptions, name: str, parameters: Sequence[nn.Parameter]
     """The optimizers of the policy `name`, and the shadows that a loss of its rounds needs: old (nft) and ema."""
     rl = any(part.rl and part.learner == name for part in rounds_of(options.method))
     kept = {kind: Shadow(parameters) for kind in shadows(options)} if rl else {}
-    if options.optimizer.score_ema:
+    if options.optimizer.scored:
         kept[SCORED] = Shadow(parameters)
     return Learner(optimizers(options, parameters), kept)
 
@@ -123,5 +123,5 @@ def decay(options: TrainOptions, kind: str, step: int) -> float:
     if kind == "ema":
         return options.regularisers.ema_decay
     if kind == SCORED:
-        return options.optimizer.score_ema
+        return options.optimizer.scored
     return old_decay(step, options.objective.old_decay_rate, options.objective.old_decay_max)

@@ -1,4 +1,4 @@
-"""What a step costs in denoiser evaluations, so that methods can be compared at equal cost. A backward pass counts 2."""
+"""What a step costs in denoiser evaluations, for comparisons at equal cost. A backward pass counts 2."""
 
 import math
 

@@ -25,8 +25,8 @@ class OptimizerOptions(Options):
     stop_norm: float = Field(1e3, gt=0, description="A gradient norm above this, or NaN, ends the run.")
 
     @property
-    def score_ema(self) -> float:
-        """Decay of the average of the weights that is scored. 0: the weights themselves are."""
+    def scored(self) -> float:
+        """Decay of an average of the weights that is scored in their place. 0: the weights themselves are."""
         return 0.0
 
 

@@ -139,6 +139,10 @@ class RobotOptimizerOptions(OptimizerOptions):
         description="Decay of an average of the trained weights that is scored and exported in their place. 0: none.",
     )
 
+    @property
+    def scored(self) -> float:
+        return self.score_ema
+
 
 class RobotTrainOptions(Options):
     """One training run of a robot world model."""

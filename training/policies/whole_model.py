@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from models.robot.ctrl_world import CtrlWorld
-from models.robot.export import merged, write_robot_model, write_state
+from models.robot.checkpoint import open_robot
+from models.robot.export import merged, write_json, write_robot_model, write_state
 from models.robot.options import RobotFile, RobotModelOptions
 from storage.folders import building
 from training.policies.lora import Policies, Shadow
@@ -56,7 +57,6 @@ def export_model(
     tensors: Mapping[str, Tensor],
     out: Path,
     *,
-    options: RobotModelOptions,
     base: Path,
     file: RobotFile,
     statistics: Mapping[str, Any],
@@ -65,8 +65,6 @@ def export_model(
 ) -> None:
     """Writes the whole model with `tensors` in place, the LoRA merged into its layers, as a folder that
     build_robot_model reads; `out` is replaced whole. `base`: the folder of the base model."""
-    from models.robot.export import write_json
-
     with holding(policies, tensors), torch.no_grad(), building(out) as folder:
         named = policies.named(EXECUTOR)
         state = merged(policies.transformer, EXECUTOR, {key: named[key] for key in policies.whole})
@@ -83,9 +81,6 @@ def export_model(
         write_json(folder / "scores.json", scores)
 
 
-def base_folder(options: RobotModelOptions) -> tuple[Path, RobotFile]:
-    """The base model's folder on this machine, and what it says of itself."""
-    from models.robot.checkpoint import open_robot
-
-    checkpoint, file = open_robot(options)
-    return checkpoint.root, file
+def base_folder(options: RobotModelOptions) -> Path:
+    """The base model's folder on this machine."""
+    return open_robot(options)[0].root
