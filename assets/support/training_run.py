@@ -26,8 +26,8 @@ from training.run_folder import (
     NoConditions,
     Run,
     command,
-    plan_run,
     held_out_means,
+    plan_run,
     success_shares,
     usable_conditions,
 )

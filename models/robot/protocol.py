@@ -2,7 +2,8 @@
 
 A chunk is `shape.frames` frames, the first being the current frame, so that it adds `shape.frames` - 1 new ones. A
 state x is one chunk in latents, float32 [B, frames, C, V h, w]: views stacked on the height axis. Otherwise the model
-is a models.video.protocol.VideoModel, and the trainer treats it as one: velocity = (x - D) / sigma (models/video/edm.py).
+is a models.video.protocol.VideoModel, and the trainer treats it as one: velocity = (x - D) / sigma, as in
+models/video/edm.py.
 """
 
 from collections.abc import Sequence

@@ -67,12 +67,13 @@ class RobotHeldOut:
         episodes: Episodes,
         world: World,
         asked_to_stop: Callable[[], int] = lambda: 0,
+        split: str = "val",
     ):
         self.options, self.predictor, self.episodes, self.world = options, predictor, episodes, world
         self.asked_to_stop = asked_to_stop
-        told = options.held_out
-        usable = episodes.usable(told.split, told.chunks)
-        count = min(told.episodes, len(usable))
+        self.split, told = split, options.held_out
+        usable = episodes.usable(split, told.chunks)
+        count = min(told.episodes if split == "val" else told.test_episodes, len(usable))
         chosen = [usable[(2 * place + 1) * len(usable) // (2 * count)] for place in range(count)]
         self.starts = starts_of(chosen, episodes.timing, told.chunks)
 

@@ -37,7 +37,11 @@ def robot_parts_of(options: RobotTrainOptions, model: CtrlWorld, episodes: Episo
     output = Path(options.output)
 
     def evaluation(state: RunState, predictor: Predictor, log: RunLog, stopping: Stopping, world: World) -> RobotScores:
-        return RobotScores(state, RobotHeldOut(options, predictor, episodes, world, lambda: stopping.asked), log)
+        held_out, *other = (
+            RobotHeldOut(options, predictor, episodes, world, lambda: stopping.asked, split)
+            for split in (("val", "test") if options.held_out.test_episodes else ("val",))
+        )
+        return RobotScores(state, held_out, other[0] if other else held_out, log)
 
     def keep(policies: Policies, step: int) -> None:
         write_trained(trained_tensors(policies), step_folder(output / FOLDER, step))

@@ -22,10 +22,11 @@ BEST = "best_trained"
 
 class RobotScores:
     """An Evaluation (training/loop/evaluation.py). With `optimizer.score_ema` the average is what is scored, curves and
-    the best checkpoint included; the policy itself is scored beside it at the end."""
+    the best checkpoint included; the policy itself is scored beside it at the end. `held_out`: the episodes that choose;
+    `final`: those that base and trained model are compared on."""
 
-    def __init__(self, state: RunState, held_out: RobotHeldOut, log: RunLog):
-        self.state, self.held_out, self.log = state, held_out, log
+    def __init__(self, state: RunState, held_out: RobotHeldOut, final: RobotHeldOut, log: RunLog):
+        self.state, self.held_out, self.final, self.log = state, held_out, final, log
         self.output = Path(state.options.output)
         self.shadow = state.learners[EXECUTOR].shadows.get(SCORED)
         self.ours = Arm(state.options.method, EXECUTOR, self.shadow)
@@ -33,9 +34,9 @@ class RobotScores:
     def before(self) -> None:
         notes = self.state.notes
         if "base" not in notes:
-            gap = self.held_out.gap(BASE)
+            gap = self.final.gap(BASE)
             self.log.note(f"base: {gap.sentence}")
-            notes["base"] = {"rollouts": self._rolled(BASE), "gap": asdict(gap)}
+            notes["base"] = {"rollouts": self._rolled(self.final, BASE), "gap": asdict(gap)}
 
     @property
     def curve(self) -> list[dict]:
@@ -47,9 +48,9 @@ class RobotScores:
         if every and step % every == 0 and 0 < step < self.state.options.run.steps and step not in known:
             self._measured(step)
 
-    def _measured(self, step: int) -> RolloutSet:
+    def _measured(self, step: int) -> None:
         """Scores the policy as it is, notes the point of the curve, and keeps the tensors when they are the best."""
-        made = RolloutSet.model_validate(self._rolled(self.ours))
+        made = RolloutSet.model_validate(self._rolled(self.held_out, self.ours))
         gap = self.held_out.gap(self.ours)
         values = {f"heldout/{name}": value for name, value in means(made).items()}
         values |= {"heldout/reward": self.reward(made), "heldout/shuffle_gap": gap.mean}
@@ -62,7 +63,6 @@ class RobotScores:
             self.state.notes["best"] = {"step": step, "reward": values["heldout/reward"]}
             if self.held_out.world.first:
                 write_trained(trained_tensors(self.state.policies, self.shadow), self.output / BEST)
-        return made
 
     def reward(self, made: RolloutSet) -> float:
         """What training is rewarded for, on held-out rollouts."""
@@ -75,12 +75,14 @@ class RobotScores:
         last = [at for at in self.curve if at["step"] == step]
         if last:  # of a run that ended before its scores were written
             self.curve.remove(last[0])
-        ours, base = self._measured(step), RolloutSet.model_validate(self.state.notes["base"]["rollouts"])
-        gap = self.held_out.gap(self.ours)
+        self._measured(step)
+        ours, base = self._rolled(self.final, self.ours), self.state.notes["base"]["rollouts"]
+        ours, base = RolloutSet.model_validate(ours), RolloutSet.model_validate(base)
+        gap = self.final.gap(self.ours)
         sets = {"base": base, self.ours.name: ours}
         if self.shadow is not None:
             itself = Arm(f"{self.ours.name}, last weights", EXECUTOR)
-            sets[itself.name] = RolloutSet.model_validate(self._rolled(itself))
+            sets[itself.name] = RolloutSet.model_validate(self._rolled(self.final, itself))
         if self.held_out.world.first:
             for name, made in sets.items():
                 write_rollouts(self.output / "rollouts" / f"{slug(name)}.json", made)
@@ -91,7 +93,7 @@ class RobotScores:
         told, best = against[self.ours.name], self.state.notes["best"]
         base_gap = self.state.notes["base"]["gap"]
         chosen = (
-            f"best on {self.held_out.options.held_out.split}: step {best['step']}, reward {best['reward']:.4f}; "
+            f"best on {len(self.held_out.starts)} episodes of {self.held_out.split}: step {best['step']}, reward {best['reward']:.4f}; "
             f"last: step {self.state.step}, {self.curve[-1]['heldout/reward']:.4f}"
         )
         facts = {
@@ -108,10 +110,10 @@ class RobotScores:
         shown = "\n\n".join([gap.sentence, *(markdown(one) for one in against.values()), chosen])
         return Results(facts, table, shown, facts["means"])
 
-    def _rolled(self, arm: Arm) -> dict:
-        made = self.held_out.rolled(arm)
+    def _rolled(self, held_out: RobotHeldOut, arm: Arm) -> dict:
+        made = held_out.rolled(arm)
         shown = ", ".join(f"{name} {value:.4g}" for name, value in means(made).items())
-        self.log.note(f"{arm.name}: {shown} on {len(made.rollouts)} held-out rollouts")
+        self.log.note(f"{arm.name}: {shown} on {len(made.rollouts)} episodes of {held_out.split}")
         return made.model_dump(mode="json")
 
 

@@ -118,8 +118,15 @@ class TeacherForcingOptions(Options):
 class RobotHeldOutOptions(Options):
     """Closed-loop rollouts and the action-shuffle gap, before, along and after training."""
 
-    split: Literal["val", "test"] = Field("val", description="Episodes that choose the best checkpoint.")
-    episodes: int = Field(32, ge=2, description="Most episodes of that split, evenly spaced.")
+    episodes: int = Field(
+        32, ge=2, description="Most episodes of the split val, evenly spaced: they choose the best checkpoint."
+    )
+    test_episodes: int = Field(
+        0,
+        ge=0,
+        description="Most episodes of the split test, on which base and trained model are compared in the end. "
+        "0: they are compared on those of val.",
+    )
     chunks: int = Field(14, ge=1, description="Chunks of a rollout: 14 are 57 frames.")
     every: int = Field(20, ge=0, description="Steps between evaluations. 0: only before and after training.")
     steps: int = Field(50, ge=1, description="Euler steps of a chunk.")

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.robot.ctrl_world import CtrlWorld
 from models.robot.checkpoint import open_robot
+from models.robot.ctrl_world import CtrlWorld
 from models.robot.export import merged, write_json, write_robot_model, write_state
 from models.robot.options import RobotFile, RobotModelOptions
 from storage.folders import building
