@@ -22,8 +22,8 @@ BEST = "best_trained"
 
 class RobotScores:
     """An Evaluation (training/loop/evaluation.py). With `optimizer.score_ema` the average is what is scored, curves and
-    the best checkpoint included; the policy itself is scored beside it at the end. `held_out`: the episodes that choose;
-    `final`: those that base and trained model are compared on."""
+    the best checkpoint included; the policy itself is scored beside it at the end. `held_out`: the episodes that
+    choose; `final`: those that base and trained model are compared on."""
 
     def __init__(self, state: RunState, held_out: RobotHeldOut, final: RobotHeldOut, log: RunLog):
         self.state, self.held_out, self.final, self.log = state, held_out, final, log
@@ -92,9 +92,11 @@ class RobotScores:
     def results(self, sets: Mapping[str, RolloutSet], against: Mapping[str, Compared], gap: Any) -> Results:
         told, best = against[self.ours.name], self.state.notes["best"]
         base_gap = self.state.notes["base"]["gap"]
+        chosen_on = f"{len(self.held_out.starts)} episodes of {self.held_out.split}"
+        last = self.curve[-1]["heldout/reward"]
         chosen = (
-            f"best on {len(self.held_out.starts)} episodes of {self.held_out.split}: step {best['step']}, reward {best['reward']:.4f}; "
-            f"last: step {self.state.step}, {self.curve[-1]['heldout/reward']:.4f}"
+            f"best on {chosen_on}: step {best['step']}, reward {best['reward']:.4f}; "
+            f"last: step {self.state.step}, {last:.4f}"
         )
         facts = {
             "held_out_episodes": told.episodes,
