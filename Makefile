@@ -17,7 +17,7 @@ SHARD ?=
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
-.PHONY: help setup run build train evaluate reproduce test test-fast bench lint ui vllm test-vllm lock clean
+.PHONY: help setup run build train evaluate robot reproduce test test-fast bench lint ui vllm test-vllm lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,10 @@ train: $(READY)  ## train_wmsd for RECIPE=recipes/NAME.yaml; its scores are prin
 evaluate: RECIPE = recipes/microworld_evaluation.yaml
 evaluate: $(READY)  ## evaluate base, Demonstrator, Executor, +VLM for RECIPE=recipes/NAME.yaml; the report is named last
 	@$(BIN)/python -m pipelines.evaluate $(RECIPE)
+
+robot: RECIPE = recipes/robot_microworld.yaml
+robot: $(READY)  ## a robot world model post-trained on its own rollouts, for RECIPE=recipes/NAME.yaml; its scores are printed last
+	@$(BIN)/python -m pipelines.train $(RECIPE)
 
 reproduce: RECIPE = recipes/microworld_reproduce.yaml
 reproduce: $(READY)  ## the experiments behind the paper's claims, at most 90 minutes; which claims hold is printed last

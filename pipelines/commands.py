@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # Command (also of `make`) -> the jobs whose recipes it takes.
 COMMANDS = {
     "build": ("build_worldtasks",),
-    "train": ("train_wmsd", "reproduce"),
+    "train": ("train_wmsd", "reproduce", "train_persistworld", "finetune_world_model"),
+    "encode": ("encode_episodes",),
     "evaluate": ("evaluate_worldtasks", "evaluate_dreamgen", "evaluate_vbvr"),
 }
 

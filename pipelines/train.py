@@ -1,11 +1,13 @@
-"""Runs `train_wmsd`, or `reproduce`, for a recipe and prints what came out last.
+"""Runs the training job of a recipe, `train_wmsd`, `reproduce` or a robot's, and prints what came out last.
 
     python -m pipelines.train recipes/microworld_training.yaml
     python -m pipelines.train recipes/ltx2.yaml
     python -m pipelines.train recipes/microworld_reproduce.yaml
+    python -m pipelines.train recipes/robot_microworld.yaml
 
 It checks the recipe strictly, runs the plain Dagster command (which it prints), and ends with the scores on held-out
-tasks (the base under T, the Demonstrator, the Executor under T), or with the claims and whether they hold.
+tasks (the base under T, the Demonstrator, the Executor under T), with the claims and whether they hold, or with the
+rollouts of a robot world model against its base's.
 """
 
 import sys
@@ -15,7 +17,12 @@ from pipelines.commands import read_recipe, recipe_parser, run_job
 from pipelines.recipes import job_of, store_of
 
 # Job -> its op, the folder of its results below training/, and the file in it that is printed.
-RESULTS = {"train_wmsd": ("executor", "wmsd", "table.txt"), "reproduce": ("reproduction", "reproduction", "claims.txt")}
+RESULTS = {
+    "train_wmsd": ("executor", "wmsd", "table.txt"),
+    "reproduce": ("reproduction", "reproduction", "claims.txt"),
+    "train_persistworld": ("world_model", "persistworld", "table.txt"),
+    "finetune_world_model": ("finetuned_world_model", "teacher_forcing", "table.txt"),
+}
 
 
 def output_of(config: dict) -> Path:
@@ -31,7 +38,9 @@ def main() -> int:
     status = run_job(job, recipe)
     if status != 0:
         return status
-    made = {"train_wmsd": f"Executor: {output / 'final'}", "reproduce": f"Report: {output / 'reproduction.md'}"}[job]
+    made = {"train_wmsd": f"Executor: {output / 'final'}", "reproduce": f"Report: {output / 'reproduction.md'}"}.get(
+        job, f"World model: {output / 'final'}"
+    )
     print(f"\n{made}\n\n{(output / RESULTS[job][2]).read_text(encoding='utf-8')}")
     if job == "reproduce":
         print("The next evaluation report shows its charts: make evaluate")

@@ -10,7 +10,7 @@ from storage.damage import Damaged
 from tests.training.tiny_run import VERSION
 from training.checkpoint_state import STATE, DamagedCheckpoint, read_state
 from training.loop import checkpoint_files
-from training.options import read_options
+from training.options.reading import read_options
 from training.run_folder import Run, ended
 from training.train import main
 

@@ -72,7 +72,7 @@ def robot_parts_of(options: RobotTrainOptions, model: CtrlWorld, episodes: Episo
                 base=base,
                 file=file,
                 statistics=episodes.store.statistics.to_json(),
-                card=robot_card(options, episodes, step, results.markdown),
+                card=robot_card(options, episodes.store.contract, episodes.dataset_version, step, results.markdown),
                 scores=dict(results.numbers),
             )
 

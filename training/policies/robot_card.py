@@ -2,7 +2,6 @@
 
 import yaml
 
-from training.conditions.episodes import Episodes
 from training.options.robots import RobotTrainOptions
 from training.policies.card import HUB_ID, fenced, one_line, public_name, published
 
@@ -15,8 +14,9 @@ METHODS = {
 }
 
 
-def robot_card(options: RobotTrainOptions, episodes: Episodes, step: int, scores: str) -> str:
-    """README.md with the Hub's front matter. Paths of the machine it was made on and secrets are left out."""
+def robot_card(options: RobotTrainOptions, contract: str, version: str, step: int, scores: str) -> str:
+    """README.md with the Hub's front matter, for episodes of an action `contract` in their `version`. Paths of the
+    machine it was made on and secrets are left out."""
     base = public_name(options.model.path)
     front = {
         "library_name": "diffusers",
@@ -35,7 +35,7 @@ def robot_card(options: RobotTrainOptions, episodes: Episodes, step: int, scores
 It predicts what a robot's cameras will see under given actions. It was {METHODS[options.method]}.
 
 - Base model: `{one_line(base)}`
-- Episodes: contract `{one_line(episodes.store.contract)}`, version `{one_line(episodes.dataset_version)}`
+- Episodes: contract `{one_line(contract)}`, version `{one_line(version)}`
 - Views: {", ".join(f"`{one_line(view)}`" for view in shape.views)}, {shape.height} x {shape.width} pixels each
 - A chunk is {shape.frames} frames, the current one first, behind a history of {shape.history}
 - Training step: {step}
