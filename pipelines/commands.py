@@ -26,7 +26,6 @@ ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = {
     "build": ("build_worldtasks",),
     "train": ("train_wmsd", "reproduce", "train_persistworld", "finetune_world_model"),
-    "encode": ("encode_episodes",),
     "evaluate": ("evaluate_worldtasks", "evaluate_dreamgen", "evaluate_vbvr"),
 }
 
@@ -56,8 +55,9 @@ def checked(recipe: Path, command: str) -> dict:
     config = load_recipe(recipe)
     job = job_of(config)
     if job not in COMMANDS[command]:
-        takes = next(name for name, jobs in COMMANDS.items() if job in jobs)
-        raise ValueError(f"this recipe is for the job {job}. Run: make {takes} RECIPE={recipe}")
+        takes = next((name for name, jobs in COMMANDS.items() if job in jobs), None)
+        run = f"make {takes} RECIPE={recipe}" if takes else f"dagster job execute -j {job} -c {recipe}"
+        raise ValueError(f"this recipe is for the job {job}. Run: {run}")
     dg.validate_run_config(defs.resolve_job_def(job), config)
     check_run_config(config)
     whole = resolved(config)
