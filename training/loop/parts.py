@@ -40,6 +40,7 @@ class Parts:
     evaluation: Evaluate
     keep: Keep
     export: Export
+    judge: Judge | None = None  # of the rewards, where a VLM gives some
 
 
 def parts_of(
@@ -70,4 +71,4 @@ def parts_of(
         )
         export_lora(state.policies, "executor", output / "final", family=family, card=card)
 
-    return Parts(contexts, scorers_of(options, judge, model), evaluation, keep, export)
+    return Parts(contexts, scorers_of(options, judge, model), evaluation, keep, export, judge)

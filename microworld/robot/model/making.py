@@ -35,7 +35,7 @@ def pretrain(options: RobotBaseOptions) -> dict:
     with building(Path(options.out)) as folder:
         write(folder, data, vae, world)
         facts = {
-            "options": options.model_dump(exclude={"out", "work"}),
+            "options": options.model_dump(exclude={"out", "work", "vae_from", "world_from"}),
             "sha256": digests(folder),
             "decode_chunk": DECODED,
             "vae": read_object(vae / "vae.json"),

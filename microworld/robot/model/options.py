@@ -30,6 +30,7 @@ class RobotBaseOptions(Options):
     )
     vae_from: str = Field("", description="Folder of a VAE that is trained further. Empty: a new one.")
     steps: int = Field(2400, ge=5, description="Steps of the world model.")
+    world_from: str = Field("", description="Folder of a world model (a stage in `work`) that is trained further.")
     batch: int = Field(10, ge=1, description="Chunks a process and step.")
     rate: float = Field(
         1.2e-3, gt=0, description="Highest learning rate of the world model: up in 50 steps, then a cosine."

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from microworld.robot.model.options import RobotBaseOptions
@@ -24,7 +25,9 @@ from models.video.protocol import Condition
 from robots.statistics import read_statistics
 from robots.timing import Timing
 from storage.folders import building
+from storage.json_files import read_object
 
+WEIGHTS, CURVE = "model.safetensors", "curve.json"
 TIMINGS = {pattern: Timing(HISTORY, FRAMES, 1, pattern) for pattern in ("replay", "training")}
 
 
@@ -99,13 +102,22 @@ def fit_world(options: RobotBaseOptions, data: Path, vae: Path, encoded: Path, o
 def _fit(rank: int, processes: int, options: RobotBaseOptions, data: Path, vae: Path, encoded: Path, out: Path) -> None:
     train, val = (read_episodes(data, encoded, split) for split in ("train", "val"))
     network, average = make_network(options.seed).train(), make_network(options.seed).eval().requires_grad_(False)
+    curve, before, minutes = [], 0, 0.0
+    if options.world_from:
+        for one in (network, average):
+            one.load_state_dict(load_file(Path(options.world_from) / WEIGHTS))
+        earlier = read_object(Path(options.world_from) / CURVE)
+        curve, before, minutes = list(earlier["curve"]), earlier["curve"][-1]["step"], earlier["minutes"]
     model, averaged = in_training(network, read_vae(vae)), in_training(average, read_vae(vae))
     trained, kept = list(network.parameters()), list(average.parameters())
     optimizer = torch.optim.AdamW(trained, options.rate, betas=(0.9, 0.98), weight_decay=1e-3)
-    rng, generator = np.random.default_rng([options.seed, 2, rank]), torch.Generator().manual_seed(7 + rank)
+    rng, generator = (
+        np.random.default_rng([options.seed, 2, rank, before]),
+        torch.Generator().manual_seed(7 + rank + before),
+    )
     mine = range(rank, options.val_chunks, processes)
     points = {round(options.steps * (n + 1) / options.evaluations) for n in range(options.evaluations)}
-    said, curve, start = [], [], time.perf_counter()
+    said, start = [], time.perf_counter()
     for number in range(options.steps):
         chunks = take(train, draw_places(train, options.batch, options.replay_share, rng))
         sigma = (options.p_mean + options.p_std * torch.randn(options.batch, generator=generator)).exp()
@@ -125,14 +137,14 @@ def _fit(rank: int, processes: int, options: RobotBaseOptions, data: Path, vae: 
             say("world", number, options.steps, said, start)
         if number + 1 in points:
             mean = float(mean_of_all([float(validation(averaged, val, options, mine).mean())])[0])
-            curve.append({"step": number + 1, "train": sum(said[-50:]) / len(said[-50:]), "val": mean})
+            curve.append({"step": before + number + 1, "train": sum(said[-50:]) / len(said[-50:]), "val": mean})
             if rank == 0:
                 print(f"world {number + 1}: validation loss {mean:.5f}", flush=True)
     if rank == 0:
         with building(out) as folder:
-            write_state(folder / "model.safetensors", {name: one.half() for name, one in average.state_dict().items()})
-            facts = {"minutes": round((time.perf_counter() - start) / 60, 1), "curve": curve}
-            (folder / "curve.json").write_text(json.dumps(facts, indent=1) + "\n")
+            write_state(folder / WEIGHTS, {name: one.half() for name, one in average.state_dict().items()})
+            facts = {"minutes": round(minutes + (time.perf_counter() - start) / 60, 1), "curve": curve}
+            (folder / CURVE).write_text(json.dumps(facts, indent=1) + "\n")
 
 
 @torch.no_grad()

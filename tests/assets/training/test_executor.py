@@ -10,7 +10,7 @@ import pytest
 from tests.assets.training.runs import RUNNER, first_step
 from tests.started import started
 from tests.training.conditions import release_fixtures as make
-from training.options import read_options
+from training.options.reading import read_options
 
 pytestmark = pytest.mark.slow
 

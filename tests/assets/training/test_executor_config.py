@@ -73,7 +73,7 @@ def test_blocks_choices_and_lists_mean_what_they_mean_to_the_trainer(block, same
 
 
 def test_what_the_asset_writes_the_trainer_reads_back(tmp_path):
-    from training.options import read_options
+    from training.options.reading import read_options
 
     options = through_dagster({"model": MODEL, "objective": {"nft": {}}, "run": {"steps": 7}})
     path = tmp_path / "config.yaml"
