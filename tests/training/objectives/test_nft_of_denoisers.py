@@ -1,5 +1,7 @@
 """PersistWorld's loss: NFT in x0 space, for a model that denoises, by its closed forms."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -85,7 +87,7 @@ def test_the_sampler_is_the_euler_steps_of_karras():
     start = 20 * drawn(2, *SHAPE, seed=1)
     made = ode(lambda x, sigma: (x - x / (1 + along(sigma).square())) / along(sigma), start, sigmas).clean
     x = start
-    for now, then in zip(sigmas[:-1], sigmas[1:], strict=True):
+    for now, then in pairwise(sigmas):
         x = x + (then - now) * (x - x / (1 + now**2)) / now
     torch.testing.assert_close(made, x, rtol=1e-14, atol=1e-14)
 
