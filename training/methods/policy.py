@@ -51,9 +51,10 @@ class RolloutMethod:
         metrics: dict[str, float] = {}
         ranked = None
         if part.scorers:
+            rewards = self.options.rewards
             ranked, metrics = advantages(
                 told,
-                self.options.rewards,
+                rewards.model_copy(update={"worst": 0}) if part.imitates else rewards,  # the best alone are imitated
                 self.given.world,
                 self.model.device,
                 where=f"step {number}",

@@ -204,6 +204,10 @@ def test_methods_cost_the_same(rig, tmp_path):
     count = forced.predictor.calls["executor", True]
     assert count == true_chunks(forced.options) and abs(count * (1 + BACKWARD) - made) <= 1.5
     best = rig.options(tmp_path / "best", method="best_of_k_sft", **fixed)
+    imitator = rig.trainer(tmp_path / "best", method="best_of_k_sft", **fixed)
+    imitator.train_step(1)
+    assert imitator.predictor.calls["executor", True] == best.rollout.tasks * best.rewards.best
+    assert sum(n * (1 + BACKWARD * grad) for (_, grad), n in imitator.predictor.calls.items()) == evaluations(best)
     assert 0 <= steps_at_equal_cost(best) * evaluations(best) - best.run.steps * made < evaluations(best)
 
 
