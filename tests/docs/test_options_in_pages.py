@@ -12,6 +12,7 @@ from assets.support.option_tables import anchor
 from assets.support.resources import VLMResource
 from assets.support.run_config import check_run_config
 from evaluation.report.options import ReportOptions
+from evaluation.rollouts.acting import DriveOptions
 from pipelines.recipes import job_of
 from tests.docs.pages import PAGES
 from training.reproduction.options import Experiment
@@ -19,7 +20,7 @@ from training.reproduction.options import Experiment
 OPTIONS = next(page for page in PAGES if page.name == "docs/options.md")
 # docs/benchmarks.md has a test of its own: tests/evaluation/benchmarks/test_documented_options.py.
 OTHERS = [page for page in PAGES if page.name not in ("docs/options.md", "CHANGELOG.md")]
-FILE = re.compile(r".*\.(py|md|json|jsonl|yaml|txt|log|png|html|toml|cff|csv|mp4)")
+FILE = re.compile(r".*\.(py|md|json|jsonl|yaml|txt|log|png|html|toml|cff|csv|mp4|safetensors)")
 MODEL = "frames: 8, height: 32, width: 32, fps: 4.0"  # in place of `...`
 # Of commands without an asset; docs/benchmarks.md says where they belong.
 OF_COMMANDS = {"step", "benchmark", "rewrites", "objective", "gpt4o"}
@@ -105,6 +106,8 @@ def check(block, where: str) -> None:
             check({"ops": {"clips": {"config": block}}}, where)
         case {"curves": curves}:
             assert [TrainingCurve(**curve) for curve in curves]
+        case {"policy": _, "output": _}:
+            DriveOptions(**block)
         case {"runs": _, "output": _}:
             ReportOptions(**block)
         case [*rows] if all("control" in one for one in rows):
