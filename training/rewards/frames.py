@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from evaluation.rollouts.metrics import FrameMetrics
+from evaluation.rollouts.options import is_wrist
 from training.options.robots import RobotRewardOptions
 from training.rewards.protocol import Sampled, Scores
 from training.rollouts import Rollouts
@@ -38,7 +39,7 @@ class FrameScorer:
         self.options = options
         self.metrics = FrameMetrics(options.metrics)
         self.rewards = tuple(options.counted)
-        weight = torch.tensor([options.wrist_weight if "wrist" in view else 1.0 for view in views], dtype=torch.float64)
+        weight = torch.tensor([options.wrist_weight if is_wrist(view) else 1.0 for view in views], dtype=torch.float64)
         if not float(weight.sum()):
             raise ValueError(f"rewards.wrist_weight 0 leaves none of the views {list(views)}: give it a weight above 0")
         self.view_weights = weight / weight.sum()

@@ -10,6 +10,7 @@ import torch
 from evaluation.rollouts.closed_loop import ClosedLoop
 from models.robot.build_robot_model import build_robot_model
 from models.robot.checkpoint import options_for
+from tests.training.robot_rig import Rig, make
 from training.conditions.episodes import NoEpisodes, Place
 from training.loop.session import run
 from training.methods.asking import calls
@@ -20,6 +21,11 @@ from training.rewards.protocol import Sampled
 from training.world import World
 
 BRANCH = {"rollout": {"chunks": 2, "prefix": {"most": 1}}}
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory) -> Rig:
+    return Rig(make(tmp_path_factory.mktemp("robot")))
 
 
 def test_a_run_trains_scores_and_writes_a_whole_model(rig, tmp_path):
